@@ -1,0 +1,162 @@
+"""What the engine asks of the world: small Protocols, written by their consumer.
+
+`Bus`, `Streams` and `Presence` have one implementation each (realtime/redis). `Feed` and `Backend` are implemented by the
+product: the engine never learns what a conversation is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from realtime.protocol.messages import ClientInfo, Publication
+from realtime.protocol.recovery import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One thing that came over the bus for a channel.
+
+    `kind` is `pub`, `join` or `leave`. `offset` is 0 where the channel has no stream (or for ephemeral publications); `epoch`
+    is then empty. `publication.offset` equals `offset`; for `join`/`leave` only `publication.info` is set.
+    """
+
+    channel: str
+    kind: str
+    publication: Publication
+    epoch: str = ""
+
+
+class BusListener(Protocol):
+    """Receives what the bus hears. Called on the event loop, must not block and must not raise."""
+
+    def on_delivery(self, delivery: Delivery) -> None: ...
+
+    def on_control(self, payload: bytes) -> None:
+        """A control message addressed to this process or to all (opaque to the bus)."""
+
+    def on_gap(self, channels: Sequence[str] | None) -> None:
+        """Deliveries may have been lost on these channels (None: on all). Called once the link is proven alive again."""
+
+
+class Bus(Protocol):
+    """Best-effort delivery between processes. May lose, never reorders one channel's deliveries from one publisher.
+
+    Nothing here waits for Redis: publishing puts into a bounded buffer (at the bound the oldest deliveries are dropped and
+    counted; receivers repair from the log), subscribing is remembered and made true as soon as a server is reachable.
+    """
+
+    @property
+    def alive(self) -> bool:
+        """Whether every server's own heartbeat came back lately."""
+
+    def publish(self, delivery: Delivery) -> None: ...
+
+    def control(self, payload: bytes, *, process: str | None = None) -> None:
+        """Send a control message to one process, or to all (this one included)."""
+
+    def subscribe(self, channel: str) -> None: ...
+
+    def unsubscribe(self, channel: str) -> None:
+        """Lazily: the server is told after a while, so that a reconnecting client costs nothing."""
+
+    async def ping_ms(self) -> float:
+        """Round trip of the slowest server. Raises ConnectionError or TimeoutError within a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How much of a channel's stream is kept: `size` publications for `ttl_s` seconds; the position for `meta_ttl_s`."""
+
+    size: int
+    ttl_s: int
+    meta_ttl_s: int = 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPage:
+    """A read of a stream: `publications` ascending (descending if `reverse` was asked) and the present position."""
+
+    publications: list[Publication]
+    position: Position
+
+
+class Streams(Protocol):
+    """Short histories of plain channels, kept in Redis. Every call has a deadline (<= 1 s) and raises ConnectionError or
+    TimeoutError when Redis is away; a publish that raised may or may not have happened."""
+
+    async def publish(
+        self, channel: str, publication: Publication, options: StreamOptions, *, idempotency_key: str = ""
+    ) -> Position:
+        """Append and publish atomically. The same key within five minutes answers with the first position and publishes nothing."""
+
+    async def publish_once(self, delivery: Delivery, *, idempotency_key: str) -> bool:
+        """Publish without history, once per key within five minutes. False: it had been published already."""
+
+    async def read(
+        self, channel: str, options: StreamOptions, *, since: Position | None, limit: int, reverse: bool
+    ) -> StreamPage:
+        """`limit` 0: only the position; -1: all. `since` is exclusive. A stream that never existed gets its epoch here."""
+
+    async def remove(self, channel: str) -> None:
+        """Forget the publications, keep the position."""
+
+
+class Presence(Protocol):
+    """Who is there. Best effort; a killed process is forgotten when its lease ends.
+
+    Channel presence: client id -> ClientInfo, kept alive by the hub's periodic `refresh`.
+    User presence: which users have a connection anywhere, by the lease of the process that holds it.
+    """
+
+    async def add(self, channel: str, client: str, info: ClientInfo) -> None: ...
+
+    async def remove(self, channel: str, client: str) -> None: ...
+
+    async def refresh(self, entries: Iterable[tuple[str, str, ClientInfo]]) -> None:
+        """Renew (channel, client, info) of live subscriptions, pipelined in chunks."""
+
+    async def of_channel(self, channel: str, *, limit: int) -> dict[str, ClientInfo]:
+        """Raises OverflowError when more than `limit` are present."""
+
+    async def stats(self, channel: str) -> tuple[int, int]:
+        """(clients, users)"""
+
+    def user_online(self, user: str) -> None:
+        """The first connection of a user on this process. Batched, never waits."""
+
+    def user_offline(self, user: str) -> None:
+        """The last connection of a user on this process is gone. Batched, never waits."""
+
+    async def online(self, users: Sequence[str]) -> set[str]:
+        """Which of these have a connection on any live process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """A hub process as the others see it. `snapshot` is JSON made by the owner (counts for admin and `info`)."""
+
+    process: str
+    node: str
+    snapshot: bytes
+
+
+class Processes(Protocol):
+    """The lease of this process and the list of the living."""
+
+    async def living(self) -> list[ProcessInfo]: ...
+
+    def set_snapshot(self, snapshot: bytes) -> None:
+        """What goes out with the next renewal of the lease (every second or so)."""
+
+
+class Feed(Protocol):
+    """Reads what a positioned channel has durably. Implemented by the product (conversation logs) and over Streams."""
+
+    async def after(self, channel: str, offset: int, upto: int, *, max_bytes: int) -> list[Publication]:
+        """Publications in (offset, upto], ascending, as many as fit `max_bytes` but at least one where there is one.
+
+        Entries that clients must not see may be missing; the caller advances to the last offset returned, and to `upto` when
+        the list is empty. Raises ConnectionError/TimeoutError when the store is away.
+        """
+
+
