@@ -1,7 +1,7 @@
 """What a hub process counts: plain integers that the hot path adds to, turned into Prometheus samples only when asked.
 
-`stats.deliveries += n` is all the hub does per publication; names, help texts and labels live in the table below and are
-looked at once a scrape. Histograms are prometheus_client's own, made on the registry that is passed in, with every
+`stats.deliveries += n` is all the hub does per publication; names, help texts and labels live in the table below and
+are looked at once a scrape. Histograms are prometheus_client's own, made on the registry that is passed in, with every
 label child made beforehand, so that nothing looks one up by label on the way of a message.
 
 Label values come from fixed sets or are bounded here: never a user, a conversation or a channel.
@@ -79,7 +79,7 @@ _FIELDS: Final = (
     _Field("commands", "counter", "commands", "Commands received.", "command"),
     _Field("errors", "counter", "errors", "Commands answered with an error.", "code"),
     _Field(
-        "publications_in", "counter", "publications_in", "Publications taken in for delivery: own and from the bus."
+        "publications_in", "counter", "publications_in", "Publications accepted from clients and APIs (not the bus)."
     ),
     _Field("deliveries", "counter", "deliveries", "Publications handed to sockets: one per publication and receiver."),
     _Field(
