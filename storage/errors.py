@@ -1,0 +1,50 @@
+# ruff: noqa: N818 - callers read `except Unavailable`; a suffix on each name would say nothing more
+"""What storage raises. Nothing of the driver's leaves the package: storage/mongo translates at one place.
+
+`temporary` says whether the same call may succeed later without anybody changing anything.
+"""
+
+
+class StorageError(Exception):
+    """Base of everything storage raises on purpose."""
+
+    temporary = False
+
+
+class Unavailable(StorageError):
+    """MongoDB is away, not primary, or did not answer in time.
+
+    The outcome of a write is unknown; repeating it with the same key is safe.
+    """
+
+    temporary = True
+
+
+class Overloaded(StorageError):
+    """A bounded queue is full. Nothing was written; repeat later."""
+
+    temporary = True
+
+
+class NotFound(StorageError):
+    """The row that the call is about does not exist."""
+
+
+class Conflict(StorageError):
+    """The call contradicts what is stored, e.g. a direct conversation with three users. Nothing was written."""
+
+
+class PreconditionFailed(StorageError):
+    """The caller's own check said no after newer entries were examined. Nothing was written."""
+
+
+class Invalid(StorageError):
+    """The record cannot be stored: not text, too large, out of range. Nothing was written."""
+
+
+class NotMigrated(StorageError):
+    """The database is not laid out as this version needs it. `missing` says what, one sentence each."""
+
+    def __init__(self, missing: list[str]) -> None:
+        self.missing = missing
+        super().__init__("the database needs `hubbub migrate`: " + "; ".join(missing))

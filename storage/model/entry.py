@@ -1,0 +1,74 @@
+"""Entries of a conversation's log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from storage.model.position import Position
+
+
+class EntryKind(IntEnum):
+    """What happened. The numbers are stored and never reused. The names are the event types: `message.created` etc."""
+
+    MESSAGE_CREATED = 0
+    MESSAGE_EDITED = 1
+    MESSAGE_DELETED = 2
+    REACTION_CHANGED = 3
+    MESSAGE_PINNED = 4
+    MESSAGE_UNPINNED = 5
+    THREAD_CHANGED = 6
+    MEMBER_JOINED = 7
+    MEMBER_LEFT = 8
+    MEMBER_CHANGED = 9
+    CONVERSATION_UPDATED = 10
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a message of the main timeline, which raises `n` by one."""
+        return self is EntryKind.MESSAGE_CREATED
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """What a caller wants appended; the log gives it `offset` and `n`.
+
+    `key` is the client's idempotency key, unique per (conversation, `by`) for ever; None for what no client repeats.
+    `body` is JSON-able and uses wire names; what is absent is left out. Of a message: text, content, reply_to,
+    mentions, attachments, custom. member.joined: {"members": [{"user", "role"}]}; member.left: {"user"};
+    member.changed: {"user", "role"}; conversation.updated: {"title"?, "custom"?}.
+    """
+
+    conversation: str
+    kind: EntryKind
+    by: str
+    at: int
+    key: str | None
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as it stands in the log. The fields are those of `NewEntry`, with its place."""
+
+    conversation: str
+    offset: int
+    n: int
+    kind: EntryKind
+    by: str
+    at: int
+    key: str | None
+    body: Mapping[str, Any]
+
+    @property
+    def position(self) -> Position:
+        """Where the log stands with this entry as its last one."""
+        return Position(self.offset, self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The outcome of an append: the entry that the key stands for. `duplicate`: it was there before this append."""
+
+    entry: Entry
+    duplicate: bool

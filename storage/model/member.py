@@ -1,0 +1,57 @@
+"""Membership rows: who belongs to a conversation, and what is private to them in it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from storage.model.position import Position
+
+
+class Role(StrEnum):
+    """What a member may do, most first. A `reader` reads only. The values are the wire's."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MODERATOR = "moderator"
+    MEMBER = "member"
+    READER = "reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One user in one conversation. The row outlives the membership (`left_at`), so that `sync` can tell of a removal.
+
+    `joined_offset` is the offset of the entry that brought the user in, `read` how far the user has read. `revision` is
+    the user's revision at the last private change of this row. `banned_at`: may not come back until it is taken off.
+    """
+
+    conversation: str
+    user: str
+    role: Role
+    joined_at: int
+    joined_offset: int
+    read: Position
+    revision: int
+    left_at: int | None = None
+    banned_at: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the user is a member now."""
+        return self.left_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A live membership with the conversation's head: what a connecting session needs to know of the conversation."""
+
+    conversation: str
+    role: Role
+    joined_offset: int
+    head: Position
+    read: Position
+    activity_at: int
+
+    @property
+    def unread(self) -> int:
+        """Messages after the read position."""
+        return max(0, self.head.n - self.read.n)
