@@ -1,8 +1,8 @@
 """What a hub process counts: plain integers that the hot path adds to, turned into Prometheus samples only when asked.
 
 `stats.deliveries += n` is all the hub does per publication; names, help texts and labels live in the table below and
-are looked at once a scrape. Histograms are prometheus_client's own, made on the registry that is passed in, with every
-label child made beforehand, so that nothing looks one up by label on the way of a message.
+are looked at once a scrape. Histograms are made on the registry that is passed in, with every label child made
+beforehand, so that nothing looks one up by label on the way of a message.
 
 Label values come from fixed sets or are bounded here: never a user, a conversation or a channel.
 """
@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from realtime.histogram import Histogram, HistogramFamily, histogram
 
 CODECS: Final = ("json", "protobuf")
 COMMANDS: Final = (
@@ -149,24 +151,26 @@ class Stats:
         self.bus_filled = 0
         self.bus_gaps = 0
 
-        self.fan_out_duration = _histogram(
+        self.fan_out_duration = histogram(
             registry,
-            "fan_out_duration_seconds",
+            "hubbub_fan_out_duration_seconds",
             "Handing one batch of publications to all its receivers.",
             FAN_OUT_BUCKETS,
         )
-        self.bus_lag = _histogram(registry, "bus_lag_seconds", "From publishing on the bus to hearing it.", LAG_BUCKETS)
-        self.loop_lag = _histogram(
-            registry, "event_loop_lag_seconds", "How late the event loop called a due timer.", LAG_BUCKETS
+        self.bus_lag = histogram(
+            registry, "hubbub_bus_lag_seconds", "From publishing on the bus to hearing it.", LAG_BUCKETS
         )
-        by_command = Histogram(
+        self.loop_lag = histogram(
+            registry, "hubbub_event_loop_lag_seconds", "How late the event loop called a due timer.", LAG_BUCKETS
+        )
+        self.command_duration: Mapping[str, Histogram] = HistogramFamily(
+            registry,
             "hubbub_command_duration_seconds",
             "From receiving a command to queueing its reply.",
-            ["command"],
-            buckets=COMMAND_BUCKETS,
-            registry=registry,
-        )
-        self.command_duration: Mapping[str, Histogram] = {command: by_command.labels(command) for command in COMMANDS}
+            COMMAND_BUCKETS,
+            label="command",
+            values=COMMANDS,
+        ).children
         registry.register(_Samples(self))
 
     def disconnected(self, code: int) -> None:
@@ -202,10 +206,6 @@ class _Samples(Collector):
                 for key, count in value.items():
                     family.add_metric(["other" if key == OTHER else str(key)], count)
             yield family
-
-
-def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-    return Histogram(f"hubbub_{name}", text, buckets=buckets, registry=registry)
 
 
 def _count(counts: dict[int, int], code: int) -> None:
