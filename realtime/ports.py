@@ -1,7 +1,7 @@
 """What the engine asks of the world: small Protocols, written by their consumer.
 
-`Bus`, `Streams` and `Presence` have one implementation each (realtime/redis). `Feed` and `Backend` are implemented by the
-product: the engine never learns what a conversation is.
+`Bus`, `Streams`, `Presence` and `Processes` have one implementation each (realtime/redis). `Feed` and `Backend` are
+implemented by the product: the engine never learns what a conversation is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from realtime.protocol.recovery import Position
 class Delivery:
     """One thing that came over the bus for a channel.
 
-    `kind` is `pub`, `join` or `leave`. `offset` is 0 where the channel has no stream (or for ephemeral publications); `epoch`
-    is then empty. `publication.offset` equals `offset`; for `join`/`leave` only `publication.info` is set.
+    `kind` is `pub`, `join` or `leave`. `publication.offset` is 0 where the channel has no stream (or for ephemeral
+    publications); `epoch` is then empty. For `join`/`leave` only `publication.info` is set.
     """
 
     channel: str
@@ -35,21 +35,22 @@ class BusListener(Protocol):
         """A control message addressed to this process or to all (opaque to the bus)."""
 
     def on_gap(self, channels: Sequence[str] | None) -> None:
-        """Deliveries may have been lost on these channels (None: on all). Called once the link is proven alive again."""
+        """Deliveries may have been lost on these channels (None: on all). Called once the link is proven alive."""
 
 
 class Bus(Protocol):
     """Best-effort delivery between processes. May lose, never reorders one channel's deliveries from one publisher.
 
-    Nothing here waits for Redis: publishing puts into a bounded buffer (at the bound the oldest deliveries are dropped and
-    counted; receivers repair from the log), subscribing is remembered and made true as soon as a server is reachable.
+    Nothing here waits for Redis: publishing puts into a bounded buffer (at the bound the oldest deliveries are dropped
+    and counted; receivers repair from the log), subscribing is remembered and made true as soon as a server is there.
     """
 
     @property
     def alive(self) -> bool:
         """Whether every server's own heartbeat came back lately."""
 
-    def publish(self, delivery: Delivery) -> None: ...
+    def publish(self, delivery: Delivery, *, echo: bool = True) -> None:
+        """`echo` False: this process has delivered it already, what comes back to it is dropped unread."""
 
     def control(self, payload: bytes, *, process: str | None = None) -> None:
         """Send a control message to one process, or to all (this one included)."""
@@ -59,13 +60,18 @@ class Bus(Protocol):
     def unsubscribe(self, channel: str) -> None:
         """Lazily: the server is told after a while, so that a reconnecting client costs nothing."""
 
+    async def settled(self) -> bool:
+        """Wait, at most a second, until all subscriptions asked for so far are in force: what is read from a log
+        after that leaves no hole. False: a server is away or slow; there may be one until `on_gap` or a later look."""
+
     async def ping_ms(self) -> float:
         """Round trip of the slowest server. Raises ConnectionError or TimeoutError within a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """How much of a channel's stream is kept: `size` publications for `ttl_s` seconds; the position for `meta_ttl_s`."""
+    """How much of a channel's stream is kept: `size` publications, until `ttl_s` seconds after the newest; the position
+    for `meta_ttl_s` after it was last used."""
 
     size: int
     ttl_s: int
@@ -81,13 +87,16 @@ class StreamPage:
 
 
 class Streams(Protocol):
-    """Short histories of plain channels, kept in Redis. Every call has a deadline (<= 1 s) and raises ConnectionError or
-    TimeoutError when Redis is away; a publish that raised may or may not have happened."""
+    """Short histories of plain channels, kept in Redis. Every call has a deadline (<= 1 s) and raises ConnectionError
+    or TimeoutError when Redis is away; a publish that raised may or may not have happened."""
 
     async def publish(
         self, channel: str, publication: Publication, options: StreamOptions, *, idempotency_key: str = ""
     ) -> Position:
-        """Append and publish atomically. The same key within five minutes answers with the first position and publishes nothing."""
+        """Append and publish atomically. `publication.offset` is ignored: the answer tells the one it got.
+
+        The same key within five minutes answers with the first position and publishes nothing.
+        """
 
     async def publish_once(self, delivery: Delivery, *, idempotency_key: str) -> bool:
         """Publish without history, once per key within five minutes. False: it had been published already."""
@@ -95,7 +104,11 @@ class Streams(Protocol):
     async def read(
         self, channel: str, options: StreamOptions, *, since: Position | None, limit: int, reverse: bool
     ) -> StreamPage:
-        """`limit` 0: only the position; -1: all. `since` is exclusive. A stream that never existed gets its epoch here."""
+        """`limit` 0: only the position; -1: all. A stream that never existed gets its epoch here.
+
+        `since` is exclusive. With another epoch than the stream's it finds nothing: compare `position.epoch`. An empty
+        epoch matches.
+        """
 
     async def remove(self, channel: str) -> None:
         """Forget the publications, keep the position."""
@@ -155,8 +168,6 @@ class Feed(Protocol):
     async def after(self, channel: str, offset: int, upto: int, *, max_bytes: int) -> list[Publication]:
         """Publications in (offset, upto], ascending, as many as fit `max_bytes` but at least one where there is one.
 
-        Entries that clients must not see may be missing; the caller advances to the last offset returned, and to `upto` when
-        the list is empty. Raises ConnectionError/TimeoutError when the store is away.
+        Entries that clients must not see may be missing; the caller advances to the last offset returned, and to `upto`
+        when the list is empty. Raises ConnectionError/TimeoutError when the store is away.
         """
-
-
