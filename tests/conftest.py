@@ -1,0 +1,70 @@
+"""Fixtures for all tests: one real mongod and one real redis-server per session, a database and a key prefix per test."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from pymongo import MongoClient
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests say `from support.waiting import eventually`
+
+from storage.local.mongod import mongod
+from storage.local.redis_server import redis_server
+from support.servers import in_thread, short_directory
+
+
+@pytest.fixture(scope="session")
+def mongodb_url() -> Iterator[str]:
+    """A MongoDB replica set of one with fail points enabled; `MONGODB_URL` names another one (fail points are its affair)."""
+    if url := os.environ.get("MONGODB_URL"):
+        yield url
+        return
+    with (
+        short_directory() as directory,
+        in_thread(lambda: mongod(directory, ephemeral=True, test_commands=True)) as server,
+    ):
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis on a unix socket; `REDIS_URL` names another one."""
+    if url := os.environ.get("REDIS_URL"):
+        yield url
+        return
+    with short_directory() as directory, in_thread(lambda: redis_server(directory, ephemeral=True)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def _mongodb(mongodb_url: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](mongodb_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _redis(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def database_name(_mongodb: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """The name of an empty database of this test's own, dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    _mongodb.drop_database(name)
+
+
+@pytest.fixture
+def redis_prefix(_redis: redis.Redis) -> Iterator[str]:
+    """A prefix for keys and channels of this test's own (no separator at its end); its keys are deleted afterwards."""
+    prefix = f"test{secrets.token_hex(6)}"
+    yield prefix
+    for key in _redis.scan_iter(f"{prefix}*", count=1000):
+        _redis.delete(key)
