@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one real mongod and one real redis-server per session, a database and a key prefix per test."""
+"""Fixtures for all tests: one real mongod and one redis-server per session, a database and a key prefix per test."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ from support.servers import in_thread, short_directory
 
 @pytest.fixture(scope="session")
 def mongodb_url() -> Iterator[str]:
-    """A MongoDB replica set of one with fail points enabled; `MONGODB_URL` names another one (fail points are its affair)."""
+    """A MongoDB replica set of one with fail points enabled; `MONGODB_URL` names another one."""
     if url := os.environ.get("MONGODB_URL"):
         yield url
         return
