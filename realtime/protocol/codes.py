@@ -217,7 +217,7 @@ class ClientError(Exception):
         return f"{self.code.code} {self.message}"
 
 
-class Closing(Exception):  # noqa: N818 - not an error of ours: it says what is to be done with the connection
+class Closing(Exception):
     """The connection has to end. `reason` says it better than the catalogue's text where given."""
 
     def __init__(self, disconnect: Disconnect, reason: str | None = None) -> None:
