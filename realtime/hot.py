@@ -1,7 +1,7 @@
-"""Which keys are busiest lately, in bounded memory: space saving over exponentially decaying counts. Pure.
+"""Which channels are busiest lately, in bounded memory: space saving over exponentially decaying counts. Pure.
 
-A key that is not among the `capacity` counted ones takes the place of the least busy and inherits its count as possible
-error, so that a key with more than 1/capacity of the whole traffic is always found, however many others there are. What
+A channel that is not among the `capacity` counted ones takes the place of the least busy and inherits its count as possible
+error, so that one with more than 1/capacity of the whole traffic is always found, however many others there are. What
 is reported is the count less that error: never more than what really happened.
 
 Decay runs forward: instead of shrinking every count each second, what is added later weighs more.
@@ -15,16 +15,16 @@ _RESCALE_ABOVE = 2.0**64
 
 
 @dataclass(frozen=True, slots=True)
-class HotKey:
-    """A busy key. `per_s`: how much of it lately, per second, at least; `error_per_s`: how much more it may be."""
+class HotChannel:
+    """A busy channel. `per_s`: how much of it lately, per second, at least; `error_per_s`: how much more it may be."""
 
-    key: str
+    channel: str
     per_s: float
     error_per_s: float
 
 
-class HotKeys:
-    """Adding costs a dict lookup; a key that is new costs a step in a heap of `capacity`."""
+class HotChannels:
+    """Adding costs a dict lookup; a channel that is new costs a step in a heap of `capacity`."""
 
     __slots__ = ("_capacity", "_counts", "_epoch", "_errors", "_half_life_s", "_heap", "_weight")
 
@@ -38,25 +38,25 @@ class HotKeys:
         self._weight = 1.0
         self._counts: dict[str, float] = {}
         self._errors: dict[str, float] = {}
-        # (count when pushed, key), one per counted key. Counts only grow, so an outdated item shows by its lower count.
+        # (count when pushed, key), one per counted channel. Counts only grow, so an outdated item shows by its lower count.
         self._heap: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def add(self, key: str, amount: float = 1.0) -> None:
-        """Count `amount` (>= 0) for `key`, as of the last `advance`."""
+    def add(self, channel: str, amount: float = 1.0) -> None:
+        """Count `amount` (>= 0) for `channel`, as of the last `advance`."""
         counts = self._counts
         amount *= self._weight
-        if key in counts:
-            counts[key] += amount
+        if channel in counts:
+            counts[channel] += amount
             return
         error = 0.0
         if len(counts) >= self._capacity:
             error = self._evict()
-        counts[key] = error + amount
-        self._errors[key] = error
-        heapq.heappush(self._heap, (error + amount, key))
+        counts[channel] = error + amount
+        self._errors[channel] = error
+        heapq.heappush(self._heap, (error + amount, channel))
 
     def advance(self, now: float) -> None:
         """Let time pass: call it about once a second, and before `top`. Time that goes backwards is ignored."""
@@ -68,18 +68,18 @@ class HotKeys:
         if self._weight > _RESCALE_ABOVE / 2:
             self._rescale(now)
 
-    def top(self, limit: int) -> list[HotKey]:
+    def top(self, limit: int) -> list[HotChannel]:
         """The busiest, busiest first; without those that may not have been busy at all."""
         per_s = math.log(2) / self._half_life_s / self._weight
         found = (
-            HotKey(key, (count - self._errors[key]) * per_s, self._errors[key] * per_s)
+            HotChannel(key, (count - self._errors[key]) * per_s, self._errors[key] * per_s)
             for key, count in self._counts.items()
             if count > self._errors[key]
         )
         return heapq.nlargest(limit, found, key=lambda hot: hot.per_s)
 
     def _evict(self) -> float:
-        """Drop the least counted key; its count."""
+        """Drop the least counted channel; its count."""
         while True:
             pushed, key = self._heap[0]
             count = self._counts[key]

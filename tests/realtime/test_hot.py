@@ -1,4 +1,4 @@
-"""Finding the busiest keys in bounded memory."""
+"""Finding the busiest channels in bounded memory."""
 
 from collections import Counter
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.hot import HotKeys
+from realtime.hot import HotChannels
 
 
-def steady(hot: HotKeys, rates: dict[str, int], seconds: int, *, start: int = 0) -> None:
+def steady(hot: HotChannels, rates: dict[str, int], seconds: int, *, start: int = 0) -> None:
     for second in range(start, start + seconds):
         hot.advance(float(second))
         for key, rate in rates.items():
@@ -18,18 +18,18 @@ def steady(hot: HotKeys, rates: dict[str, int], seconds: int, *, start: int = 0)
 
 
 def test_a_steady_rate_is_reported_per_second() -> None:
-    hot = HotKeys(now=0.0)
+    hot = HotChannels(now=0.0)
     steady(hot, {"a": 500, "b": 20}, 120)
 
     first, second = hot.top(5)
-    assert (first.key, second.key) == ("a", "b")
+    assert (first.channel, second.channel) == ("a", "b")
     assert first.per_s == pytest.approx(500, rel=0.05)
     assert second.per_s == pytest.approx(20, rel=0.05)
     assert first.error_per_s == 0
 
 
 def test_what_has_gone_quiet_fades_by_half_each_half_life() -> None:
-    hot = HotKeys(half_life_s=10, now=0.0)
+    hot = HotChannels(half_life_s=10, now=0.0)
     steady(hot, {"a": 100}, 120)
     before = hot.top(1)[0].per_s
     hot.advance(130.0)
@@ -37,8 +37,8 @@ def test_what_has_gone_quiet_fades_by_half_each_half_life() -> None:
     assert hot.top(1)[0].per_s == pytest.approx(before / 2, rel=0.01)
 
 
-def test_a_busy_key_is_found_among_any_number_of_others() -> None:
-    hot = HotKeys(capacity=32, now=0.0)
+def test_a_busy_channel_is_found_among_any_number_of_others() -> None:
+    hot = HotChannels(capacity=32, now=0.0)
     for second in range(60):
         hot.advance(float(second))
         for other in range(1000):
@@ -47,12 +47,12 @@ def test_a_busy_key_is_found_among_any_number_of_others() -> None:
                 hot.add("busy")
 
     assert len(hot) == 32
-    assert hot.top(1)[0].key == "busy"
+    assert hot.top(1)[0].channel == "busy"
 
 
 @given(st.lists(st.sampled_from("abcdefghij"), max_size=300), st.integers(min_value=1, max_value=6))
 def test_the_report_brackets_the_truth(keys: list[str], capacity: int) -> None:
-    hot = HotKeys(capacity=capacity, half_life_s=1.0, now=0.0)
+    hot = HotChannels(capacity=capacity, half_life_s=1.0, now=0.0)
     for key in keys:
         hot.add(key)
     truth = Counter(keys)
@@ -60,28 +60,28 @@ def test_the_report_brackets_the_truth(keys: list[str], capacity: int) -> None:
 
     assert len(hot) <= capacity
     for found in hot.top(capacity):
-        assert found.per_s <= truth[found.key] * per_s * 1.000_001
-        assert (found.per_s + found.error_per_s) * 1.000_001 >= truth[found.key] * per_s
+        assert found.per_s <= truth[found.channel] * per_s * 1.000_001
+        assert (found.per_s + found.error_per_s) * 1.000_001 >= truth[found.channel] * per_s
     for key, count in truth.items():
         if count > len(keys) / capacity:
-            assert any(found.key == key for found in hot.top(capacity))
+            assert any(found.channel == key for found in hot.top(capacity))
 
 
 @pytest.mark.parametrize("pause_s", [639.0, 640.0, 1e9])
 def test_counts_stay_finite_over_any_time(pause_s: float) -> None:
-    hot = HotKeys(now=0.0)
+    hot = HotChannels(now=0.0)
     steady(hot, {"a": 5}, 2000)
     hot.advance(2000.0 + pause_s)
     hot.add("b", 10)
     hot.advance(2001.0 + pause_s)
 
-    assert hot.top(1)[0].key == "b"
+    assert hot.top(1)[0].channel == "b"
 
 
 def test_a_clock_that_goes_back_is_ignored() -> None:
-    hot = HotKeys(now=100.0)
+    hot = HotChannels(now=100.0)
     hot.add("a")
     hot.advance(50.0)
     hot.add("a")
 
-    assert [found.key for found in hot.top(3)] == ["a"]
+    assert [found.channel for found in hot.top(3)] == ["a"]
