@@ -1,8 +1,8 @@
 """Which channels are busiest lately, in bounded memory: space saving over exponentially decaying counts. Pure.
 
-A channel that is not among the `capacity` counted ones takes the place of the least busy and inherits its count as possible
-error, so that one with more than 1/capacity of the whole traffic is always found, however many others there are. What
-is reported is the count less that error: never more than what really happened.
+A channel that is not among the `capacity` counted ones takes the place of the least busy and inherits its count as
+possible error, so that one with more than 1/capacity of the whole traffic is always found, however many others there
+are. What is reported is the count less that error: never more than what really happened.
 
 Decay runs forward: instead of shrinking every count each second, what is added later weighs more.
 """
@@ -10,8 +10,10 @@ Decay runs forward: instead of shrinking every count each second, what is added 
 import heapq
 import math
 from dataclasses import dataclass
+from typing import Final
 
-_RESCALE_ABOVE = 2.0**64
+_FORGOTTEN_AFTER: Final = 64.0
+"""Half-lives after which a count of anything that fits an integer is less than one. At half of it counts are rescaled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class HotChannels:
         self._weight = 1.0
         self._counts: dict[str, float] = {}
         self._errors: dict[str, float] = {}
-        # (count when pushed, key), one per counted channel. Counts only grow, so an outdated item shows by its lower count.
+        # (count when pushed, channel), one each. Counts only grow, so an outdated item shows by its lower count.
         self._heap: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
@@ -60,12 +62,12 @@ class HotChannels:
 
     def advance(self, now: float) -> None:
         """Let time pass: call it about once a second, and before `top`. Time that goes backwards is ignored."""
-        weight = 2.0 ** ((now - self._epoch) / self._half_life_s) if now - self._epoch < 64 * self._half_life_s else 0.0
-        if weight == 0.0:
+        half_lives = (now - self._epoch) / self._half_life_s
+        if half_lives >= _FORGOTTEN_AFTER:
             self._clear(now)
             return
-        self._weight = max(self._weight, weight)
-        if self._weight > _RESCALE_ABOVE / 2:
+        self._weight = max(self._weight, 2.0**half_lives)
+        if half_lives >= _FORGOTTEN_AFTER / 2:
             self._rescale(now)
 
     def top(self, limit: int) -> list[HotChannel]:
