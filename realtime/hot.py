@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _FORGOTTEN_AFTER: Final = 64.0
-"""Half-lives after which a count of anything that fits an integer is less than one. At half of it counts are rescaled."""
+"""Half-lives after which any count that fits an integer is below one; at half of it counts are rescaled."""
 
 
 @dataclass(frozen=True, slots=True)
