@@ -74,11 +74,10 @@ def test_counters_never_go_backwards_whatever_ends_and_starts(steps: list[tuple[
         if ends:
             generation += 1
             retired = retire(retired, [samples(f"{process}{generation}", counted(living.pop(process)))])
-        now = value(
-            merge([samples(p, counted(v)) for p, v in living.items()], retired, now=0), "hubbub_deliveries_total"
-        )
-        assert (now or 0.0) == before + increment
-        before = now or 0.0
+        merged = merge([samples(p, counted(v)) for p, v in living.items()], retired, now=0)
+        now = value(merged, "hubbub_deliveries_total") or 0.0
+        assert now == before + increment
+        before = now
 
 
 def test_retiring_a_process_twice_counts_it_once() -> None:
