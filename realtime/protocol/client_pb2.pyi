@@ -43,8 +43,8 @@ class ConnectRequest(_message.Message):
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
-        value: SubscribeRequest
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[SubscribeRequest, _Mapping]] = ...) -> None: ...
+        value: Resume
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SUBS_FIELD_NUMBER: _ClassVar[int]
@@ -52,10 +52,20 @@ class ConnectRequest(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     token: str
     data: bytes
-    subs: _containers.MessageMap[str, SubscribeRequest]
+    subs: _containers.MessageMap[str, Resume]
     name: str
     version: str
-    def __init__(self, token: _Optional[str] = ..., data: _Optional[bytes] = ..., subs: _Optional[_Mapping[str, SubscribeRequest]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+    def __init__(self, token: _Optional[str] = ..., data: _Optional[bytes] = ..., subs: _Optional[_Mapping[str, Resume]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class Resume(_message.Message):
+    __slots__ = ("recover", "epoch", "offset")
+    RECOVER_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    recover: bool
+    epoch: str
+    offset: int
+    def __init__(self, recover: bool = ..., epoch: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
     __slots__ = ("channel", "token", "recover", "epoch", "offset", "data", "positioned", "recoverable", "join_leave", "delta", "tf", "flag", "type")
@@ -144,10 +154,8 @@ class PingRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class SendRequest(_message.Message):
-    __slots__ = ("data",)
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    data: bytes
-    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class RPCRequest(_message.Message):
     __slots__ = ("data", "method")

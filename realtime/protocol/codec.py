@@ -1,9 +1,13 @@
 """What the JSON and the Protobuf spelling of the protocol have in common."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
-from realtime.protocol.messages import Publication, Push, Received, Reply
+from realtime.protocol.codes import CLOSE_BAD_REQUEST, ClientError, Closing
+from realtime.protocol.messages import Invalid, Publication, Push, Received, Reply
+
+# SDKs put a connect and all their subscribes into one frame; 1 MiB of the smallest commands is half a second of work.
+MAX_MESSAGES_PER_FRAME: Final = 4096
 
 
 class Codec(Protocol):
@@ -36,3 +40,15 @@ class Codec(Protocol):
 
     def join(self, parts: Sequence[bytes]) -> bytes:
         """Encoded messages -> the payload of one frame. To be used for one message, too."""
+
+
+def unusable(command_id: int, error: ClientError) -> Invalid:
+    """A command that cannot be understood: to be answered, or, if it has no id, the end of the connection."""
+    if command_id == 0:
+        raise broken(error.message)
+    return Invalid(command_id, error)
+
+
+def broken(why: str) -> Closing:
+    """A frame of which nothing can be done."""
+    return Closing(CLOSE_BAD_REQUEST, f"{CLOSE_BAD_REQUEST.reason}: {why}")

@@ -72,10 +72,7 @@ class Error(_Message, frozen=True):
 
 
 class SubscribeRequest(_Message, frozen=True):
-    """Also the value of `connect.subs`, where it is only a position (`recover`, `epoch`, `offset`).
-
-    `flag & 2`: answer 112 instead of subscribing behind a gap. `type` and `tf` are read so that they can be refused.
-    """
+    """`flag & 2`: answer 112 rather than subscribe behind a gap. `type` and `tf` are read to be refused."""
 
     channel: str = ""
     token: str = ""
@@ -92,10 +89,20 @@ class SubscribeRequest(_Message, frozen=True):
     type: Int32 = 0
 
 
+class Resume(_Message, frozen=True):
+    """What a client remembers of a server-side subscription: a `SubscribeRequest` of which only the position counts."""
+
+    recover: bool = False
+    epoch: str = ""
+    offset: Offset = 0
+
+
 class ConnectRequest(_Message, frozen=True):
+    """`subs`, by channel, are positions only: they subscribe to nothing."""
+
     token: str = ""
     data: Payload = EMPTY
-    subs: dict[str, SubscribeRequest] = {}
+    subs: dict[str, Resume] = {}
     name: str = ""
     version: str = ""
 
@@ -132,9 +139,7 @@ class PingRequest(_Message, frozen=True):
 
 
 class SendRequest(_Message, frozen=True):
-    """Has no reply. Accepted and ignored."""
-
-    data: Payload = EMPTY
+    """Has no reply. Accepted and ignored, data and all."""
 
 
 class RPCRequest(_Message, frozen=True):
@@ -359,21 +364,6 @@ class Push(Struct, frozen=True, gc=False):
 
 
 # --- the names on the wire: one table for both codecs ---
-
-REQUESTS: Final[Mapping[str, type[Request]]] = {
-    "connect": ConnectRequest,
-    "subscribe": SubscribeRequest,
-    "unsubscribe": UnsubscribeRequest,
-    "publish": PublishRequest,
-    "presence": PresenceRequest,
-    "presence_stats": PresenceStatsRequest,
-    "history": HistoryRequest,
-    "ping": PingRequest,
-    "send": SendRequest,
-    "rpc": RPCRequest,
-    "refresh": RefreshRequest,
-    "sub_refresh": SubRefreshRequest,
-}
 
 REPLIES: Final[Mapping[type[Result | Error], str]] = {
     Error: "error",

@@ -1,0 +1,54 @@
+"""Payloads that come from outside: JSON text that every receiver can take, whatever it is written in."""
+
+import re
+from typing import Final
+
+import msgspec
+import orjson
+
+from realtime.protocol.codes import BAD_REQUEST, ClientError
+from realtime.protocol.messages import EMPTY, Payload
+
+# The strictest parser among clients stops at 64 levels (System.Text.Json); an event wraps a few around what it carries.
+MAX_DEPTH: Final = 60
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+
+
+def payload(data: bytes) -> Payload:
+    """Our own JSON text as a payload. Empty bytes mean absent and become `EMPTY`."""
+    return Payload(data) if data else EMPTY
+
+
+def checked_payload(data: bytes, field: str) -> Payload:
+    """A client's bytes as a payload, or a bad request that names `field`. Empty bytes mean absent and become `EMPTY`.
+
+    It is valid JSON in valid UTF-8 without lone surrogates, infinite numbers or deep nesting, so that no receiver
+    chokes on what another client sent. Where a key is there twice receivers take the last. Line breaks are taken out,
+    as a line is a message in the JSON codec. Time is linear in the size of `data`, and so is memory.
+    """
+    if not data:
+        return EMPTY
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise ClientError(BAD_REQUEST, "must be JSON", field) from None
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and not _is_shallow(data):
+        raise ClientError(BAD_REQUEST, f"must not nest deeper than {MAX_DEPTH}", field)
+    return Payload(one_line(data))
+
+
+def one_line(text: bytes) -> bytes:
+    """The same JSON without line breaks between its tokens (within its strings there are none)."""
+    if b"\n" not in text and b"\r" not in text:
+        return text
+    return msgspec.json.format(text, indent=-1)
+
+
+def _is_shallow(text: bytes) -> bool:
+    """Whether valid JSON has at most `MAX_DEPTH` levels: as often as that, the innermost brackets can be taken out."""
+    brackets = _STRING.sub(b"", text).translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
+    return not brackets
