@@ -165,9 +165,9 @@ class Processes(Protocol):
 class Feed(Protocol):
     """Reads what a positioned channel has durably. Implemented by the product (conversation logs) and over Streams."""
 
-    async def after(self, channel: str, offset: int, upto: int, *, max_bytes: int) -> list[Publication]:
-        """Publications in (offset, upto], ascending, as many as fit `max_bytes` but at least one where there is one.
+    async def after(self, channel: str, offset: int, *, limit: int, max_bytes: int) -> list[Publication]:
+        """The publications that follow `offset`, ascending and without a hole: at most `limit`, as many as fit
+        `max_bytes`, but at least one where there is one. Empty: there is nothing newer.
 
-        Entries that clients must not see may be missing; the caller advances to the last offset returned, and to `upto`
-        when the list is empty. Raises ConnectionError/TimeoutError when the store is away.
+        Raises LookupError when the stream no longer has what follows, ConnectionError/TimeoutError when it is away.
         """

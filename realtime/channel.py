@@ -1,0 +1,239 @@
+"""One channel on one hub process: who listens here, what came in order, what still waits to be sent.
+
+Deliveries of a positioned channel go out strictly in the order of their offsets: the next one at once, an older one
+never, a later one when the missing ones have been read from the durable feed. Publications that arrive together are
+encoded once per codec and joined into frames, and the same bytes go to every socket.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, Generic, Protocol, TypeVar
+
+from realtime.outbox import Priority
+from realtime.ports import Delivery, Feed
+from realtime.protocol.codec import Codec
+from realtime.protocol.frames import frame
+from realtime.protocol.messages import EMPTY, ClientInfo, Join, Leave, Payload, Publication, Push
+from realtime.protocol.recovery import Arrival, Cursor
+
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""Frames to a client are at most this large (a single publication may exceed it), so that pings keep their turn."""
+
+MAX_HELD: Final = 256
+"""Deliveries that may wait for missing ones. Beyond it they are dropped: the feed has them all."""
+
+
+class Receiver(Protocol):
+    """A session, as a channel sees it."""
+
+    @property
+    def codec(self) -> Codec: ...
+
+    def write(self, ready_frame: bytes, priority: Priority) -> None:
+        """Send or queue a ready frame; never blocks, never raises. A receiver that is too slow ends itself."""
+
+
+R = TypeVar("R", bound=Receiver)
+
+
+class Accepted(Enum):
+    """What became of a delivery."""
+
+    TAKEN = auto()
+    DUPLICATE = auto()
+    HELD = auto()
+    """Something before it is missing: the feed must be read."""
+    OTHER_EPOCH = auto()
+    """The stream was restarted: positions of this channel mean nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """How one session has one channel. Shared between sessions wherever it says the same, so that twenty cost little.
+
+    `server_side` and `client_side` may both hold: a client-side subscribe to a channel that the session was given by
+    the server is accepted, its publications still come once. `expire_at` is wall-clock seconds.
+    """
+
+    server_side: bool
+    client_side: bool
+    positioned: bool = False
+    recoverable: bool = False
+    presence: bool = False
+    join_leave: bool = False
+    push_join_leave: bool = False
+    chan_info: Payload = EMPTY
+    expire_at: float | None = None
+
+
+class Channel(Generic[R]):
+    """The local state of one channel.
+
+    `live` receive everything at once; `behind` hold an offset that is not the cursor's and are caught up from the feed;
+    `hearers` (a part of both) get joins and leaves; `watchers` get a subscription with the next publication.
+    A channel without any of them is dropped by the hub.
+    """
+
+    __slots__ = ("behind", "cursor", "epoch", "feed", "hearers", "held", "live", "name", "pending", "watchers")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.feed: Feed | None = None
+        self.epoch = ""
+        self.cursor: Cursor | None = None
+        self.live: dict[Codec, set[R]] = {}
+        self.behind: dict[R, int] = {}
+        self.hearers: set[R] = set()
+        self.watchers: set[R] = set()
+        self.pending: list[Delivery] = []
+        self.held: dict[int, Publication] = {}
+
+    @property
+    def empty(self) -> bool:
+        return not (self.behind or self.watchers or any(self.live.values()))
+
+    @property
+    def offset(self) -> int:
+        """The last offset that was taken in order; 0 for a channel without positions."""
+        return 0 if self.cursor is None else self.cursor.next - 1
+
+    @property
+    def subscribers(self) -> int:
+        return sum(map(len, self.live.values())) + len(self.behind)
+
+    def start(self, feed: Feed, epoch: str, offset: int) -> None:
+        """Give the channel positions, from `offset` on. Without effect where it has them already."""
+        if self.cursor is None:
+            self.feed, self.epoch, self.cursor = feed, epoch, Cursor(offset)
+
+    def add(self, receiver: R, at: int | None) -> bool:
+        """Let a receiver in at an offset (None: it needs no position). False: it is behind and must be caught up."""
+        if self.cursor is None or at is None or at == self.offset:
+            self.live.setdefault(receiver.codec, set()).add(receiver)
+            return True
+        self.behind[receiver] = at
+        return False
+
+    def stop(self) -> None:
+        """Forget all positions: the stream they belong to is gone."""
+        self.feed, self.epoch, self.cursor = None, "", None
+        self.held.clear()
+
+    def leave(self, receiver: R) -> None:
+        """Take a receiver out of delivery, wherever it stands."""
+        if receiver.codec in self.live:
+            self.live[receiver.codec].discard(receiver)
+        self.behind.pop(receiver, None)
+
+    def remove(self, receiver: R) -> None:
+        self.leave(receiver)
+        self.hearers.discard(receiver)
+        self.watchers.discard(receiver)
+
+    def receivers(self) -> list[R]:
+        """Everyone subscribed, behind or not."""
+        return [*(receiver for live in self.live.values() for receiver in live), *self.behind]
+
+    def accept(self, delivery: Delivery) -> Accepted:
+        """Take a delivery in: into `pending`, or held until the missing ones are there."""
+        publication = delivery.publication
+        cursor = self.cursor
+        if publication.offset == 0 or cursor is None:
+            self.pending.append(delivery)
+            return Accepted.TAKEN
+        if delivery.epoch != self.epoch:
+            return Accepted.OTHER_EPOCH
+        match cursor.advance(publication.offset):
+            case Arrival.DUPLICATE:
+                return Accepted.DUPLICATE
+            case Arrival.GAP:
+                if len(self.held) < MAX_HELD:
+                    self.held[publication.offset] = publication
+                return Accepted.HELD
+            case Arrival.DELIVER:
+                self.pending.append(delivery)
+                if self.held:
+                    self._release()
+        return Accepted.TAKEN
+
+    def fill(self, publications: Iterable[Publication]) -> int:
+        """Take in what was read from the feed, which has no holes; then what was held. Returns how many were new."""
+        cursor = self.cursor
+        if cursor is None:
+            return 0
+        new = 0
+        for publication in publications:
+            if cursor.advance(publication.offset) is Arrival.DELIVER:
+                self.pending.append(Delivery(self.name, "pub", publication, self.epoch))
+                new += 1
+        self._release()
+        return new
+
+    def _release(self) -> None:
+        cursor = self.cursor
+        if cursor is None:
+            return
+        while (publication := self.held.pop(cursor.next, None)) is not None:
+            cursor.skip_to(publication.offset)
+            self.pending.append(Delivery(self.name, "pub", publication, self.epoch))
+        for offset in [offset for offset in self.held if offset < cursor.next]:
+            del self.held[offset]
+
+    def flush(self) -> int:
+        """Send what is pending to everyone live here. Returns how many publications were handed to sockets."""
+        pending, self.pending = self.pending, []
+        publications = [delivery.publication for delivery in pending if delivery.kind == "pub"]
+        told = 0
+        if publications:
+            for codec, receivers in self.live.items():
+                if not receivers:
+                    continue
+                for ready_frame, priority in publication_frames(codec, self.name, publications):
+                    for receiver in tuple(receivers):
+                        receiver.write(ready_frame, priority)
+                told += len(receivers) * len(publications)
+        if len(publications) < len(pending) and self.hearers:
+            told += self._tell_hearers([delivery for delivery in pending if delivery.kind != "pub"])
+        return told
+
+    def _tell_hearers(self, deliveries: Sequence[Delivery]) -> int:
+        for codec in {receiver.codec for receiver in self.hearers}:
+            ready = [
+                frame(codec.opcode, codec.join([codec.push(Push(self.name, event))]))
+                for delivery in deliveries
+                if (event := _presence_event(delivery)) is not None
+            ]
+            for receiver in tuple(self.hearers):
+                if receiver.codec is codec:
+                    for ready_frame in ready:
+                        receiver.write(ready_frame, Priority.EPHEMERAL)
+        return len(self.hearers) * len(deliveries)
+
+
+def _presence_event(delivery: Delivery) -> Join | Leave | None:
+    info: ClientInfo | None = delivery.publication.info
+    if info is None:
+        return None
+    return Join(info) if delivery.kind == "join" else Leave(info)
+
+
+def publication_frames(
+    codec: Codec, channel: str, publications: Sequence[Publication]
+) -> Iterator[tuple[bytes, Priority]]:
+    """Ready frames of at most `MAX_FRAME_BYTES` that carry the publications in order, several to a frame.
+
+    A frame that carries only publications without an offset may be dropped for a slow connection.
+    """
+    parts: list[bytes] = []
+    size = 0
+    durable = False
+    for publication in publications:
+        part = codec.publication(channel, publication)
+        if parts and size + len(part) > MAX_FRAME_BYTES:
+            yield frame(codec.opcode, codec.join(parts)), Priority.LIVE if durable else Priority.EPHEMERAL
+            parts, size, durable = [], 0, False
+        parts.append(part)
+        size += len(part) + 3
+        durable = durable or publication.offset > 0
+    yield frame(codec.opcode, codec.join(parts)), Priority.LIVE if durable else Priority.EPHEMERAL

@@ -1,0 +1,107 @@
+"""What processes tell each other about sessions: end one, subscribe one, and who has what. Pure: structs and bytes.
+
+Sent over the bus's control channels, so best effort: whoever must be sure asks again, or finds out from the log.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from realtime.ports import StreamOptions
+from realtime.protocol.messages import EMPTY, Payload
+
+
+class Target(Struct, frozen=True):
+    """Which sessions: those of a user, narrowed to one client or without some. An empty `client` means all."""
+
+    user: str
+    client: str = ""
+    whitelist: tuple[str, ...] = ()
+
+
+class DisconnectSessions(Struct, frozen=True, tag="disconnect"):
+    target: Target
+    code: int
+    reason: str
+
+
+class UnsubscribeSessions(Struct, frozen=True, tag="unsubscribe"):
+    """An empty channel means every channel."""
+
+    target: Target
+    channel: str
+    code: int
+    reason: str
+
+
+class SubscribeSessions(Struct, frozen=True, tag="subscribe"):
+    """Give a channel to sessions from the server's side. The grant is spelled out: every process does the same."""
+
+    target: Target
+    channel: str
+    data: Payload = EMPTY
+    chan_info: Payload = EMPTY
+    expire_at: float | None = None
+    presence: bool = False
+    join_leave: bool = False
+    push_join_leave: bool = False
+    positioned: bool = False
+    recoverable: bool = False
+    stream: StreamOptions | None = None
+    since_epoch: str = ""
+    since_offset: int | None = None
+    durable: bool = False
+    """The channel has a durable feed; `since_offset` is then where the subscription starts."""
+
+
+class RefreshSessions(Struct, frozen=True, tag="refresh"):
+    """Set the expiry of sessions; `expired` ends them."""
+
+    target: Target
+    expired: bool
+    expire_at: float | None
+
+
+class Ask(Struct, frozen=True, tag="ask"):
+    """A question to every process. The answer goes to `process` under the same `question`."""
+
+    question: str
+    process: str
+    subject: str
+    data: bytes
+
+
+class Tell(Struct, frozen=True, tag="tell"):
+    """The answer of one process."""
+
+    question: str
+    process: str
+    data: bytes
+
+
+Operation: TypeAlias = DisconnectSessions | UnsubscribeSessions | SubscribeSessions | RefreshSessions
+Control: TypeAlias = Operation | Ask | Tell
+
+
+class Envelope(Struct, frozen=True):
+    """`process` is the sender, which has done the operation itself already."""
+
+    process: str
+    control: Control
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Envelope)
+
+
+def encode(envelope: Envelope) -> bytes:
+    return _encoder.encode(envelope)
+
+
+def decode(data: bytes) -> Envelope:
+    """Raises ValueError on anything that is not one of ours, for example from a newer version."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None

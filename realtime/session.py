@@ -1,0 +1,384 @@
+"""One connection, from the socket's frames to the product's answers and back.
+
+The rules of the protocol are the machine's, what a command does is in `commands`; here is what both need of the world:
+one ladder from exceptions to replies and close codes, writing, and the end.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol
+
+import structlog
+
+from realtime.backend import Backend, Identity, Peer
+from realtime.channel import Subscription
+from realtime.hub import Hub
+from realtime.outbox import Priority
+from realtime.ports import Bus, Presence, Streams
+from realtime.protocol import codes
+from realtime.protocol.codec import Codec
+from realtime.protocol.codes import ClientError, Closing, Disconnect, Unsubscribe
+from realtime.protocol.frames import frame
+from realtime.protocol.machine import Answer, Close, ConnectionMachine, ConnectionSettings, Invoke, Ping
+from realtime.protocol.messages import (
+    ClientInfo,
+    Event,
+    Payload,
+    Publication,
+    Push,
+    Reply,
+    Request,
+    Result,
+    RPCResult,
+    Subscribe,
+    failure,
+)
+from realtime.protocol.messages import Unsubscribe as UnsubscribePush
+from realtime.stats import Stats
+from realtime.tasks import Tasks
+from realtime.wire import Wire
+
+log = structlog.get_logger(__name__)
+
+MAX_IN_FLIGHT: Final = 128
+"""Commands of one connection whose answers are still being made. At the bound the socket is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How connections are treated. Sizes in bytes, times in seconds."""
+
+    connection: ConnectionSettings = field(default_factory=ConnectionSettings)
+    max_queued_bytes: int = 1024 * 1024
+    max_frame_bytes: int = 1024 * 1024
+    max_presence_entries: int = 1_000
+    max_history_publications: int = 300
+    max_reply_bytes: int = 48 * 1024
+    expired_subscription_grace_s: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every session of a process shares."""
+
+    hub: Hub
+    backend: Backend
+    bus: Bus
+    streams: Streams
+    presence: Presence
+    stats: Stats
+    tasks: Tasks
+    settings: Settings
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    wake: Callable[["Session", float], None]
+    """Ask the timer wheel to call `tick` at a monotonic time."""
+    version: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An answer that is still being made: the next command is served meanwhile."""
+
+    answer: Awaitable[Payload]
+
+
+class Handler(Protocol):
+    """Does one command. Raises `ClientError` or `Closing` to refuse."""
+
+    def __call__(self, session: "Session", request: Any, /) -> Coroutine[Any, Any, Result | Deferred | None]: ...
+
+
+class Session:
+    """One connection. Made when the socket is open, known to the hub once its connect is accepted.
+
+    Bounds: `MAX_IN_FLIGHT` answers being made, `Settings.max_queued_bytes` waiting for the socket; a peer too slow for
+    that is closed with 3008 and resumes from the log. After `end` nothing is read and nothing is written any more.
+    """
+
+    __slots__ = (
+        "_ctx",
+        "_handlers",
+        "_in_flight",
+        "_machine",
+        "_pacer",
+        "_wire",
+        "client",
+        "codec",
+        "ended_with",
+        "identity",
+        "opened_at",
+        "peer",
+        "sdk",
+        "subscriptions",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        ctx: Context,
+        handlers: Mapping[type[Request], tuple[str, Handler]],
+        wire: Wire,
+        codec: Codec,
+        peer: Peer,
+        *,
+        client: str,
+    ) -> None:
+        now = ctx.monotonic()
+        self._ctx = ctx
+        self._handlers = handlers
+        self._wire = wire
+        self._machine = ConnectionMachine(ctx.settings.connection, now=now)
+        self._in_flight: set[asyncio.Future[Payload]] | None = None
+        self._pacer: asyncio.Task[None] | None = None
+        self.client = client
+        self.codec = codec
+        self.peer = peer
+        self.identity = Identity("")
+        self.sdk = ""
+        self.opened_at = ctx.clock()
+        self.subscriptions: dict[str, Subscription] = {}
+        self.watched: set[str] = set()
+        self.ended_with: int | None = None
+        ctx.wake(self, self._machine.due_at)
+
+    @property
+    def user(self) -> str:
+        return self.identity.user
+
+    @property
+    def context(self) -> Context:
+        return self._ctx
+
+    @property
+    def machine(self) -> ConnectionMachine:
+        return self._machine
+
+    @property
+    def wire(self) -> Wire:
+        return self._wire
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_with is not None
+
+    def subscribed(self, channel: str) -> bool:
+        return channel in self.subscriptions
+
+    def info(self, subscription: Subscription) -> ClientInfo:
+        return ClientInfo(self.user, self.client, self.identity.info, subscription.chan_info)
+
+    async def receive(self, data: bytes) -> None:
+        """Serve the commands of one frame, in order. Commands whose answer takes its time do not hold up the next.
+
+        Never raises but `CancelledError`; not safe to cancel and go on with the same session.
+        """
+        try:
+            received = self.codec.decode(data)
+        except Closing as closing:
+            self.end(closing.disconnect, closing.reason)
+            return
+        for item in received:
+            match self._machine.receive(item):
+                case Invoke(command_id, request):
+                    await self._invoke(command_id, request)
+                case Answer(reply):
+                    self.reply(reply)
+                case Close(disconnect, reason):
+                    self.end(disconnect, reason)
+                case None:
+                    pass
+            if self.ended:
+                return
+
+    async def _invoke(self, command_id: int, request: Request) -> None:
+        ctx = self._ctx
+        name, handler = self._handlers[type(request)]
+        ctx.stats.commands[name] += 1
+        started = ctx.monotonic()
+        try:
+            outcome = await handler(self, request)
+        except Exception as exception:  # noqa: BLE001 - the ladder below answers and logs every kind
+            self._refuse(command_id, name, exception)
+            return
+        if isinstance(outcome, Deferred):
+            await self._defer(command_id, outcome, started)
+            return
+        if outcome is not None and not self.ended:
+            self.reply(Reply(command_id, outcome))
+        ctx.stats.command_duration[name].observe(ctx.monotonic() - started)
+
+    async def _defer(self, command_id: int, outcome: Deferred, started: float) -> None:
+        if self._in_flight is None:
+            self._in_flight = set()
+        future = asyncio.ensure_future(outcome.answer)
+        self._in_flight.add(future)
+        future.add_done_callback(partial(self._deferred_done, command_id, started))
+        while len(self._in_flight) >= MAX_IN_FLIGHT:
+            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+
+    def _deferred_done(self, command_id: int, started: float, future: "asyncio.Future[Payload]") -> None:
+        if self._in_flight is not None:
+            self._in_flight.discard(future)
+        if future.cancelled():
+            return
+        exception = future.exception()
+        if exception is None:
+            self.reply(Reply(command_id, RPCResult(future.result())))
+        elif isinstance(exception, Exception):
+            self._refuse(command_id, "rpc", exception)
+        else:
+            raise exception
+        self._ctx.stats.command_duration["rpc"].observe(self._ctx.monotonic() - started)
+
+    def _refuse(self, command_id: int, name: str, exception: Exception) -> None:
+        """The one ladder from what a handler raised to what the client is told."""
+        match exception:
+            case Closing():
+                self.end(exception.disconnect, exception.reason)
+                return
+            case ClientError():
+                error = exception
+            case ConnectionError() | TimeoutError():
+                log.warning("dependency_unavailable", command=name, error=type(exception).__name__)
+                error = ClientError(codes.INTERNAL, "try again", temporary=True)
+            case _:
+                log.error("command_failed", command=name, user=self.user, exc_info=exception)
+                error = ClientError(codes.INTERNAL, "try again", temporary=True)
+        if self.ended:
+            return
+        if name == "connect":
+            self._machine.refused()
+        self._ctx.stats.failed(error.code.code)
+        self.reply(failure(command_id, error))
+
+    def accepted(self, identity: Identity, sdk: str) -> None:
+        """The connect was accepted: the session is somebody from here on."""
+        self.identity = identity
+        self.sdk = sdk
+        self._machine.connected(self._monotonic_of(identity.expire_at), self._ctx.monotonic())
+        self._ctx.wake(self, self._machine.due_at)
+
+    def refreshed(self, expire_at: float | None) -> None:
+        self.identity = Identity(self.identity.user, expire_at, self.identity.info)
+        self._machine.refreshed(self._monotonic_of(expire_at))
+        self._ctx.wake(self, self._machine.due_at)
+
+    def _monotonic_of(self, wall_s: float | None) -> float | None:
+        return None if wall_s is None else self._ctx.monotonic() + (wall_s - self._ctx.clock())
+
+    def reply(self, reply: Reply) -> None:
+        self._write_part(self.codec.reply(reply), Priority.CONTROL)
+
+    def push(self, channel: str, event: Event, priority: Priority = Priority.LIVE) -> None:
+        self._write_part(self.codec.push(Push(channel, event)), priority)
+
+    def _write_part(self, part: bytes, priority: Priority) -> None:
+        self._ctx.stats.frames_out += 1
+        self.write(frame(self.codec.opcode, self.codec.join([part])), priority)
+
+    def write(self, ready_frame: bytes, priority: Priority) -> None:
+        """Send or queue a ready frame. Over the bound the session ends with "slow"; ended ones ignore it."""
+        if self.ended_with is not None:
+            return
+        wire = self._wire
+        if not wire.write(ready_frame, priority):
+            self.end(codes.CLOSE_SLOW)
+        elif wire.outbox is not None and self._pacer is None:
+            self._pacer = self._ctx.tasks.spawn(self._pace(), name="pace")
+
+    async def _pace(self) -> None:
+        """Move the outbox on as the socket takes it. Lives only while something is queued."""
+        try:
+            while not self._wire.flush():
+                await self._wire.drained()
+        except ConnectionError:
+            pass
+        finally:
+            self._pacer = None
+
+    def tick(self) -> float | None:
+        """Do what is due now (ping, time-outs, expiry). Returns when to be called again, None when over."""
+        if self.ended:
+            return None
+        now = self._ctx.monotonic()
+        for effect in self._machine.tick(now):
+            match effect:
+                case Ping():
+                    self._write_part(self.codec.ping, Priority.CONTROL)
+                case Close(disconnect, reason):
+                    self.end(disconnect, reason)
+                    return None
+        due_at = self._machine.due_at
+        expiring = self._expire_subscriptions()
+        return due_at if expiring is None else min(due_at, expiring)
+
+    def _expire_subscriptions(self) -> float | None:
+        """End what was not refreshed in time. Returns the monotonic time of the next such deadline."""
+        wall = self._ctx.clock()
+        grace_s = self._ctx.settings.expired_subscription_grace_s
+        next_at: float | None = None
+        for name, subscription in tuple(self.subscriptions.items()):
+            if subscription.expire_at is None:
+                continue
+            if subscription.expire_at + grace_s <= wall:
+                self.unsubscribe(name, codes.UNSUBSCRIBE_EXPIRED)
+            else:
+                next_at = min(next_at or subscription.expire_at, subscription.expire_at)
+        return None if next_at is None else self._ctx.monotonic() + (next_at + grace_s - wall)
+
+    def unsubscribe(self, name: str, unsubscribe: Unsubscribe) -> None:
+        """End a subscription from the server's side and say so."""
+        self._ctx.hub.unwatch(self, name)
+        if self._ctx.hub.unsubscribe(self, name) is not None:
+            self._ctx.stats.unsubscribed(unsubscribe.code)
+            self.push(name, UnsubscribePush(unsubscribe.code, unsubscribe.reason), Priority.CONTROL)
+
+    def promote(self, name: str, epoch: str, first: Publication) -> Subscription:
+        data = self._ctx.backend.promoted(self.user, name, first)
+        self.push(name, Subscribe(True, epoch, first.offset - 1, True, data))
+        return SERVER_SIDE
+
+    def restart(self, name: str, epoch: str, offset: int) -> None:
+        """Too much was missed: start the subscription anew at `offset`. The client is told, and pages the rest."""
+        subscription = self.subscriptions[name]
+        if subscription.client_side:
+            self.unsubscribe(name, codes.UNSUBSCRIBE_INSUFFICIENT)
+            return
+        self.push(name, UnsubscribePush(codes.UNSUBSCRIBE_SERVER.code, codes.UNSUBSCRIBE_SERVER.reason))
+        self.push(name, Subscribe(True, epoch, offset, True, self._ctx.backend.restarted(self.user, name, offset)))
+
+    def lost_position(self, name: str) -> None:
+        subscription = self.subscriptions.get(name)
+        if subscription is None or not subscription.positioned:
+            return
+        if subscription.server_side:
+            self.end(codes.CLOSE_INSUFFICIENT_STATE)
+        else:
+            self.unsubscribe(name, codes.UNSUBSCRIBE_INSUFFICIENT)
+
+    def end(self, disconnect: Disconnect, reason: str = "") -> None:
+        """Close the connection with a code; returns at once, whatever the peer does. The first code counts."""
+        if self.ended:
+            return
+        self.ended_with = disconnect.code
+        self._machine.close()
+        self._ctx.stats.disconnected(disconnect.code)
+        self._wire.close(disconnect.code, reason or disconnect.reason, flush=disconnect is not codes.CLOSE_SLOW)
+
+    def gone(self) -> None:
+        """The socket is closed: leave the hub. Called once, by whoever read the socket."""
+        if not self.ended:
+            self.ended_with = 0
+            self._machine.close()
+            self._ctx.stats.disconnected(0)
+        if self._ctx.hub.remove(self):
+            self._ctx.backend.disconnected(self.user)
+        self._wire.finish()
+
+
+SERVER_SIDE: Final = Subscription(server_side=True, client_side=False, positioned=True, recoverable=True)
+"""What nearly every conversation of nearly every session is; one object for all of them."""

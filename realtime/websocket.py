@@ -1,0 +1,114 @@
+"""The `/connection/websocket` endpoint: one HTTP upgrade, then frames in. Frames out are written by the session itself.
+
+aiohttp parses the handshake and the incoming frames. Closing is ours (see `wire`): the library's own waits for a peer
+that may never read again.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from aiohttp import WSMsgType, web
+
+from realtime.backend import Peer
+from realtime.commands import HANDLERS
+from realtime.protocol.codec import Codec
+from realtime.protocol.codes import Disconnect
+from realtime.protocol.json_codec import JsonCodec
+from realtime.protocol.protobuf_codec import ProtobufCodec
+from realtime.session import Context, Session
+from realtime.wire import Wire, prepare_socket
+
+log = structlog.get_logger(__name__)
+
+JSON_SUBPROTOCOL: Final = "centrifuge-json"
+PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
+
+_NORMAL: Final = 1000
+_RESTART_BATCH: Final = 500
+
+
+class WebSocketEndpoint:
+    """Serves upgrades, and knows every open socket from the upgrade on, so that a shutdown can close them all.
+
+    Bounds: frames of `Settings.max_frame_bytes` (a larger one closes with 1009); the number of sockets by the
+    listener's admission, which is asked before the upgrade.
+    """
+
+    def __init__(self, ctx: Context, *, client_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self._ctx = ctx
+        self._client_id = client_id
+        self._codecs: dict[str, Codec] = {JSON_SUBPROTOCOL: JsonCodec(), PROTOBUF_SUBPROTOCOL: ProtobufCodec()}
+        self.open: set[Session] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Upgrade and serve until either side ends it. Origin and admission were checked by the caller."""
+        ctx = self._ctx
+        socket = web.WebSocketResponse(
+            # The empty name answers SDKs that send an empty header: nothing is echoed to it.
+            protocols=(JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL, ""),
+            autoclose=False,
+            compress=False,
+            max_msg_size=ctx.settings.max_frame_bytes,
+            decode_text=False,
+            timeout=1.0,
+        )
+        writer = await socket.prepare(request)
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            return socket
+        prepare_socket(transport)
+        codec = self._codecs[socket.ws_protocol or JSON_SUBPROTOCOL]
+        wire = Wire(
+            transport,
+            writer.drain,
+            asyncio.get_running_loop(),
+            max_queued_bytes=ctx.settings.max_queued_bytes,
+        )
+        peer = Peer(request.remote or "", request.headers.get("Origin", ""), codec.name)
+        session = Session(ctx, HANDLERS, wire, codec, peer, client=self._client_id())
+        self.open.add(session)
+        ctx.stats.connections[codec.name] += 1
+        ctx.stats.connections_opened[codec.name] += 1
+        try:
+            await self._read(socket, session)
+        finally:
+            self.open.discard(session)
+            ctx.stats.connections[codec.name] -= 1
+            ctx.stats.bytes_out += wire.bytes_out
+            session.gone()
+        return socket
+
+    async def _read(self, socket: web.WebSocketResponse[bool], session: Session) -> None:
+        stats = self._ctx.stats
+        while True:
+            message = await socket.receive()
+            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                if session.ended:
+                    continue
+                stats.frames_in += 1
+                stats.bytes_in += len(message.data)
+                await session.receive(message.data)
+            elif message.type is WSMsgType.CLOSE:
+                # The peer closes, or answers ours. A close frame is due either way, and only one.
+                session.wire.close(_NORMAL, "bye", flush=False)
+                return
+            else:
+                return
+
+    async def close_all(self, disconnect: Disconnect, *, over_s: float) -> None:
+        """Close every connection with a code, spread over `over_s` seconds. Returns when all sockets are gone.
+
+        Takes at most `over_s` and the close timeout, however slow the peers are.
+        """
+        sessions = list(self.open)
+        batches = max(1, -(-len(sessions) // _RESTART_BATCH))
+        for index in range(batches):
+            for session in sessions[index * _RESTART_BATCH : (index + 1) * _RESTART_BATCH]:
+                session.end(disconnect)
+            if index + 1 < batches:
+                await asyncio.sleep(over_s / batches)
+        for session in sessions:
+            session.end(disconnect)

@@ -1,0 +1,172 @@
+"""One accepted socket, as the engine writes to it: ready-made frames, back-pressure, and an end that never hangs.
+
+Reading stays with the WebSocket library; writing goes straight to the transport, because a frame is built once for all
+receivers. What closing must survive is a peer that does not read: every wait here has an end.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from realtime.outbox import Outbox, Priority
+from realtime.protocol.frames import close_frame
+
+WRITE_AHEAD_BYTES: Final = 64 * 1024
+"""How much may wait inside the transport before frames queue in the outbox, where priorities still count."""
+
+CLOSE_TIMEOUT_S: Final = 1.0
+"""How long a close handshake may take before the socket is reset."""
+
+_LINGER_NONE: Final = struct.pack("ii", 1, 0)
+_UNSENT_LOW_WATER_BYTES: Final = 16 * 1024
+_USER_TIMEOUT_MS: Final = 25_000
+
+
+def prepare_socket(transport: asyncio.Transport) -> None:
+    """Bound what the kernel holds for a slow peer, and let it notice a vanished one."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_LOW_WATER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+
+
+class Wire:
+    """Writes frames to one transport. All methods are synchronous and must run on the event loop.
+
+    Bound: `max_queued_bytes` wait in the outbox beyond what the transport holds; then `write` answers False.
+    """
+
+    __slots__ = (
+        "_close_handle",
+        "_closing",
+        "_drain",
+        "_loop",
+        "_max_queued_bytes",
+        "_transport",
+        "bytes_out",
+        "outbox",
+    )
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        drain: Callable[[], Awaitable[None]],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        max_queued_bytes: int,
+    ) -> None:
+        transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES // 2, low=_UNSENT_LOW_WATER_BYTES)
+        self._transport = transport
+        self._drain = drain
+        self._loop = loop
+        self._max_queued_bytes = max_queued_bytes
+        self._closing = False
+        self._close_handle: asyncio.TimerHandle | None = None
+        self.outbox: Outbox | None = None
+        self.bytes_out = 0
+
+    @property
+    def closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    @property
+    def queued_bytes(self) -> int:
+        """What waits for the peer in this process (the kernel's buffers not counted)."""
+        if self._transport.is_closing():
+            return 0
+        waiting = self._transport.get_write_buffer_size()
+        return waiting if self.outbox is None else waiting + self.outbox.size_bytes
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything written so far has been handed to the kernel, or nearly so."""
+        return self.outbox is None and self._transport.get_write_buffer_size() < _UNSENT_LOW_WATER_BYTES
+
+    def write(self, frame: bytes, priority: Priority) -> bool:
+        """Send a frame now, or queue it. False: the peer is too slow, the connection is to be closed."""
+        if self._closing:
+            return True
+        if self.outbox is None:
+            transport = self._transport
+            if transport.get_write_buffer_size() < WRITE_AHEAD_BYTES:
+                self.bytes_out += len(frame)
+                transport.write(frame)
+                return True
+            self.outbox = Outbox(self._max_queued_bytes)
+        return self.outbox.put(frame, priority)
+
+    def flush(self) -> bool:
+        """Move queued frames on as far as the socket takes them. True when nothing is queued any more."""
+        outbox = self.outbox
+        if outbox is None or self._closing or self._transport.is_closing():
+            return True
+        transport = self._transport
+        if transport.get_write_buffer_size() >= WRITE_AHEAD_BYTES // 2:
+            return False
+        for frame in outbox.take():
+            self.bytes_out += len(frame)
+            transport.write(frame)
+            if transport.get_write_buffer_size() >= WRITE_AHEAD_BYTES:
+                break
+        if len(outbox):
+            return False
+        self.outbox = None
+        return True
+
+    async def drained(self) -> None:
+        """Wait until the transport has room again. Raises ConnectionError when it closed. Safe to cancel."""
+        if self._closing or self._transport.is_closing():
+            raise ConnectionResetError("the connection is closed")
+        await self._drain()
+
+    def close(self, code: int, reason: str, *, flush: bool) -> None:
+        """Start the closing handshake; after `CLOSE_TIMEOUT_S` the socket is reset, whatever the peer does.
+
+        `flush` sends what is queued first, as far as the socket takes it; a slow peer's queue is thrown away instead.
+        """
+        if self._closing:
+            return
+        if flush:
+            self.flush()
+        self._closing = True
+        self.outbox = None
+        if self._transport.is_closing():
+            return
+        self._transport.write(close_frame(code, reason))
+        self._close_handle = self._loop.call_later(CLOSE_TIMEOUT_S, self.reset)
+
+    def finish(self) -> None:
+        """The peer has answered the close, or is gone: let the transport go, by force if its buffer stays full."""
+        self._closing = True
+        self.outbox = None
+        if not self._transport.is_closing():
+            self._transport.close()
+        if self._transport.get_write_buffer_size() == 0:
+            self._cancel_timer()
+        elif self._close_handle is None:
+            self._close_handle = self._loop.call_later(CLOSE_TIMEOUT_S, self.reset)
+
+    def reset(self) -> None:
+        """End the connection at once and give its buffers back, the kernel's included."""
+        self._cancel_timer()
+        self._closing = True
+        self.outbox = None
+        sock: socket.socket | None = self._transport.get_extra_info("socket")
+        if sock is not None:
+            # Without this the kernel keeps megabytes for a peer that does not read, long after the abort.
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+        self._transport.abort()
+
+    def _cancel_timer(self) -> None:
+        if self._close_handle is not None:
+            self._close_handle.cancel()
+            self._close_handle = None
