@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import IO, Final
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
+LAST_LINES: Final = 20
+"""How many lines of a log are shown when something failed."""
+
 _MAX_LOG_BYTES: Final = 4 * 1024 * 1024
-_TAIL_BYTES: Final = 16 * 1024
-_TAIL_LINES: Final = 20
+_MAX_LINE_BYTES: Final = 1024
 _GUARD_MARGIN_S: Final = 5.0
 
 
@@ -75,8 +77,11 @@ class Command:
 class Child:
     """One run of a command. Made by `start`, ended by `stop` (or by itself)."""
 
-    def __init__(self, command: Command, guard: subprocess.Popen[bytes], status_fd: int, life_fd: int) -> None:
+    def __init__(
+        self, command: Command, guard: subprocess.Popen[bytes], status_fd: int, life_fd: int, log_start: int
+    ) -> None:
         self.command = command
+        self._log_start = log_start
         self._guard = guard
         self._status_fd = status_fd
         self._life_fd = life_fd
@@ -113,8 +118,8 @@ class Child:
     async def _started(self) -> None:
         while not self._pid and self._exit is None:
             await self._hear()
-        if self._failure:
-            raise ChildFailed(self.command.name, self._failure)
+        if not self._pid:
+            raise ChildFailed(self.command.name, self._failure or str(self._exit))
 
     async def exited(self) -> Exit:
         """Wait for the program's end. Several may wait; cancelling leaves the child alone."""
@@ -144,9 +149,9 @@ class Child:
         if self._exit is None:
             self._finish(Exit(None), wait=False)
 
-    def last_lines(self) -> tuple[str, ...]:
-        """The end of the child's log, up to 20 lines."""
-        return tail(self.command.log) if self.command.log else ()
+    def last_lines(self, count: int = LAST_LINES) -> tuple[str, ...]:
+        """The end of what this run wrote to its log, for people."""
+        return tail(self.command.log, count, since=self._log_start) if self.command.log else ()
 
     def _order(self, order: bytes) -> None:
         if self._exit is None:
@@ -213,9 +218,11 @@ def _spawn(command: Command) -> Child:
         stack.callback(os.close, life_read)
         stack.callback(os.close, status_write)
         output: IO[bytes] | None = None
+        log_start = 0
         try:
             if command.log is not None:
                 output = stack.enter_context(_open_log(command.log))
+                log_start = output.tell()
             guard = subprocess.Popen(  # noqa: S603 - the program is one that we looked up ourselves
                 argv,
                 stdin=life_read,
@@ -230,7 +237,7 @@ def _spawn(command: Command) -> Child:
             os.close(life_write)
             os.close(status_read)
             raise ChildFailed(command.name, str(error)) from error
-    return Child(command, guard, status_read, life_write)
+    return Child(command, guard, status_read, life_write, log_start)
 
 
 def _open_log(path: Path) -> IO[bytes]:
@@ -241,16 +248,15 @@ def _open_log(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
-def tail(path: Path) -> tuple[str, ...]:
-    """The last 20 lines of a text file (of its last 16 KiB); empty when there is none."""
+def tail(path: Path, count: int = LAST_LINES, *, since: int = 0) -> tuple[str, ...]:
+    """The last lines of a text file, of `count` KiB at most, from byte `since` on; empty when there is none."""
     try:
         with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(file.tell() - _TAIL_BYTES, 0))
+            file.seek(max(file.seek(0, os.SEEK_END) - count * _MAX_LINE_BYTES, since))
             text = file.read().decode(errors="replace")
     except OSError:
         return ()
-    return tuple(text.splitlines()[-_TAIL_LINES:])
+    return tuple(text.splitlines()[-count:])
 
 
 class Service:
@@ -281,7 +287,13 @@ class Service:
 
     @property
     def pid(self) -> int:
+        """The process id of the present or last run. Raises RuntimeError before the first start."""
         return self.child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended, as far as was heard."""
+        return self._child is not None and self._child.running
 
     async def start(self) -> None:
         """Start the program and wait until it is ready. Raises ChildFailed, and then nothing is left running.
@@ -308,6 +320,10 @@ class Service:
         """Wait for the end of the present run."""
         return await self.child.exited()
 
+    def last_lines(self) -> tuple[str, ...]:
+        """The end of the log, for people."""
+        return self.child.last_lines()
+
     async def _wait_ready(self, child: Child, ready: Callable[[], Awaitable[None]]) -> None:
         proof = asyncio.ensure_future(ready())
         end = asyncio.ensure_future(child.exited())
@@ -316,10 +332,10 @@ class Service:
             if proof.done():
                 proof.result()
             elif end.done():
-                raise ChildFailed(self.name, f"ended before it was ready, {end.result()}", child.last_lines())
+                raise ChildFailed(self.name, f"ended before it was ready, {end.result()}", self.last_lines())
             else:
                 reason = f"not ready after {self._ready_within_s:g} s"
-                raise ChildFailed(self.name, reason, child.last_lines())
+                raise ChildFailed(self.name, reason, self.last_lines())
         finally:
             for task in (proof, end):
                 task.cancel()

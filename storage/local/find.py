@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from storage.local.children import ChildFailed
+
 Program = Literal["mongod", "redis-server"]
 
 _OVERRIDE: Final[dict[Program, str]] = {"mongod": "MONGOD", "redis-server": "REDIS_SERVER"}
@@ -116,6 +118,14 @@ def find(program: Program, machine: Machine) -> Found | Missing:
                 return answer
             trouble = trouble or answer
     return trouble or Missing(program, f"{program} was not found", _install_commands(program, machine))
+
+
+def located(program: Program) -> Path:
+    """The program on this machine. Raises ChildFailed with what helps. Blocks while it tries the program out."""
+    answer = find(program, Machine.here())
+    if isinstance(answer, Missing):
+        raise ChildFailed(program, str(answer))
+    return answer.path
 
 
 def _tried(program: Program, path: Path, origin: str, machine: Machine) -> Found | Missing:

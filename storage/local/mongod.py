@@ -11,14 +11,15 @@ from typing import Any, Final
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from storage.local.children import ChildFailed, Command, Service
-from storage.local.find import Machine, Missing, find
+from storage.local.children import LAST_LINES, Command, Service
+from storage.local.find import located
 from storage.local.ports import free_port, is_free
 
 _REPLICA_SET: Final = "rs0"
 _NOT_YET_INITIALIZED: Final = 94
 _INVALID_REPLICA_SET_CONFIG: Final = 93
 _REMOVED: Final = 10
+_START_TO_END_LINES: Final = 400  # a start that fails and the orderly end after it
 _POLL_S: Final = 0.02
 
 
@@ -32,6 +33,9 @@ class Mongod(Service):
     @property
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}/?replicaSet={_REPLICA_SET}"
+
+    def last_lines(self) -> tuple[str, ...]:
+        return readable(self.child.last_lines(_START_TO_END_LINES))[-LAST_LINES:]
 
     async def _is_primary(self) -> None:
         """Return once it takes writes; makes it a replica set of one the first time."""
@@ -70,28 +74,18 @@ class Mongod(Service):
         )
 
 
-@asynccontextmanager
-async def mongod(
+def prepared_mongod(
     directory: Path,
+    program: Path,
     *,
-    path: Path | None = None,
     log: Path | None = None,
     ephemeral: bool = False,
+    orphans_remove: Path | None = None,
     test_commands: bool = False,
     keep_open: tuple[int, ...] = (),
     parameters: Mapping[str, str] | None = None,
-) -> AsyncIterator[Mongod]:
-    """A running mongod with its data in `directory` (made if need be); stopped at the end.
-
-    `path` is the program (None: it is looked for, ChildFailed says what helps). `ephemeral` kills instead of stopping
-    and, if this process goes away, deletes `directory`. `test_commands` enables fail points. `parameters` are set at
-    the start (`--setParameter`). Raises ChildFailed.
-    """
-    if path is None:
-        found = await asyncio.to_thread(find, "mongod", Machine.here())
-        if isinstance(found, Missing):
-            raise ChildFailed("mongod", str(found))
-        path = found.path
+) -> Mongod:
+    """A mongod that is not started yet, with its data in `directory` (made if need be). Arguments as for `mongod`."""
     directory, port = _prepared(directory)
     settings = {
         "diagnosticDataCollectionEnabled": "false",
@@ -102,18 +96,9 @@ async def mongod(
         **(parameters or {}),
     }
     argv = (
-        *(
-            str(path),
-            "--dbpath",
-            str(directory / "db"),
-            "--port",
-            str(port),
-            "--bind_ip",
-            "127.0.0.1",
-            "--nounixsocket",
-        ),
-        *("--replSet", _REPLICA_SET, "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
-        *("--wiredTigerCollectionBlockCompressor", "zstd", "--quiet"),
+        *(str(program), "--dbpath", str(directory / "db"), "--port", str(port), "--bind_ip", "127.0.0.1"),
+        *("--nounixsocket", "--quiet", "--replSet", _REPLICA_SET, "--oplogSize", "64"),
+        *("--wiredTigerCacheSizeGB", "0.25", "--wiredTigerCollectionBlockCompressor", "zstd"),
         *(word for name, value in settings.items() for word in ("--setParameter", f"{name}={value}")),
     )
     command = Command(
@@ -122,9 +107,31 @@ async def mongod(
         log=log or directory / "mongod.log",
         grace_s=0 if ephemeral else 10.0,
         keep_open=keep_open,
-        remove_if_orphaned=directory if ephemeral else None,
+        remove_if_orphaned=(orphans_remove or directory) if ephemeral else None,
     )
-    server = Mongod(command, port)
+    return Mongod(command, port)
+
+
+@asynccontextmanager
+async def mongod(
+    directory: Path,
+    *,
+    program: Path | None = None,
+    ephemeral: bool = False,
+    test_commands: bool = False,
+    parameters: Mapping[str, str] | None = None,
+) -> AsyncIterator[Mongod]:
+    """A running mongod with its data in `directory` (made if need be); stopped at the end. It is not watched.
+
+    `program` is the binary (None: it is looked for, ChildFailed says what helps). `ephemeral` kills instead of
+    stopping and, if this process goes away, deletes `directory`. `test_commands` enables fail points. `parameters` are
+    set at the start (`--setParameter`). Raises ChildFailed.
+    """
+    if program is None:
+        program = await asyncio.to_thread(located, "mongod")
+    server = prepared_mongod(
+        directory, program, ephemeral=ephemeral, test_commands=test_commands, parameters=parameters
+    )
     await server.start()
     try:
         yield server

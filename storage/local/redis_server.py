@@ -1,15 +1,14 @@
 """A redis-server as a child process, on a unix socket: no open port, no password."""
 
 import asyncio
-import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from storage.local.children import ChildFailed, Command, Service
-from storage.local.find import Machine, Missing, find
+from storage.local.children import Command, Service
+from storage.local.find import located
 
 # sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 _MAX_SOCKET_PATH_BYTES: Final = 103
@@ -34,30 +33,27 @@ class RedisServer(Service):
             await asyncio.sleep(_POLL_S)
 
 
-@asynccontextmanager
-async def redis_server(
+@contextmanager
+def prepared_redis(
     directory: Path,
+    program: Path,
     *,
-    path: Path | None = None,
     log: Path | None = None,
     ephemeral: bool = False,
+    orphans_remove: Path | None = None,
     keep_open: tuple[int, ...] = (),
     arguments: tuple[str, ...] = (),
-) -> AsyncIterator[RedisServer]:
-    """A running redis-server with its files in `directory` (made if need be); stopped at the end.
+) -> Iterator[RedisServer]:
+    """A redis-server that is not started yet, with its files in `directory` (made if need be).
 
-    `path` is the program (None: it is looked for, ChildFailed says what helps). `ephemeral` kills instead of stopping
-    and, if this process goes away, deletes `directory`. `arguments` go to redis-server. Raises ChildFailed.
+    At the end of the block what it needed besides is removed. Arguments as for
+    `redis_server`.
     """
-    if path is None:
-        found = await asyncio.to_thread(find, "redis-server", Machine.here())
-        if isinstance(found, Missing):
-            raise ChildFailed("redis", str(found))
-        path = found.path
-    with ExitStack() as stack:
-        directory, socket = _prepared(directory, stack)
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _socket_in(directory) as socket:
         argv = (
-            *(str(path), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
+            *(str(program), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
             *("--dir", str(directory), "--save", "", "--appendonly", "no", "--daemonize", "no"),
             *arguments,
         )
@@ -67,9 +63,23 @@ async def redis_server(
             log=log or directory / "redis.log",
             grace_s=0 if ephemeral else 5.0,
             keep_open=keep_open,
-            remove_if_orphaned=directory if ephemeral else None,
+            remove_if_orphaned=(orphans_remove or directory) if ephemeral else None,
         )
-        server = RedisServer(command, socket)
+        yield RedisServer(command, socket)
+
+
+@asynccontextmanager
+async def redis_server(
+    directory: Path, *, program: Path | None = None, ephemeral: bool = False, arguments: tuple[str, ...] = ()
+) -> AsyncIterator[RedisServer]:
+    """A running redis-server with its files in `directory` (made if need be); stopped at the end. It is not watched.
+
+    `program` is the binary (None: it is looked for, ChildFailed says what helps). `ephemeral` kills instead of
+    stopping and, if this process goes away, deletes `directory`. `arguments` go to redis-server. Raises ChildFailed.
+    """
+    if program is None:
+        program = await asyncio.to_thread(located, "redis-server")
+    with prepared_redis(directory, program, ephemeral=ephemeral, arguments=arguments) as server:
         await server.start()
         try:
             yield server
@@ -77,17 +87,16 @@ async def redis_server(
             await server.stop()
 
 
-def _prepared(directory: Path, stack: ExitStack) -> tuple[Path, Path]:
-    """The absolute directory, made if need be, and a path for the socket: in it, or in /tmp if too long."""
-    directory = directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+@contextmanager
+def _socket_in(directory: Path) -> Iterator[Path]:
+    """A path for a socket: in the directory, or in a private one in /tmp when that is too long."""
     socket = directory / "redis.sock"
-    if len(bytes(socket)) > _MAX_SOCKET_PATH_BYTES:
-        elsewhere = Path(tempfile.mkdtemp(prefix="hubbub-", dir="/tmp"))
-        stack.callback(shutil.rmtree, elsewhere, ignore_errors=True)
-        socket = elsewhere / "redis.sock"
-    socket.unlink(missing_ok=True)  # of a run that was killed
-    return directory, socket
+    if len(bytes(socket)) <= _MAX_SOCKET_PATH_BYTES:
+        socket.unlink(missing_ok=True)  # of a run that was killed
+        yield socket
+        return
+    with tempfile.TemporaryDirectory(prefix="hubbub-", dir="/tmp", ignore_cleanup_errors=True) as elsewhere:
+        yield Path(elsewhere) / "redis.sock"
 
 
 async def _ping(socket: Path) -> bool:

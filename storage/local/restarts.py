@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn
 
@@ -88,7 +89,7 @@ async def keep_running(
         problem: Exit | ChildFailed = how
         while True:
             now = monotonic()
-            last_lines = problem.last_lines if isinstance(problem, ChildFailed) else service.child.last_lines()
+            last_lines = problem.last_lines if isinstance(problem, ChildFailed) else service.last_lines()
             detail = problem.reason if isinstance(problem, ChildFailed) else str(problem)
             wait_s = back_off.died(now, now - started)
             if wait_s is None:
@@ -105,3 +106,39 @@ async def keep_running(
             else:
                 break
         on_event(Event("ready", service.name, pid=service.pid))
+
+
+async def start_all(services: Iterable[Service]) -> None:
+    """Start services at the same time. Raises the first ChildFailed; the others are then stopped or not started."""
+    services = tuple(services)
+    tasks = [asyncio.create_task(service.start()) for service in services]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop_all(services)
+        raise
+
+
+async def stop_all(services: Iterable[Service]) -> None:
+    """Stop services at the same time; returns when all are gone."""
+    await asyncio.gather(*(service.stop() for service in services))
+
+
+@asynccontextmanager
+async def watched(services: Iterable[Service], on_event: OnEvent) -> AsyncIterator[None]:
+    """Keep (started) services running for the block. Their stopping is the caller's."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(keep_running(service, on_event, back_off=BackOff())) for service in services]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) == 1:  # the block's own, which its author did not expect in a group
+            raise errors.exceptions[0] from None
+        raise

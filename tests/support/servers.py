@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -13,23 +13,32 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _START_WITHIN_S = 90
+_STOP_WITHIN_S = 60
 
 
 @contextlib.contextmanager
 def in_thread(make: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
     """Keep an async context manager open on an event loop of its own, in a thread, for as long as the block lasts."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="servers", daemon=True)
-    thread.start()
-    manager = make()
-    try:
-        yield asyncio.run_coroutine_threadsafe(manager.__aenter__(), loop).result(_START_WITHIN_S)
-    finally:
-        with contextlib.suppress(AttributeError):
-            asyncio.run_coroutine_threadsafe(manager.__aexit__(None, None, None), loop).result(_START_WITHIN_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    entered: Future[T] = Future()
+    left: Future[None] = Future()
+
+    async def keep_open() -> None:
+        try:
+            async with make() as value:
+                entered.set_result(value)
+                await asyncio.wrap_future(left)
+        except BaseException as error:
+            if entered.done():
+                raise
+            entered.set_exception(error)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="servers") as executor:
+        running = executor.submit(asyncio.run, keep_open())
+        try:
+            yield entered.result(_START_WITHIN_S)
+        finally:
+            left.set_result(None)
+            running.result(_STOP_WITHIN_S)
 
 
 @contextlib.contextmanager

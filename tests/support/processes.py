@@ -1,0 +1,60 @@
+"""Looking at processes that are not our children."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs. A zombie does not: in a container nobody may be there to collect it."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in {"Z", "X"}
+
+
+class Script:
+    """A Python script in a process of its own, which prints JSON lines. For parents that a test wants to kill."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, source: str, *arguments: str) -> Iterator[Self]:
+        """Run the source until the block ends (it is killed then)."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        with process:
+            try:
+                yield cls(process)
+            finally:
+                process.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def line(self) -> Any:
+        """The next line that it prints, decoded; waits for it."""
+        assert self._process.stdout is not None
+        text = self._process.stdout.readline()
+        assert text, "the script ended"
+        return json.loads(text)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM, and wait; returns the exit code."""
+        self._process.terminate()
+        return self._process.wait()
