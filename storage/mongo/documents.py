@@ -1,0 +1,165 @@
+"""Entries as documents of the log. Names are short because every message carries them; pure.
+
+    _id  "<conversation>:<offset>"    c  conversation    u  by          k  idempotency key    t  at     n  n
+    y  kind (absent: message.created)   x  text   r  reply_to   m  mentions   j  the rest of the body as JSON text
+
+The rest of a body is JSON text because it is the application's: any name, any depth and any number comes back as it was
+put in, which BSON does not promise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from bson import Binary
+
+from storage.errors import Invalid
+from storage.model import Entry, EntryKind, NewEntry, Position
+from storage.model.keys import log_key, parse_log_key
+from storage.mongo.client import Document
+
+MAX_ENTRY_BYTES: Final = 256 * 1024
+"""An entry may be as large as a whole batch. Callers refuse far earlier; this keeps a batch from being refused."""
+
+MAX_KEY_LENGTH: Final = 128
+_OVERHEAD_BYTES: Final = 128
+_UUID_SUBTYPE: Final = 4
+
+StoredKey: TypeAlias = str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A new entry checked and turned into the fields of its document that do not depend on its place.
+
+    `key` is the idempotency key as it is stored; with `by` it identifies the entry within the conversation.
+    """
+
+    fields: Document
+    key: StoredKey
+    size_bytes: int
+
+
+def prepare(new: NewEntry, *, own_key: bytes) -> Prepared:
+    """Check everything that could make MongoDB refuse the document, so that one entry never fails a batch of others.
+
+    `own_key` is the identity of an entry that has no idempotency key: a repeat after an unknown outcome is then found
+    like any other. Raises Invalid.
+    """
+    try:
+        key = stored_key(new.key) if new.key is not None else own_key
+        fields: Document = {"c": new.conversation, "u": new.by, "k": key, "t": new.at}
+        size = _OVERHEAD_BYTES + 2 * len(new.conversation.encode()) + len(new.by.encode()) + len(key)
+        size += _put_body(fields, new.kind, new.body)
+    except UnicodeEncodeError as error:
+        raise Invalid("text that is not valid Unicode") from error
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise Invalid(f"not storable: {error}") from error
+    if not -(2**63) <= new.at < 2**63:
+        raise Invalid("a time beyond 64 bits")
+    if size > MAX_ENTRY_BYTES:
+        raise Invalid(f"an entry of {size} bytes, at most {MAX_ENTRY_BYTES} fit")
+    return Prepared(fields, key, size)
+
+
+def document_of(fields: Document, conversation: str, place: Position) -> Document:
+    """The document of a prepared entry at its place."""
+    return {"_id": log_key(conversation, place.offset), **fields, "n": place.n}
+
+
+def entry_of(document: Mapping[str, Any]) -> Entry:
+    """The entry that a document of the log holds."""
+    conversation, offset = parse_log_key(document["_id"])
+    return Entry(
+        conversation=conversation,
+        offset=offset,
+        n=int(document["n"]),
+        kind=EntryKind(document.get("y", 0)),
+        by=document["u"],
+        at=int(document["t"]),
+        key=_key_of(document["k"]),
+        body=_body_of(document),
+    )
+
+
+def position_of(document: Mapping[str, Any]) -> Position:
+    """The place of a document of which only `_id` and `n` may have been read."""
+    return Position(parse_log_key(document["_id"])[1], int(document["n"]))
+
+
+def stored_key(key: str) -> StoredKey:
+    """An idempotency key as it is stored: a UUID in its usual spelling as its 16 bytes, anything else as it is."""
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        raise Invalid(f"an idempotency key has 1 to {MAX_KEY_LENGTH} characters")
+    if len(key) == 36 and key[8] == "-":
+        digits = key.replace("-", "")
+        try:
+            raw = bytes.fromhex(digits)
+        except ValueError:
+            raw = b""
+        if len(raw) == 16 and _spell(raw) == key:
+            return Binary(raw, _UUID_SUBTYPE)
+    key.encode()
+    return key
+
+
+def _key_of(stored: StoredKey) -> str | None:
+    if isinstance(stored, str):
+        return stored
+    if isinstance(stored, Binary) and stored.subtype == _UUID_SUBTYPE:
+        return _spell(stored)
+    return None
+
+
+def _spell(raw: bytes) -> str:
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _put_body(fields: Document, kind: EntryKind, body: Mapping[str, Any]) -> int:
+    """Add the body to the fields; returns its size in bytes."""
+    size = 0
+    rest = body
+    if kind is EntryKind.MESSAGE_CREATED:
+        rest = {}
+        for name, value in body.items():
+            match name, value:
+                case "text", str():
+                    fields["x"] = value
+                    size += len(value.encode())
+                case "reply_to", int() if 0 <= value < 2**53:
+                    fields["r"] = value
+                case "mentions", list() | tuple():
+                    fields["m"] = [_text(user) for user in value]
+                    size += sum(len(user.encode()) + 8 for user in value)
+                case "text" | "reply_to" | "mentions", _:
+                    raise TypeError(f"{name} is of the wrong type")
+                case _:
+                    rest[name] = value
+    else:
+        fields["y"] = int(kind)
+    if rest:
+        encoded = msgspec.json.encode(rest)
+        fields["j"] = encoded.decode()
+        size += len(encoded)
+    return size
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a user that is not a string")
+    return value
+
+
+def _body_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if "x" in document:
+        body["text"] = document["x"]
+    if "r" in document:
+        body["reply_to"] = int(document["r"])
+    if "m" in document:
+        body["mentions"] = list(document["m"])
+    if "j" in document:
+        body.update(msgspec.json.decode(document["j"]))
+    return body

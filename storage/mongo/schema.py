@@ -1,0 +1,83 @@
+"""The layout of the database as data: collections, how they are stored, their indexes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pymongo import ASCENDING
+
+SCHEMA_VERSION: Final = 1
+
+MESSAGES: Final = "messages"
+CONVERSATIONS: Final = "conversations"
+MEMBERS: Final = "members"
+USERS: Final = "users"
+META: Final = "meta"
+
+_ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index. `partial` is its filter: only documents that match are in it."""
+
+    name: str
+    keys: tuple[str, ...]
+    unique: bool = False
+    partial: Mapping[str, Any] | None = None
+    storage: Mapping[str, Any] | None = None
+
+    @property
+    def pattern(self) -> dict[str, int]:
+        """The keys as MongoDB states them."""
+        return dict.fromkeys(self.keys, ASCENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A collection. `clustered`: stored in the order of its `_id`, which can only be said when it is created."""
+
+    name: str
+    clustered: bool = False
+    storage: Mapping[str, Any] | None = None
+    indexes: tuple[Index, ...] = field(default=())
+
+    @property
+    def creation(self) -> dict[str, Any]:
+        """Options of the `create` command."""
+        options: dict[str, Any] = {}
+        if self.clustered:
+            options["clusteredIndex"] = {"key": {"_id": 1}, "unique": True}
+        if self.storage is not None:
+            options["storageEngine"] = self.storage
+        return options
+
+
+KEY_INDEX: Final = "key"
+"""The index that makes a second entry with the same idempotency key impossible. Sharding is by its prefix."""
+
+LAYOUTS: Final = (
+    Layout(
+        MESSAGES,
+        clustered=True,
+        storage=_ZSTD,
+        # Each entry of the index repeats the conversation twice and the sender: compressed it takes a third.
+        indexes=(Index(KEY_INDEX, ("c", "u", "k"), unique=True, storage=_ZSTD),),
+    ),
+    Layout(
+        CONVERSATIONS,
+        indexes=(
+            Index("external_id", ("external_id",), unique=True, partial={"external_id": {"$exists": True}}),
+            Index(
+                "idempotency_key",
+                ("created_by", "idempotency_key"),
+                unique=True,
+                partial={"idempotency_key": {"$exists": True}},
+            ),
+            Index("summary_at", ("summary_at", "_id")),
+        ),
+    ),
+    Layout(MEMBERS, indexes=(Index("user", ("user", "revision")),)),
+    Layout(USERS),
+    Layout(META),
+)

@@ -1,0 +1,114 @@
+"""What is put into an entry comes out as it was, and nothing that MongoDB would refuse gets as far as a batch."""
+
+import string
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.errors import Invalid
+from storage.model import EntryKind, NewEntry, Position
+from storage.mongo.documents import MAX_ENTRY_BYTES, document_of, entry_of, prepare, stored_key
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+BODIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": TEXT,
+        "reply_to": st.integers(1, 2**44 - 1),
+        "mentions": st.lists(TEXT, min_size=1, max_size=4),
+        "content": st.dictionaries(TEXT, JSON, max_size=3),
+        "attachments": st.lists(JSON, max_size=3),
+        "custom": st.dictionaries(TEXT, JSON, max_size=3) | st.just({"$ref": "a", "$id": 1, "a.b": {"$c": None}}),
+    },
+)
+KEYS = (
+    st.uuids().map(str)
+    | st.uuids().map(lambda key: str(key).upper())
+    | st.text(string.printable[:94], min_size=1, max_size=64)
+)
+
+
+def a_new_entry(body: dict[str, Any], key: str | None = "k", kind: EntryKind = EntryKind.MESSAGE_CREATED) -> NewEntry:
+    return NewEntry("c" * 26, kind, "ada", 1_700_000_000_123, key, body)
+
+
+@given(
+    body=BODIES,
+    key=KEYS,
+    kind=st.sampled_from(EntryKind),
+    offset=st.integers(1, 2**44 - 1),
+    n=st.integers(0, 2**44 - 1),
+)
+def test_an_entry_comes_back_as_it_was_stored(
+    body: dict[str, Any], key: str, kind: EntryKind, offset: int, n: int
+) -> None:
+    new = a_new_entry(body, key, kind)
+    stored = bson.encode(document_of(prepare(new, own_key=b"1").fields, new.conversation, Position(offset, n)))
+    entry = entry_of(bson.decode(stored))
+    assert (entry.conversation, entry.kind, entry.by, entry.at, entry.key) == (
+        new.conversation,
+        kind,
+        "ada",
+        new.at,
+        key,
+    )
+    assert (entry.offset, entry.n) == (offset, n)
+    assert dict(entry.body) == body
+
+
+@given(body=BODIES)
+def test_the_size_is_never_understated_by_much(body: dict[str, Any]) -> None:
+    prepared = prepare(a_new_entry(body), own_key=b"1")
+    actual = len(bson.encode(document_of(prepared.fields, "c" * 26, Position(1, 1))))
+    assert actual <= prepared.size_bytes + 64
+
+
+def test_a_key_in_the_usual_spelling_of_a_uuid_takes_16_bytes_and_any_other_stays_distinct() -> None:
+    key = "0b0c3c1e-9d1a-4c57-a3ce-1f0d5f6f1a2b"
+    assert len(stored_key(key)) == 16
+    assert stored_key(key.upper()) == key.upper()
+    assert stored_key(key.replace("-", "")) == key.replace("-", "")
+    assert stored_key("0b0c3c1e-9d1a-4c57-a3ce-1f0d5f6f1a2 ") == "0b0c3c1e-9d1a-4c57-a3ce-1f0d5f6f1a2 "
+
+
+def test_an_entry_without_a_key_has_an_identity_that_no_client_can_name() -> None:
+    prepared = prepare(a_new_entry({}, key=None), own_key=b"0123456789ab")
+    assert prepared.key not in {"0123456789ab", stored_key("0123456789ab")}
+    assert entry_of(document_of(prepared.fields, "c" * 26, Position(1, 0))).key is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "\ud800"},
+        {"text": 1},
+        {"reply_to": -1},
+        {"reply_to": 2**53},
+        {"mentions": [1]},
+        {"mentions": ["\udfff"]},
+        {"custom": {"a": "\ud800"}},
+        {"custom": {"a": object()}},
+        {"text": "x" * MAX_ENTRY_BYTES},
+    ],
+)
+def test_what_cannot_be_stored_is_refused_at_the_door(body: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        prepare(a_new_entry(body), own_key=b"1")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "\ud800"])
+def test_a_key_that_cannot_be_stored_is_refused(key: str) -> None:
+    with pytest.raises(Invalid):
+        prepare(a_new_entry({}, key), own_key=b"1")
