@@ -1,0 +1,67 @@
+"""The names of everything this package keeps in Redis: channels of the bus, keys of streams and presence. Pure.
+
+The prefix separates deployments that share a server. Only names of one's own making end a key, and where two foreign
+names meet in one key, the first is preceded by its length: no channel can be chosen so that it means another's key.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    prefix: str
+
+    # --- the bus ---
+
+    def channel(self, channel: str) -> bytes:
+        return f"{self.prefix}c:{channel}".encode()
+
+    def process_control(self, process: str) -> bytes:
+        return f"{self.prefix}p:{process}".encode()
+
+    @property
+    def all_control(self) -> bytes:
+        return f"{self.prefix}all".encode()
+
+    def heartbeat(self, process: str) -> bytes:
+        return f"{self.prefix}b:{process}".encode()
+
+    # --- streams ---
+
+    def stream(self, channel: str) -> bytes:
+        return f"{self.prefix}stream:{channel}".encode()
+
+    def stream_meta(self, channel: str) -> bytes:
+        return f"{self.prefix}stream_meta:{channel}".encode()
+
+    def once(self, channel: str, idempotency_key: str) -> bytes:
+        return f"{self.prefix}once:{len(channel)}:{channel}:{idempotency_key}".encode()
+
+    # --- presence of a channel: infos by client, expiry by client, number of clients by user ---
+
+    def presence(self, channel: str) -> tuple[bytes, bytes, bytes]:
+        return (
+            f"{self.prefix}presence:{channel}".encode(),
+            f"{self.prefix}presence_expiry:{channel}".encode(),
+            f"{self.prefix}presence_users:{channel}".encode(),
+        )
+
+    # --- users and processes ---
+
+    def online(self, bucket: int) -> bytes:
+        """Users by the ids of the processes that hold a connection of theirs."""
+        return f"{self.prefix}online:{bucket}".encode()
+
+    @property
+    def processes(self) -> bytes:
+        """The set of process ids that ever were alive and have not been found dead yet."""
+        return f"{self.prefix}processes".encode()
+
+    def process(self, process: str) -> bytes:
+        """The lease of a process."""
+        return f"{self.prefix}process:{process}".encode()
+
+    @property
+    def process_prefix(self) -> bytes:
+        """What a script puts before a process id to get its lease."""
+        return f"{self.prefix}process:".encode()
