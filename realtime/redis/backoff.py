@@ -1,0 +1,21 @@
+"""How long to pause before the next attempt: random up to a bound that doubles, so that a crowd comes back spread."""
+
+from random import Random
+
+
+class Backoff:
+    def __init__(self, *, first_s: float, most_s: float, random: Random) -> None:
+        self._first_s = first_s
+        self._most_s = most_s
+        self._random = random
+        self._bound_s = first_s
+
+    def next_s(self) -> float:
+        """The next pause: between nothing and the bound. The bound doubles, up to the most."""
+        bound_s = self._bound_s
+        self._bound_s = min(self._most_s, bound_s * 2)
+        return self._random.uniform(0, bound_s)
+
+    def reset(self) -> None:
+        """It worked: start over next time."""
+        self._bound_s = self._first_s

@@ -1,0 +1,114 @@
+"""Requests to one Redis server: each has a deadline, fails once and in the standard exceptions.
+
+redis-py does the talking. Its defaults would turn one failure into ten attempts of five seconds each; here a request
+that fails has failed, and what it did is unknown.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import redis.exceptions as errors
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from realtime.redis.scripts import Script
+from realtime.redis.settings import RedisSettings
+
+Argument: TypeAlias = bytes | str | int
+Command: TypeAlias = tuple[Argument, ...]
+
+# The server is there, but cannot do its work now: a replica, full, or busy. As good as away.
+_INCAPABLE = (
+    errors.ReadOnlyError,
+    errors.OutOfMemoryError,
+    errors.ClusterDownError,
+    errors.TryAgainError,
+)
+_INCAPABLE_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "LOADING ")
+
+
+class Commands:
+    """Raises ConnectionError or TimeoutError where the server is away, and redis-py's own errors for mistakes of ours.
+
+    Cancelling a request closes its connection; the request may be carried out all the same. At most
+    `call_connections` requests run at once, more wait within their deadline.
+    """
+
+    def __init__(self, url: str, *, client_name: str, settings: RedisSettings) -> None:
+        """Connects to nothing yet. Raises ValueError for what is not a Redis URL."""
+        self._timeout_s = settings.call_timeout_s
+        options: dict[str, Any] = {
+            **parse_url(url),
+            "protocol": 2,
+            "client_name": client_name,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": self._timeout_s,
+            "socket_connect_timeout": self._timeout_s,
+            "health_check_interval": 0,
+            "max_connections": settings.call_connections,
+            "timeout": self._timeout_s,
+        }
+        # Any: redis-py annotates neither `execute_command` nor what comes back from it.
+        self._redis: Any = Redis.from_pool(BlockingConnectionPool(**options))
+
+    async def call(self, *command: Argument) -> Any:
+        async with self._deadline():
+            return await self._redis.execute_command(*command)
+
+    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument]) -> Any:
+        """Run a script; the server learns it where it does not know it."""
+        async with self._deadline():
+            try:
+                return await self._redis.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+            except errors.NoScriptError:
+                return await self._redis.execute_command("EVAL", script.source, len(keys), *keys, *arguments)
+
+    async def run_all(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Argument]]]) -> list[Any]:
+        """Run a script that may safely run twice with each of these (keys, arguments), in one go.
+
+        An error of one is raised after all ran.
+        """
+        commands: list[Command] = [
+            ("EVALSHA", script.digest, len(keys), *keys, *arguments) for keys, arguments in calls
+        ]
+        async with self._deadline():
+            try:
+                return await self._pipeline(commands)
+            except errors.NoScriptError:
+                await self._redis.execute_command("SCRIPT LOAD", script.source)
+                return await self._pipeline(commands)
+
+    async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Send them in one go, not atomically. An error of one is raised after all ran."""
+        async with self._deadline():
+            return await self._pipeline(commands)
+
+    async def aclose(self) -> None:
+        await self._redis.aclose()
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        if not commands:
+            return []
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: list[Any] = await pipeline.execute()
+            return answers
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except errors.TimeoutError as error:
+            raise TimeoutError(str(error)) from error
+        except (errors.ConnectionError, *_INCAPABLE) as error:
+            raise ConnectionError(str(error)) from error
+        except errors.ResponseError as error:
+            if str(error).startswith(_INCAPABLE_CODES):
+                raise ConnectionError(str(error)) from error
+            raise
