@@ -1,5 +1,6 @@
 """The JSON spelling: one message a line, in text frames. Payloads are embedded as they are."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -128,8 +129,10 @@ def _received(line: bytes) -> Received:
         command = _COMMANDS.decode(line)
     except msgspec.ValidationError as error:
         return _misshapen(line, error)
-    except (msgspec.DecodeError, RecursionError):
-        raise broken("not JSON, or nested too deep") from None
+    except msgspec.DecodeError:
+        return _nearly_json(line)
+    except RecursionError:
+        raise broken("nested too deep") from None
     request = command.request()
     if request is None:
         return Invalid(command.id, ClientError(METHOD_NOT_FOUND)) if command.id else _PONG
@@ -147,7 +150,41 @@ def _misshapen(line: bytes, error: msgspec.ValidationError) -> Invalid:
     """Valid JSON of the wrong types: answered if its id can be read."""
     try:
         command_id = _NUMBERED.decode(line).id
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.ValidationError:
         raise broken("not a command with an id") from None
+    except msgspec.DecodeError:
+        return _nearly_json(line)
+    except RecursionError:
+        raise broken("nested too deep") from None
     rule, _, path = str(error).replace("`", "").partition(" - at $")
     return unusable(command_id, ClientError(BAD_REQUEST, rule[:1].lower() + rule[1:], path.removeprefix(".")))
+
+
+def _nearly_json(line: bytes) -> Invalid:
+    """What careless clients send in good faith: NaN, or an emoji cut in half. Any other broken line is a broken frame.
+
+    A broken frame ends the connection for good, which would be hard on a user whose text was truncated at a bad place.
+    """
+    try:
+        command = json.loads(line)
+    except (ValueError, RecursionError):
+        raise broken("not JSON") from None
+    command_id = command.get("id") if isinstance(command, dict) else None
+    if type(command_id) is not int or not 0 < command_id < 2**32:
+        raise broken("not JSON")
+    fields = (
+        f"{name}.{key}"
+        for name, request in command.items()
+        if name in _Command.__struct_fields__ and isinstance(request, dict)
+        for key, value in request.items()
+        if not _is_strict(value)
+    )
+    return Invalid(command_id, ClientError(BAD_REQUEST, "must be JSON", next(fields, "")))
+
+
+def _is_strict(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
