@@ -10,6 +10,8 @@ from storage.model import Position
 
 FIRST_PAUSE_S: Final = 0.002
 LONGEST_PAUSE_S: Final = 0.128
+READS_BEFORE_RETRY: Final = 3
+"""How often to look for the entry that took a place, before asking for the place again."""
 
 
 class Stage(Enum):

@@ -14,7 +14,7 @@ and lost commands do:
 
 from collections.abc import Mapping, Sequence
 
-from storage.append.lane import Lane, Stage
+from storage.append.lane import READS_BEFORE_RETRY, Lane, Stage
 from storage.append.schedule import LaneSettings, Schedule
 from storage.append.tails import Tails
 from storage.append.unanswered import Unanswered
@@ -146,7 +146,8 @@ class Lanes:
         elif lane.tail is not None and lane.tail.offset > work.after:
             self._schedule.place(lane)
         else:
-            # The entry that was in the way is not on a majority yet, or the lost command did not arrive.
+            # The entry in the way is not on a majority yet, or it was rolled back; or the lost command did not arrive.
+            lane.lost_race = lane.lost_race and lane.pauses < READS_BEFORE_RETRY
             self._schedule.pause(lane, now)
 
     def looked_up(self, work: Lookup, found: Found | None, now: float) -> None:
