@@ -40,8 +40,8 @@ class OriginCheck:
         origin = _parse(origins[0].lower())
         if origin is None or "*" in origins[0]:
             return False
-        same = _parse(f"{origin.scheme}://{host.lower()}")
-        return origin == same or any(pattern.fullmatch(str(origin)) for pattern in self._patterns)
+        own = _parse(f"{origin.scheme}://{host.lower()}") if origin.scheme in _DEFAULT_PORTS else None
+        return origin == own or any(pattern.fullmatch(str(origin)) for pattern in self._patterns)
 
 
 @dataclass(frozen=True, slots=True)
