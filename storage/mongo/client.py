@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +21,7 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
+from pymongo.monitoring import CommandListener
 from pymongo.uri_parser import parse_uri
 
 from storage.errors import Conflict, StorageError, Unavailable
@@ -55,11 +56,13 @@ _UNLESS_IN_URL: Final[dict[str, Any]] = {
 
 
 @asynccontextmanager
-async def connect(url: str, database: str, *, app_name: str = "hubbub") -> AsyncIterator[Database]:
+async def connect(
+    url: str, database: str, *, app_name: str = "hubbub", listeners: Sequence[CommandListener] = ()
+) -> AsyncIterator[Database]:
     """A database of the server at `url`; closes the connections on exit. Nothing is sent until the first operation.
 
     Settings that bear on durability hold whatever the URL says; timeouts and the pool's size may be given in the URL.
-    Raises ValueError when the URL is not one.
+    `listeners` see every command. Raises ValueError when the URL is not one.
     """
     try:
         in_url = {name.lower() for name in parse_uri(url, validate=False, warn=False)["options"]}
@@ -69,7 +72,7 @@ async def connect(url: str, database: str, *, app_name: str = "hubbub") -> Async
             options["maxPoolSize"] = int(os.environ["MOTOR_MAX_WORKERS"])
         loop = asyncio.get_running_loop()
         client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-            url, io_loop=loop, appname=app_name, **options, **_ALWAYS
+            url, io_loop=loop, appname=app_name, event_listeners=listeners, **options, **_ALWAYS
         )
     except (ConfigurationError, InvalidURI) as error:
         raise ValueError(f"not a MongoDB URL that can be used: {error}") from error

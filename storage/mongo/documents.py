@@ -88,6 +88,11 @@ def position_of(document: Mapping[str, Any]) -> Position:
     return Position(parse_log_key(document["_id"])[1], int(document["n"]))
 
 
+def size_of(document: Mapping[str, Any]) -> int:
+    """About how many bytes the entry takes, as `Prepared.size_bytes` has it, from characters instead of bytes."""
+    return _OVERHEAD_BYTES + len(document.get("x", "")) + len(document.get("j", "")) + 40 * len(document.get("m", ()))
+
+
 def stored_key(key: str) -> StoredKey:
     """An idempotency key as it is stored: a UUID in its usual spelling as its 16 bytes, anything else as it is."""
     if not 1 <= len(key) <= MAX_KEY_LENGTH:

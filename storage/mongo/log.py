@@ -1,0 +1,279 @@
+"""The only module that touches the collection of entries.
+
+On a clustered key `$in` and `$or` scan the whole collection, so every query here is one range of one conversation or
+one key of the unique index. A test explains each of them. Reads are majority reads: what was shown once is never taken
+back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import structlog
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+
+from storage.append.work import Found, Identity, InsertOutcome
+from storage.errors import StorageError
+from storage.model import ORIGIN, Entry, EntryKind, Position
+from storage.model.keys import MAX_OFFSET, log_key
+from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
+from storage.mongo.documents import entry_of, position_of, size_of, stored_key
+from storage.mongo.schema import MESSAGES
+
+_logger = structlog.get_logger(__name__)
+
+EXAMINED_PER_MESSAGE: Final = 20
+"""A page of messages looks at no more than this many entries per message that was asked for."""
+
+MAX_LIMIT: Final = 1000
+MAX_BYTES: Final = 4 * 1024 * 1024
+_DUPLICATE: Final = 11000
+
+
+@dataclass(frozen=True, slots=True)
+class LogRange:
+    """Consecutive entries, ascending. `complete`: no entry of the range that was asked for is missing at its end."""
+
+    entries: list[Entry]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Messages, ascending, other entries left out.
+
+    Everything from `oldest` to `newest` was looked at: page on with `before=oldest` or `after=newest` (both None when
+    there was nothing to look at). `has_before`, `has_after`: there is more, or there may be. `truncated_by` says why
+    there are fewer messages than asked for although there are more.
+    """
+
+    entries: list[Entry]
+    oldest: int | None
+    newest: int | None
+    has_before: bool
+    has_after: bool
+    truncated_by: Literal["examined", "bytes"] | None = None
+
+
+class Log:
+    """Every method may raise Unavailable."""
+
+    def __init__(self, db: Database) -> None:
+        self._messages = db[MESSAGES]
+
+    async def tail(self, conversation: str) -> Position:
+        """The last entry's position; ORIGIN when there is none."""
+        return await self.position_at(conversation, MAX_OFFSET)
+
+    async def position_at(self, conversation: str, offset: int) -> Position:
+        """The position of the last entry that is not after the offset; ORIGIN when there is none."""
+        found = await self._read(
+            conversation, after=0, upto=min(offset, MAX_OFFSET), direction=DESCENDING, limit=1, fields={"n": 1}
+        )
+        return position_of(found[0]) if found else ORIGIN
+
+    async def get(self, conversation: str, offset: int) -> Entry | None:
+        """One entry."""
+        if not 1 <= offset <= MAX_OFFSET:
+            return None
+        with translated():
+            document = await self._messages.find_one({"_id": log_key(conversation, offset)})
+        return entry_of(document) if document else None
+
+    async def by_key(self, conversation: str, by: str, key: str) -> Entry | None:
+        """The entry that the sender's idempotency key stands for. Raises Invalid when it is no key."""
+        found = await self.find((conversation, by, stored_key(key)))
+        return found.entry if found else None
+
+    async def find(self, identity: Identity) -> Found | None:
+        """The entry with this identity."""
+        conversation, by, key = identity
+        with translated():
+            document = await self._messages.find_one({"c": conversation, "u": by, "k": key})
+        return Found(entry_of(document), document["k"]) if document else None
+
+    async def range(
+        self, conversation: str, after: int, upto: int | None = None, *, limit: int, max_bytes: int = MAX_BYTES
+    ) -> LogRange:
+        """Entries with after < offset <= upto (None: to the end), the first `limit` or `max_bytes` of them.
+
+        At least one if there is one, however large. Entries below what is retained are not there: the first one's
+        offset tells. Raises StorageError should the log have a hole, which is a bug.
+        """
+        limit = min(limit, MAX_LIMIT)
+        found = await self._read(
+            conversation, after=after, upto=MAX_OFFSET if upto is None else upto, direction=ASCENDING, limit=limit + 1
+        )
+        kept = _within(found[:limit], max_bytes)
+        _assert_consecutive(conversation, kept)
+        return LogRange([entry_of(document) for document in kept], complete=len(kept) == len(found))
+
+    async def examine(self, conversation: str, after: int, *, limit: int = 500) -> tuple[list[Found], bool]:
+        """What is after the offset, with the keys as stored, and whether that is all."""
+        found = await self._read(conversation, after=after, upto=MAX_OFFSET, direction=ASCENDING, limit=limit)
+        kept = _within(found, MAX_BYTES)
+        _assert_consecutive(conversation, kept)
+        entries = [Found(entry_of(document), document["k"]) for document in kept]
+        return entries, len(kept) == len(found) < limit
+
+    async def messages_before(
+        self, conversation: str, before: int | None, limit: int, *, max_bytes: int = MAX_BYTES
+    ) -> LogPage:
+        """The newest `limit` messages with offset < before (None: of all)."""
+        upto = MAX_OFFSET if before is None else min(before - 1, MAX_OFFSET)
+        page = _Page(limit, max_bytes)
+        reached_end = await self._fill(page, conversation, 0, upto, DESCENDING)
+        page.entries.reverse()
+        return LogPage(
+            page.entries,
+            oldest=page.last,
+            newest=page.first,
+            has_before=not reached_end,
+            has_after=before is not None,
+            truncated_by=None if reached_end else page.truncated_by,
+        )
+
+    async def messages_after(self, conversation: str, after: int, limit: int, *, max_bytes: int = MAX_BYTES) -> LogPage:
+        """The oldest `limit` messages with offset > after."""
+        page = _Page(limit, max_bytes)
+        reached_end = await self._fill(page, conversation, after, MAX_OFFSET, ASCENDING)
+        return LogPage(
+            page.entries,
+            oldest=page.first,
+            newest=page.last,
+            has_before=after > 0,
+            has_after=not reached_end,
+            truncated_by=None if reached_end else page.truncated_by,
+        )
+
+    async def insert(self, documents: Sequence[Document], *, ordered: bool) -> list[InsertOutcome]:
+        """Insert in one command; what became of each. Cancelling does not stop the command. Never raises."""
+        try:
+            await self._messages.insert_many(documents, ordered=ordered)
+        except BulkWriteError as error:
+            return insert_outcomes(error.details or {}, len(documents), ordered=ordered)
+        except PyMongoError as error:
+            _logger.warning("insert_outcome_unknown", documents=len(documents), reason=str(translate(error)))
+            return [InsertOutcome.UNKNOWN] * len(documents)
+        return [InsertOutcome.INSERTED] * len(documents)
+
+    async def insert_within(self, session: Session, document: Document) -> InsertOutcome:
+        """Insert within a transaction. It has to be aborted unless the outcome is INSERTED."""
+        try:
+            await self._messages.insert_one(document, session=session)
+        except DuplicateKeyError as error:
+            return _duplicate(error.details or {})
+        except PyMongoError as error:
+            if not is_temporary(error):
+                raise translate(error) from error
+            # A concurrent transaction may be about to take the place: look again.
+            return InsertOutcome.UNKNOWN
+        return InsertOutcome.INSERTED
+
+    async def _fill(self, page: "_Page", conversation: str, after: int, upto: int, direction: int) -> bool:
+        """Read on until the page is full or enough was examined. Returns whether the end of the log was reached."""
+        # Most entries are messages: one read, with one to spare to see whether there is more, as a rule suffices.
+        size = page.limit + 1
+        while after < upto:
+            size = min(size, page.budget)
+            found = await self._read(conversation, after=after, upto=upto, direction=direction, limit=size)
+            for document in found:
+                if not page.take(document):
+                    return False
+            if len(found) < size:
+                return True
+            if page.budget <= 0:
+                page.truncated_by = "examined"
+                return False
+            if direction == ASCENDING:
+                after = page.last or after
+            else:
+                upto = (page.last or upto) - 1
+            size *= 2
+        return True
+
+    async def _read(
+        self,
+        conversation: str,
+        *,
+        after: int,
+        upto: int,
+        direction: int,
+        limit: int,
+        fields: Mapping[str, Any] | None = None,
+    ) -> list[Document]:
+        if not 0 <= after < upto:
+            return []
+        keys = {"$gt": log_key(conversation, after), "$lte": log_key(conversation, min(upto, MAX_OFFSET))}
+        with translated():
+            cursor = self._messages.find({"_id": keys}, fields, sort=[("_id", direction)], limit=limit)
+            return await cursor.batch_size(limit + 1).to_list(limit)
+
+
+class _Page:
+    """A page of messages that is being filled. `first` and `last` are the first and the last offset looked at."""
+
+    def __init__(self, limit: int, max_bytes: int) -> None:
+        self.limit = max(1, min(limit, MAX_LIMIT))
+        self.entries: list[Entry] = []
+        self.first: int | None = None
+        self.last: int | None = None
+        self.truncated_by: Literal["examined", "bytes"] | None = None
+        self.budget = self.limit * EXAMINED_PER_MESSAGE
+        self._room = max_bytes
+
+    def take(self, document: Document) -> bool:
+        """Look at one more entry. False: the page is full without it."""
+        if document.get("y", EntryKind.MESSAGE_CREATED) == EntryKind.MESSAGE_CREATED:
+            if len(self.entries) == self.limit:
+                return False
+            size = size_of(document)
+            if self.entries and size > self._room:
+                self.truncated_by = "bytes"
+                return False
+            self._room -= size
+            self.entries.append(entry_of(document))
+        self.last = position_of(document).offset
+        if self.first is None:
+            self.first = self.last
+        self.budget -= 1
+        return True
+
+
+def insert_outcomes(details: Mapping[str, Any], documents: int, *, ordered: bool) -> list[InsertOutcome]:
+    """What became of each document of an insert command that reported errors."""
+    errors = {error["index"]: _duplicate(error) for error in details.get("writeErrors", ())}
+    certain = not details.get("writeConcernErrors") and InsertOutcome.UNKNOWN not in errors.values()
+    others = InsertOutcome.INSERTED if certain else InsertOutcome.UNKNOWN
+    if not certain:
+        _logger.warning("insert_outcome_unknown", documents=documents, reason=_reason(details))
+    stopped_at = min(errors, default=documents) if ordered else documents
+    return [InsertOutcome.NOT_TRIED if index > stopped_at else errors.get(index, others) for index in range(documents)]
+
+
+def _duplicate(error: Mapping[str, Any]) -> InsertOutcome:
+    if error.get("code") != _DUPLICATE:
+        return InsertOutcome.UNKNOWN
+    return InsertOutcome.TAKEN if set(error.get("keyPattern", ())) == {"_id"} else InsertOutcome.REPEATED
+
+
+def _reason(details: Mapping[str, Any]) -> list[str]:
+    errors = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+    return [str(error.get("errmsg"))[:200] for error in errors[:3]]
+
+
+def _within(found: Sequence[Document], max_bytes: int) -> list[Document]:
+    """The first of the documents that fit, one at least."""
+    kept: list[Document] = []
+    for document in found:
+        max_bytes -= size_of(document)
+        if kept and max_bytes < 0:
+            break
+        kept.append(document)
+    return kept
+
+
+def _assert_consecutive(conversation: str, found: Sequence[Document]) -> None:
+    if found and position_of(found[-1]).offset - position_of(found[0]).offset + 1 != len(found):
+        raise StorageError(f"the log of {conversation} has a hole")

@@ -1,0 +1,21 @@
+"""A migrated database of the test's own, and the stores on it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage.mongo.client import Database, connect
+from storage.mongo.log import Log
+from storage.mongo.migrate import migrate
+
+
+@pytest.fixture
+async def db(mongodb_url: str, database_name: str) -> AsyncIterator[Database]:
+    async with connect(mongodb_url, database_name) as database:
+        await migrate(database)
+        yield database
+
+
+@pytest.fixture
+def log(db: Database) -> Log:
+    return Log(db)
