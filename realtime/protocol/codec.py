@@ -11,7 +11,7 @@ MAX_MESSAGES_PER_FRAME: Final = 4096
 
 
 class Codec(Protocol):
-    """Stateless. Encoded messages are not yet joined: `join` makes the payload of a frame of one or more of them."""
+    """Stateless. An encoded message is no frame yet: `join` makes the payload of a frame of one or more of them."""
 
     @property
     def name(self) -> Literal["json", "protobuf"]: ...
@@ -22,7 +22,7 @@ class Codec(Protocol):
 
     @property
     def ping(self) -> bytes:
-        """The encoded server ping (unjoined)."""
+        """The encoded server ping."""
 
     def decode(self, frame: bytes) -> list[Received]:
         """The messages of one frame, in order, at least one.

@@ -81,6 +81,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 _COMMANDS: Final = msgspec.json.Decoder(_Command)
 _NUMBERED: Final = msgspec.json.Decoder(_Numbered)
 _PONG: Final = Pong()
+_WITH_DATA: Final = (RPCRequest, PublishRequest, SubscribeRequest, ConnectRequest)
 _DATA_FIELDS: Final[Mapping[type[Request], str]] = {
     ConnectRequest: "connect.data",
     SubscribeRequest: "subscribe.data",
@@ -136,7 +137,7 @@ def _received(line: bytes) -> Received:
     request = command.request()
     if request is None:
         return Invalid(command.id, ClientError(METHOD_NOT_FOUND)) if command.id else _PONG
-    if isinstance(request, PublishRequest | RPCRequest | SubscribeRequest | ConnectRequest) and request.data:
+    if isinstance(request, _WITH_DATA) and request.data:
         try:
             checked = checked_payload(bytes(request.data), _DATA_FIELDS[type(request)])
         except ClientError as error:

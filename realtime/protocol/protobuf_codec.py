@@ -69,7 +69,7 @@ class ProtobufCodec:
 
     name: Final[Literal["protobuf"]] = "protobuf"
     opcode: Final[Literal[2]] = 2
-    ping: Final = b""
+    ping: Final = b"\x00"
 
     def decode(self, frame: bytes) -> list[Received]:
         received: list[Received] = []
@@ -88,7 +88,7 @@ class ProtobufCodec:
     def reply(self, reply: Reply) -> bytes:
         message = pb.Reply(id=reply.id)
         _write_result(message, reply.result)
-        return message.SerializeToString()
+        return _delimited(message)
 
     def push(self, push: Push) -> bytes:
         if isinstance(push.event, Publication):
@@ -96,17 +96,17 @@ class ProtobufCodec:
         message = pb.Reply()
         message.push.channel = push.channel
         _write_event(message.push, push.event)
-        return message.SerializeToString()
+        return _delimited(message)
 
     def publication(self, channel: str, publication: Publication) -> bytes:
         message = pb.Reply()
         push = message.push
         push.channel = channel
         _write_publication(push.pub, publication)
-        return message.SerializeToString()
+        return _delimited(message)
 
     def join(self, parts: Sequence[bytes]) -> bytes:
-        return b"".join([piece for part in parts for piece in (_varint(len(part)), part)])
+        return b"".join(parts)
 
 
 # --- framing ---
@@ -126,18 +126,20 @@ def _read_varint(frame: bytes, position: int) -> tuple[int, int]:
     raise broken("a length prefix is malformed")
 
 
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return _ONE_BYTE[value]
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-_ONE_BYTE: Final = tuple(bytes((value,)) for value in range(0x80))
+def _delimited(message: pb.Reply) -> bytes:
+    """Already with its length in front: a message is encoded once and joined often."""
+    encoded = message.SerializeToString()
+    size = len(encoded)
+    if size < 0x80:
+        return bytes((size,)) + encoded
+    if size < 0x4000:
+        return bytes((size & 0x7F | 0x80, size >> 7)) + encoded
+    prefix = bytearray()
+    while size >= 0x80:
+        prefix.append(size & 0x7F | 0x80)
+        size >>= 7
+    prefix.append(size)
+    return bytes(prefix) + encoded
 
 
 # --- from a client ---
@@ -292,15 +294,23 @@ def _write_connected(message: pb.ConnectResult, result: ConnectResult) -> None:
 
 
 def _write_subscribed(message: pb.SubscribeResult, result: SubscribeResult) -> None:
-    message.expires = result.expires
-    message.ttl = result.ttl
-    message.recoverable = result.recoverable
+    # There are hundreds in a connect reply, and reading ours is cheaper than writing theirs.
+    if result.expires:
+        message.expires = True
+    if result.ttl:
+        message.ttl = result.ttl
+    if result.recoverable:
+        message.recoverable = True
+    if result.positioned:
+        message.positioned = True
+    if result.was_recovering:
+        message.was_recovering = True
+    if result.recovered:
+        message.recovered = True
     message.epoch = result.epoch
-    message.recovered = result.recovered
     message.offset = result.offset
-    message.positioned = result.positioned
-    message.data = bytes(result.data)
-    message.was_recovering = result.was_recovering
+    if result.data:
+        message.data = bytes(result.data)
     for publication in result.publications:
         _write_publication(message.publications.add(), publication)
 

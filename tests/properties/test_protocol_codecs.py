@@ -37,6 +37,7 @@ from realtime.protocol.messages import (
 )
 from realtime.protocol.payload import payload
 from realtime.protocol.subprotocol import JSON, PROTOBUF
+from support.varints import delimited, undelimited
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 uint32 = st.integers(0, 2**32 - 1)
@@ -118,7 +119,7 @@ def in_protobuf(command_id: int, name: str, request: dict[str, Any]) -> bytes:
 @given(st.lists(command, min_size=1, max_size=5))
 def test_commands_mean_the_same_in_both_codecs(commands: list[tuple[int, str, dict[str, Any]]]) -> None:
     from_json = JSON.decode(JSON.join([in_json(*command) for command in commands]))
-    from_protobuf = PROTOBUF.decode(PROTOBUF.join([in_protobuf(*command) for command in commands]))
+    from_protobuf = PROTOBUF.decode(delimited(*[in_protobuf(*command) for command in commands]))
     assert from_json == from_protobuf
     for (command_id, name, request), received in zip(commands, from_json, strict=True):
         assert isinstance(received, Command)
@@ -224,7 +225,8 @@ def same(in_json: bytes, in_protobuf: bytes) -> None:
     assert b"\n" not in in_json
     assert b"\r" not in in_json
     left = without_zeros(json.loads(in_json))
-    right = plain(sdk.Reply.FromString(in_protobuf))
+    (message,) = undelimited(in_protobuf)
+    right = plain(sdk.Reply.FromString(message))
     if left.get("presence") == {"presence": {}}:
         left["presence"] = {}  # written also when empty; in Protobuf there is no difference
     assert left == right
@@ -247,19 +249,9 @@ def test_publications_mean_the_same_in_both_codecs(channel: str, publication: Pu
     same(JSON.publication(channel, publication), PROTOBUF.publication(channel, publication))
 
 
-@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
-def test_what_is_joined_in_protobuf_can_be_taken_apart(parts: list[bytes]) -> None:
-    joined = PROTOBUF.join(parts)
-    taken: list[bytes] = []
-    position = 0
-    while position < len(joined):
-        size = shift = 0
-        while True:
-            byte = joined[position]
-            size |= (byte & 0x7F) << shift
-            position, shift = position + 1, shift + 7
-            if byte < 0x80:
-                break
-        taken.append(joined[position : position + size])
-        position += size
-    assert taken == parts
+@given(st.lists(st.tuples(text, publication), min_size=1, max_size=5))
+def test_a_frame_of_several_messages_can_be_taken_apart(publications: list[tuple[str, Publication]]) -> None:
+    in_json = [JSON.publication(*item) for item in publications]
+    in_protobuf = [PROTOBUF.publication(*item) for item in publications]
+    assert JSON.join(in_json).split(b"\n") == in_json
+    assert [delimited(message) for message in undelimited(PROTOBUF.join(in_protobuf))] == in_protobuf

@@ -14,6 +14,7 @@ from realtime.protocol.codes import ClientError, Closing
 from realtime.protocol.messages import Command, Invalid, Pong, Publication, Received
 from realtime.protocol.payload import checked_payload
 from realtime.protocol.subprotocol import JSON, PROTOBUF
+from support.varints import delimited
 
 
 def check(codec: Codec, frame: bytes) -> None:
@@ -130,9 +131,9 @@ def test_protobuf_commands_of_any_content_are_read_refused_or_close(
         "history": {"channel": "c", "since": {"offset": offset}},
     }
     encoded = sdk.Command(id=command_id, **{kind: contents[kind]}).SerializeToString()
-    check(PROTOBUF, PROTOBUF.join([encoded]))
-    check(PROTOBUF, PROTOBUF.join([encoded + junk]))
-    check(PROTOBUF, PROTOBUF.join([encoded]) + junk)
+    check(PROTOBUF, delimited(encoded))
+    check(PROTOBUF, delimited(encoded + junk))
+    check(PROTOBUF, delimited(encoded) + junk)
 
 
 @given(st.binary() | nearly_json | loose_value.map(lambda value: json.dumps(value).encode()))
@@ -147,7 +148,7 @@ def test_a_payload_that_passes_reaches_strict_receivers_whole(data: bytes) -> No
     assert ("data" in publication) is bool(data)
     if data:
         assert publication["data"] == orjson.loads(data)
-    assert PROTOBUF.decode(PROTOBUF.join([sdk.Command(id=1, rpc={"data": bytes(payload)}).SerializeToString()]))
+    assert PROTOBUF.decode(delimited(sdk.Command(id=1, rpc={"data": bytes(payload)}).SerializeToString()))
 
 
 @pytest.mark.parametrize("depth", [50, 61, 400, 800, 950, 1000, 1100, 5000])

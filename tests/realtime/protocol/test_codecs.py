@@ -18,9 +18,13 @@ from realtime.protocol.messages import (
     SubscribeRequest,
 )
 from realtime.protocol.subprotocol import JSON, PROTOBUF
+from support.varints import delimited
 
 both = pytest.mark.parametrize("codec", [JSON, PROTOBUF], ids=lambda codec: codec.name)
-PINGS = {"json": b'{"id":1,"ping":{}}', "protobuf": sdk.Command(id=1, ping=sdk.PingRequest()).SerializeToString()}
+PINGS = {
+    "json": b'{"id":1,"ping":{}}',
+    "protobuf": delimited(sdk.Command(id=1, ping=sdk.PingRequest()).SerializeToString()),
+}
 
 
 @both
@@ -54,7 +58,7 @@ def test_a_nesting_bomb_in_a_payload_harms_nobody(codec: Codec) -> None:
         bomb = b"[" * depth + b"]" * depth
         frames = {
             "json": b'{"id":1,"rpc":{"method":"m","data":' + bomb + b"}}",
-            "protobuf": sdk.Command(id=1, rpc=sdk.RPCRequest(method="m", data=bomb)).SerializeToString(),
+            "protobuf": delimited(sdk.Command(id=1, rpc=sdk.RPCRequest(method="m", data=bomb)).SerializeToString()),
         }
         try:
             (received,) = codec.decode(codec.join([frames[codec.name]]))
@@ -68,13 +72,13 @@ def test_delta_is_read_and_nothing_more() -> None:
     protobuf = sdk.Command(id=1, subscribe=sdk.SubscribeRequest(channel="c", delta="fossil", flag=3))
     expected = [Command(1, SubscribeRequest("c", delta="fossil", flag=3))]
     assert JSON.decode(json) == expected
-    assert PROTOBUF.decode(PROTOBUF.join([protobuf.SerializeToString()])) == expected
+    assert PROTOBUF.decode(delimited(protobuf.SerializeToString())) == expected
 
 
 def test_send_is_understood() -> None:
     assert JSON.decode(b'{"send":{"data":1}}') == [Command(0, SendRequest())]
     send = sdk.Command(send=sdk.SendRequest(data=b"\xff")).SerializeToString()
-    assert PROTOBUF.decode(PROTOBUF.join([send])) == [Command(0, SendRequest())]
+    assert PROTOBUF.decode(delimited(send)) == [Command(0, SendRequest())]
 
 
 def test_the_opcodes_are_text_and_binary() -> None:
