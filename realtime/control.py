@@ -80,8 +80,15 @@ class Tell(Struct, frozen=True, tag="tell"):
     data: bytes
 
 
+class Notice(Struct, frozen=True, tag="notice"):
+    """Something of the product's own, opaque here."""
+
+    subject: str
+    data: bytes
+
+
 Operation: TypeAlias = DisconnectSessions | UnsubscribeSessions | SubscribeSessions | RefreshSessions
-Control: TypeAlias = Operation | Ask | Tell
+Control: TypeAlias = Operation | Ask | Tell | Notice
 
 
 class Envelope(Struct, frozen=True):

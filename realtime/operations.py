@@ -17,6 +17,7 @@ from realtime.control import (
     Ask,
     DisconnectSessions,
     Envelope,
+    Notice,
     Operation,
     RefreshSessions,
     SubscribeSessions,
@@ -53,11 +54,20 @@ class Operations:
         self._tasks = tasks
         self._process = process
         self._answerers: dict[str, Answerer] = {}
+        self._listeners: dict[str, Callable[[bytes], None]] = {}
         self._waiting: dict[str, asyncio.Queue[Tell]] = {}
 
     def answer(self, subject: str, answerer: Answerer) -> None:
         """Answer questions about `subject` with what `answerer` makes of their data. It must not block."""
         self._answerers[subject] = answerer
+
+    def on_notice(self, subject: str, listener: Callable[[bytes], None]) -> None:
+        """Call `listener` with what other processes `notify` about a subject. It must neither block nor raise."""
+        self._listeners[subject] = listener
+
+    def notify(self, subject: str, data: bytes) -> None:
+        """Tell the other processes; this one knows."""
+        self._bus.control(control.encode(Envelope(self._process, Notice(subject, data))))
 
     def do(self, operation: Operation) -> None:
         """Do it here and everywhere."""
@@ -106,6 +116,9 @@ class Operations:
             case Tell() as tell:
                 if (told := self._waiting.get(tell.question)) is not None:
                     told.put_nowait(tell)
+            case Notice(subject, data):
+                if (listener := self._listeners.get(subject)) is not None:
+                    listener(data)
             case operation:
                 self.apply(operation)
 

@@ -19,7 +19,7 @@ from realtime.protocol.codes import Disconnect
 from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.protobuf_codec import ProtobufCodec
 from realtime.session import Context, Session
-from realtime.wire import Wire, prepare_socket
+from realtime.wire import CLOSE_TIMEOUT_S, Wire, prepare_socket
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,8 @@ JSON_SUBPROTOCOL: Final = "centrifuge-json"
 PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
 
 _NORMAL: Final = 1000
-_RESTART_BATCH: Final = 500
+CLOSE_BATCH: Final = 500
+"""Connections that a shutdown closes at once."""
 
 
 class WebSocketEndpoint:
@@ -99,16 +100,18 @@ class WebSocketEndpoint:
                 return
 
     async def close_all(self, disconnect: Disconnect, *, over_s: float) -> None:
-        """Close every connection with a code, spread over `over_s` seconds. Returns when all sockets are gone.
+        """Close every connection with a code, spread over `over_s` seconds, and wait until all sockets are gone.
 
         Takes at most `over_s` and the close timeout, however slow the peers are.
         """
         sessions = list(self.open)
-        batches = max(1, -(-len(sessions) // _RESTART_BATCH))
+        batches = max(1, -(-len(sessions) // CLOSE_BATCH))
         for index in range(batches):
-            for session in sessions[index * _RESTART_BATCH : (index + 1) * _RESTART_BATCH]:
+            for session in sessions[index * CLOSE_BATCH : (index + 1) * CLOSE_BATCH]:
                 session.end(disconnect)
-            if index + 1 < batches:
-                await asyncio.sleep(over_s / batches)
-        for session in sessions:
-            session.end(disconnect)
+            await asyncio.sleep(over_s / batches)
+        deadline = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S + 0.5
+        while self.open and asyncio.get_running_loop().time() < deadline:
+            for session in tuple(self.open):
+                session.end(disconnect)
+            await asyncio.sleep(0.02)

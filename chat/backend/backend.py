@@ -1,0 +1,264 @@
+"""Implements the engine's `Backend` port: joins tokens, conversations, plain channels and methods."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec import UNSET, Struct, UnsetType
+from storage.store import Store
+
+from chat.auth.claims import Claims, SubscribeOptions, TokenExpired, TokenInvalid
+from chat.auth.jwks import KeysUnavailable
+from chat.auth.verifier import TokenVerifier
+from chat.backend.conversing import Chosen, ConversationChannels
+from chat.backend.plain import PlainChannels
+from chat.channels import personal_channel
+from chat.methods import Decoder, invalid, method
+from chat.usecases.failures import told
+from chat.usecases.futures import mapped
+from chat.usecases.service import Service
+from chat.vocabulary import render
+from chat.vocabulary.requests import MessageSend
+from chat.vocabulary.results import ConnectData, Limits
+from realtime.backend import Admission, Caller, Grant, Identity, Peer, Publish
+from realtime.ports import StreamOptions
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError, Closing
+from realtime.protocol.messages import (
+    EMPTY,
+    ConnectRequest,
+    HistoryRequest,
+    Payload,
+    Publication,
+    SubscribeRequest,
+)
+
+log = structlog.get_logger(__name__)
+
+_NOTHING: Final = Chosen({}, {}, 0)
+
+
+class ConnectWish(Struct, frozen=True):
+    """`data` of a connect request. `none`: the client subscribes to conversations itself."""
+
+    conversations: str = "auto"
+    device: str | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a token's `info` may tell of a new user."""
+
+    name: str | None
+    avatar_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """`personal`: subscribe everyone to a channel of their own, in this namespace (None: do not)."""
+
+    limits: Limits
+    insecure: bool = False
+    personal: str | None = None
+    user_connection_limit: int = 0
+
+
+class ChatBackend:
+    """The product behind the engine. `sessions_of(user)` counts a user's connections to this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        service: Service,
+        verifier: TokenVerifier,
+        plain: PlainChannels,
+        conversing: ConversationChannels,
+        options: BackendOptions,
+        *,
+        clock_ms: Callable[[], int],
+        sessions_of: Callable[[str], int],
+        seen: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._verifier = verifier
+        self._plain = plain
+        self._conversing = conversing
+        self._options = options
+        self._clock_ms = clock_ms
+        self._sessions_of = sessions_of
+        self._seen = seen
+        self._decoder = Decoder()
+        self._wish = msgspec.json.Decoder(ConnectWish)
+
+    async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission:
+        wish = self._connect_wish(request.data)
+        claims = await self._claims(request.token)
+        user = claims.user
+        limit = self._options.user_connection_limit
+        if user and limit and self._sessions_of(user) >= limit:
+            raise Closing(codes.CLOSE_CONNECTION_LIMIT)
+        try:
+            revision, chosen = await self._of_user(user, claims, request, wish)
+        except ClientError as error:
+            # Any other error would end the client for good, and a shorter list would make it forget positions.
+            raise ClientError(codes.INTERNAL, error.detail, temporary=True) from error
+        subscriptions: dict[str, Grant] = {}
+        for name, options in self._server_side(claims).items():
+            grant = self._plain.server_side(name, user, options)
+            if grant is None:
+                log.warning("token_channel_unknown", user=user, channel=name)
+            else:
+                subscriptions[name] = grant
+        if user:
+            subscriptions[render.user_channel(user)] = Grant()
+        subscriptions.update(chosen.subscribed)
+        data = ConnectData(self._clock_ms(), self._options.limits, revision, chosen.left_out)
+        identity = Identity(user, claims.expire_at_s, claims.info)
+        return Admission(identity, render.encode(data), subscriptions, chosen.watched)
+
+    async def _of_user(
+        self, user: str, claims: Claims, request: ConnectRequest, wish: ConnectWish
+    ) -> tuple[int, Chosen]:
+        if not user:
+            return 0, _NOTHING
+        with told():
+            await self._store.users.ensure([user], at=self._clock_ms())
+            await self._apply_profile(user, claims)
+            record = await self._store.users.get(user)
+        revision = 0 if record is None else record.revision
+        if wish.conversations == "none":
+            return revision, _NOTHING
+        return revision, await self._conversing.choose(user, request.subs)
+
+    async def _apply_profile(self, user: str, claims: Claims) -> None:
+        """Fill in what the application or the user has not set yet; what they set stays."""
+        profile = _profile(claims.info)
+        if profile is None:
+            return
+        known = await self._store.users.get(user)
+        name = profile.name if known is None or not known.name else None
+        avatar_url = profile.avatar_url if known is None or not known.avatar_url else None
+        if name is not None or avatar_url is not None:
+            await self._store.users.upsert(user, at=self._clock_ms(), name=name, avatar_url=avatar_url)
+
+    def _connect_wish(self, data: Payload) -> ConnectWish:
+        if not data:
+            return ConnectWish()
+        try:
+            wish = self._wish.decode(data)
+        except msgspec.ValidationError:
+            # The application's own data: nothing of ours in it.
+            return ConnectWish()
+        return wish if wish.conversations in ("auto", "none") else ConnectWish()
+
+    def _server_side(self, claims: Claims) -> dict[str, SubscribeOptions]:
+        wanted = dict(claims.subscriptions)
+        if self._options.personal is not None and claims.user:
+            wanted.setdefault(personal_channel(claims.user, self._options.personal), SubscribeOptions())
+        return wanted
+
+    async def _claims(self, token: str) -> Claims:
+        if not token and self._options.insecure:
+            return Claims(user="", expire_at_s=None)
+        try:
+            return await self._verifier.connection(token)
+        except TokenExpired:
+            raise ClientError(codes.TOKEN_EXPIRED, "fetch another one", "connect.token") from None
+        except TokenInvalid as error:
+            raise Closing(codes.CLOSE_INVALID_TOKEN, f"invalid token: {error.reason}") from None
+        except KeysUnavailable:
+            raise ClientError(
+                codes.INTERNAL, "the keys to verify the token are not to be had", temporary=True
+            ) from None
+
+    async def refresh(self, caller: Caller, token: str) -> float | None:
+        try:
+            claims = await self._verifier.connection(token)
+        except TokenExpired:
+            raise Closing(codes.CLOSE_EXPIRED) from None
+        except TokenInvalid as error:
+            raise Closing(codes.CLOSE_INVALID_TOKEN, f"invalid token: {error.reason}") from None
+        except KeysUnavailable:
+            raise ClientError(
+                codes.INTERNAL, "the keys to verify the token are not to be had", temporary=True
+            ) from None
+        if claims.user != caller.user:
+            raise Closing(codes.CLOSE_INVALID_TOKEN, "invalid token: of another user")
+        return claims.expire_at_s
+
+    async def subscribe(self, caller: Caller, request: SubscribeRequest) -> Grant:
+        if request.channel.startswith(render.CONVERSATION_PREFIX):
+            return await self._conversing.subscribe(self._signed_in(caller), request)
+        if request.channel.startswith(render.USER_PREFIX):
+            if request.channel != render.user_channel(caller.user) or not caller.user:
+                raise ClientError(codes.PERMISSION_DENIED, "is another user's own", "subscribe.channel")
+            return Grant()
+        return await self._plain.subscribe(caller, request)
+
+    async def sub_refresh(self, caller: Caller, channel: str, token: str) -> float | None:
+        return await self._plain.sub_refresh(caller, channel, token)
+
+    async def publish(self, caller: Caller, channel: str, data: Payload) -> Publish | None:
+        if not channel.startswith(render.CONVERSATION_PREFIX):
+            return self._plain.publish(caller, channel, data)
+        request = self._send_request(channel.removeprefix(render.CONVERSATION_PREFIX), data)
+        await (await self._service.messages.send(self._signed_in(caller), request))
+        return None
+
+    def _send_request(self, conversation: str, data: Payload) -> MessageSend:
+        try:
+            fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+            fields["conversation"] = msgspec.Raw(msgspec.json.encode(conversation))
+            return msgspec.json.decode(msgspec.json.encode(fields), type=MessageSend)
+        except msgspec.ValidationError as error:
+            refused = invalid(error)
+            raise ClientError(refused.code, refused.detail, f"publish.data.{refused.field}".rstrip(".")) from None
+
+    async def presence(self, caller: Caller, channel: str) -> None:
+        self._plain.presence(caller, channel)
+
+    async def history(self, caller: Caller, request: HistoryRequest) -> StreamOptions:
+        return self._plain.history(caller, request.channel)
+
+    async def rpc(self, caller: Caller, method_name: str, data: Payload) -> Payload | Awaitable[Payload]:
+        user = self._signed_in(caller)
+        found = method(method_name)
+        outcome = await found.run(self._service, user, self._decoder.decode(method_name, data))
+        if isinstance(outcome, Struct):
+            return render.encode(outcome)
+        return mapped(outcome, render.encode)
+
+    def promoted(self, user: str, channel: str, first: Publication) -> Payload:
+        return self._conversing.head_data(first.offset - 1)
+
+    def restarted(self, user: str, channel: str, offset: int) -> Payload:
+        return self._conversing.head_data(offset)
+
+    def disconnected(self, user: str) -> None:
+        if user:
+            self._seen(user)
+
+    @staticmethod
+    def _signed_in(caller: Caller) -> str:
+        if not caller.user:
+            raise ClientError(codes.UNAUTHORIZED, "needs a signed-in user")
+        return caller.user
+
+
+def _profile(info: Payload) -> Profile | None:
+    """Name and picture from a token's `info`, where it has them in the usual places."""
+    if info is EMPTY or not info:
+        return None
+    try:
+        fields = msgspec.json.decode(info, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return None
+    name, avatar_url = fields.get("name"), fields.get("avatar_url")
+    name = name[:100] if isinstance(name, str) and name else None
+    if not (isinstance(avatar_url, str) and re.fullmatch(r"https?://\S{1,2000}", avatar_url)):
+        avatar_url = None
+    return Profile(name, avatar_url) if name or avatar_url else None

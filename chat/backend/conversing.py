@@ -1,0 +1,124 @@
+"""Conversations as channels of a session: which ones at connect, from where on, and by a subscribe of the client."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from storage.store import Store
+
+from chat.backend.logfeed import LogFeed
+from chat.usecases.access import Access, foreign
+from chat.usecases.failures import told
+from chat.usecases.rights import Right
+from chat.vocabulary import render
+from chat.vocabulary.results import Position, SubscriptionData
+from realtime.backend import Grant
+from realtime.protocol import recovery
+from realtime.protocol.messages import Payload, Resume, SubscribeRequest
+from storage import model
+
+RECENT_MS: Final = 15_000
+"""A conversation with activity this fresh may have entries that its summary does not tell of yet: the log is looked
+at.
+"""
+
+MAX_WATCHED: Final = 1_000
+"""Conversations beyond those of the reply that a session is subscribed to as soon as something happens there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a connecting session gets: subscriptions in its reply, and the rest of its conversations."""
+
+    subscribed: Mapping[str, Grant]
+    watched: Mapping[str, Grant]
+    left_out: int
+
+
+class ConversationChannels:
+    """Makes grants for `conv:` channels."""
+
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        feed: LogFeed,
+        clock_ms: Callable[[], int],
+        *,
+        on_connect: int,
+        to_recover: int,
+        max_missed: int,
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._feed = feed
+        self._clock_ms = clock_ms
+        self._on_connect = on_connect
+        self._to_recover = to_recover
+        self._max_missed = max_missed
+
+    async def choose(self, user: str, named: Mapping[str, Resume]) -> Chosen:
+        """Those that the client names to recover come first (up to a limit), then by newest activity.
+
+        Raises ClientError (temporary) when they cannot be determined: with fewer, SDKs would forget positions.
+        """
+        with told():
+            memberships = await self._store.inbox.of_user_for_connect(user)
+        by_channel = {render.conversation_channel(one.conversation): one for one in memberships}
+        first = [name for name, wish in named.items() if wish.recover and name in by_channel][: self._to_recover]
+        chosen = dict.fromkeys(first)
+        for name in by_channel:
+            if len(chosen) >= max(self._on_connect, len(first)):
+                break
+            chosen[name] = None
+        subscribed = {}
+        for name in chosen:
+            wish = named.get(name)
+            asked = wish.offset if wish is not None and wish.recover and self._same_epoch(wish.epoch) else None
+            subscribed[name] = await self._of_membership(by_channel[name], asked)
+        rest = [one for name, one in by_channel.items() if name not in chosen]
+        watched = {
+            render.conversation_channel(one.conversation): await self._of_membership(one, None)
+            for one in rest[:MAX_WATCHED]
+        }
+        return Chosen(subscribed, watched, len(rest))
+
+    async def subscribe(self, user: str, request: SubscribeRequest) -> Grant:
+        """A subscribe by the client itself. Foreign and missing conversations are refused alike."""
+        conversation = request.channel.removeprefix(render.CONVERSATION_PREFIX)
+        await self._access.require(user, conversation, Right.READ)
+        with told():
+            head = await self._store.log.tail(conversation)
+            member = await self._store.members.get(conversation, user)
+        if member is None:
+            raise foreign()
+        return self._grant(head, member.read, verify=False)
+
+    async def _of_membership(self, membership: model.Membership, asked: int | None) -> Grant:
+        head = membership.head
+        if asked is not None and asked > head.offset:
+            # The client has more than the summary tells: the log knows.
+            with told():
+                head = max(head, await self._store.log.tail(membership.conversation))
+        fresh = self._clock_ms() - membership.activity_at < RECENT_MS
+        return self._grant(head, membership.read, verify=fresh)
+
+    def _grant(self, head: model.Position, read: model.Position, *, verify: bool) -> Grant:
+        data = SubscriptionData(render.position(max(head, read)), render.position(read))
+        return Grant(
+            data=render.encode(data),
+            positioned=True,
+            recoverable=True,
+            feed=self._feed,
+            position=recovery.Position(self._store.epoch, head.offset),
+            max_missed=self._max_missed,
+            verify=verify,
+        )
+
+    def _same_epoch(self, epoch: str) -> bool:
+        return epoch in ("", self._store.epoch)
+
+    @staticmethod
+    def head_data(offset: int) -> Payload:
+        """The data of a `subscribe` push, where only the offset is known."""
+        return render.encode(SubscriptionData(Position(offset, 0)))

@@ -1,0 +1,184 @@
+"""The composition root: everything that one hub process is made of, opened in order and closed in reverse.
+
+Nothing else builds these parts. Tests, `hubbub dev` and `hubbub serve` all come through here.
+"""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from storage.store import Store, open_store
+
+import chat
+from chat.auth.verifier import Verifiers, open_verifiers
+from chat.backend.announcer import EngineAnnouncer, Publisher
+from chat.backend.backend import BackendOptions, ChatBackend
+from chat.backend.conversing import ConversationChannels
+from chat.backend.lastseen import open_last_seen
+from chat.backend.logfeed import LogFeed, LogHeads
+from chat.backend.plain import PlainChannels
+from chat.channels import Namespaces
+from chat.config import Config
+from chat.metrics.registry import process_registry
+from chat.usecases import ports
+from chat.usecases.access import Access
+from chat.usecases.service import Service, build_service
+from chat.vocabulary import results
+from realtime.engine import Engine, Links, Listener, open_engine
+from realtime.protocol.machine import ConnectionSettings
+from realtime.redis.opening import OpenRedis, open_redis
+from realtime.session import Settings
+from realtime.stats import Stats
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Names of this process: `process` is unique over all time, `node` is the machine's."""
+
+    process: str
+    node: str
+
+    @classmethod
+    def of(cls, config: Config) -> "Who":
+        node = config.server.node_name or socket.gethostname() or "node"
+        return cls(f"{os.getpid():x}-{uuid.uuid4().hex[:12]}", node)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The running parts, for whoever puts HTTP in front of them."""
+
+    config: Config
+    who: Who
+    store: Store
+    redis: OpenRedis
+    verifiers: Verifiers
+    engine: Engine
+    service: Service
+    plain: PlainChannels
+    stats: Stats
+    registry: CollectorRegistry
+
+
+def clock_ms() -> int:
+    """Milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def open_process(config: Config) -> AsyncIterator[Process]:
+    """Open everything. Raises what the store raises when it is away or not migrated; Redis may come later.
+
+    Leaving waits for what is being written, at most a few seconds. Sockets must be closed before
+    (`engine.endpoint.close_all`).
+    """
+    who = Who.of(config)
+    registry = process_registry(chat.__version__)
+    stats = Stats(registry)
+    listener = Listener()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(
+            open_redis(
+                [str(url) for url in config.redis.urls],
+                prefix=f"{config.redis.prefix}:",
+                process=who.process,
+                node=who.node,
+                listener=listener,
+            )
+        )
+        store = await stack.enter_async_context(
+            open_store(str(config.mongodb.url), config.mongodb.database, registry=registry)
+        )
+        verifiers = await stack.enter_async_context(open_verifiers(config, clock=time.time, monotonic=time.monotonic))
+        access = Access(store, time.monotonic)
+        announcer = EngineAnnouncer(store.epoch, access)
+        publisher = Publisher(store.epoch, access)
+        store.appender.on_committed = publisher.committed
+        store.appender.on_examined = access.examined
+        store.appender.on_skipped = lambda conversation, _: access.forget(conversation)
+        limits = ports.Limits(message_text_bytes=config.limits.message_text_max_size)
+        service = build_service(store, access, announcer, redis.presence, limits, clock_ms)
+        plain = PlainChannels(
+            Namespaces(config.channel),
+            verifiers.subscriptions,
+            insecure=config.client.insecure,
+            max_missed=config.client.recovery_max_publication_limit,
+        )
+        feed = LogFeed(store, access, announcer.read_entries)
+        last_seen = await stack.enter_async_context(open_last_seen(store, clock_ms))
+        backend = ChatBackend(
+            store,
+            service,
+            verifiers.connections,
+            plain,
+            _conversing(config, store, access, feed),
+            _options(config),
+            clock_ms=clock_ms,
+            sessions_of=lambda user: len(engine.hub.users.get(user, ())),
+            seen=last_seen.note,
+        )
+        engine = await stack.enter_async_context(
+            open_engine(
+                Links(listener, redis.bus, redis.streams, redis.presence, redis.processes),
+                backend,
+                LogHeads(store, feed),
+                stats,
+                _settings(config),
+                process=who.process,
+                node=who.node,
+                version=f"Hubbub {chat.__version__}",
+            )
+        )
+        announcer.attach(engine)
+        publisher.attach(engine)
+        yield Process(config, who, store, redis, verifiers, engine, service, plain, stats, registry)
+
+
+def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> ConversationChannels:
+    return ConversationChannels(
+        store,
+        access,
+        feed,
+        clock_ms,
+        on_connect=config.client.conversations_on_connect,
+        to_recover=config.client.conversations_to_recover,
+        max_missed=config.limits.recovery_max_entries,
+    )
+
+
+def _options(config: Config) -> BackendOptions:
+    client, personal = config.client, config.client.subscribe_to_user_personal_channel
+    return BackendOptions(
+        limits=results.Limits(
+            message_text_bytes=config.limits.message_text_max_size,
+            command_data_bytes=client.command_data_max_size,
+            frame_bytes=client.frame_max_size,
+            channels=client.channel_limit,
+            page=200,
+        ),
+        insecure=client.insecure,
+        personal=personal.personal_channel_namespace if personal.enabled else None,
+        user_connection_limit=client.user_connection_limit,
+    )
+
+
+def _settings(config: Config) -> Settings:
+    client = config.client
+    return Settings(
+        connection=ConnectionSettings(
+            connect_timeout_s=client.stale_close_delay,
+            ping_interval_s=client.ping_interval,
+            pong_timeout_s=client.pong_timeout,
+            expired_close_delay_s=client.expired_close_delay,
+            max_command_data_bytes=client.command_data_max_size,
+        ),
+        max_queued_bytes=client.queue_max_size,
+        max_frame_bytes=client.frame_max_size,
+        max_history_publications=client.history_max_publication_limit,
+        expired_subscription_grace_s=client.expired_sub_close_delay,
+    )

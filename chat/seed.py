@@ -1,0 +1,63 @@
+"""Demo users and conversations, so that whoever starts for the first time finds somebody to talk to."""
+
+from collections.abc import Callable
+from typing import Final
+
+from storage.model import ConversationKind, EntryKind, NewEntry, Role
+from storage.store import Store
+
+USERS: Final = {
+    "alice": "Alice Moreau",
+    "bob": "Bob Okafor",
+    "carol": "Carol Lindqvist",
+}
+
+_GENERAL: Final = (
+    ("alice", "Morning, everyone. This is Hubbub, running on a real MongoDB and a real Redis on your machine."),
+    ("bob", "Nice. So what I write here is still here tomorrow?"),
+    ("alice", "Written and journaled before it is acknowledged. Kill the server if you like, and count."),
+    ("carol", "I just did. Nothing lost, nothing twice."),
+    ("bob", "Open another tab as somebody else and say hello. Typing, presence and unread counts are live."),
+    ("carol", "The phone SDKs work unchanged, by the way: Swift, Kotlin, Flutter, JavaScript, Python, Go."),
+    ("alice", "And everything on this page is the public protocol and REST. There is no private door."),
+)
+_DIRECT: Final = (
+    ("bob", "Are we still on for lunch?"),
+    ("alice", "Yes, half past twelve at the usual place."),
+    ("bob", "Perfect."),
+)
+_STEP_MS: Final = 7 * 60_000
+
+
+async def seed(store: Store, clock_ms: Callable[[], int]) -> None:
+    """Make the demo users, a group of all and a direct conversation with some history. Doing it again changes nothing."""
+    at = clock_ms()
+    for user, name in USERS.items():
+        known = await store.users.get(user)
+        if known is None or not known.name:
+            await store.users.upsert(user, at=at, name=name)
+    general = await store.conversations.create(
+        kind=ConversationKind.GROUP,
+        by="alice",
+        members=[("alice", Role.OWNER), ("bob", Role.MEMBER), ("carol", Role.MEMBER)],
+        at=at - (len(_GENERAL) + 1) * _STEP_MS,
+        title="General",
+        external_id="demo-general",
+    )
+    direct = await store.conversations.create(
+        kind=ConversationKind.DIRECT,
+        by="bob",
+        members=[("bob", Role.MEMBER), ("alice", Role.MEMBER)],
+        at=at - (len(_DIRECT) + 1) * _STEP_MS,
+    )
+    for conversation, lines in ((general.conversation.id, _GENERAL), (direct.conversation.id, _DIRECT)):
+        for index, (by, text) in enumerate(lines):
+            new = NewEntry(
+                conversation=conversation,
+                kind=EntryKind.MESSAGE_CREATED,
+                by=by,
+                at=at - (len(lines) - index) * _STEP_MS,
+                key=f"demo-{index}",
+                body={"text": text},
+            )
+            await store.appender.append(new)

@@ -1,0 +1,101 @@
+"""Serves one hub process: listens, and on SIGTERM drains within the time it is given."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from chat.app import Running, open_app
+from chat.config import Config
+from realtime.protocol.codes import CLOSE_SHUTDOWN
+from storage.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+STORE_RETRY_S = 2.0
+BACKLOG = 1024
+DRAIN_SHARE = 0.5
+"""The part of the shutdown time over which connections are closed, so that they do not come back as one wave."""
+
+
+def main(config: Config) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit code."""
+    return uvloop.run(serve(config))
+
+
+async def serve(config: Config) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    while True:
+        try:
+            async with listening(config) as running:
+                log.info(
+                    "serving", host=config.server.host, port=config.server.port, process=running.process.who.process
+                )
+                return await _until_stopped(running, stopping)
+        except Unavailable as error:
+            # Not a reason to end: whatever restarts us would only do the same.
+            log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
+        if await _happens_within(stopping, STORE_RETRY_S):
+            return 0
+
+
+async def _happens_within(event: asyncio.Event, timeout_s: float) -> bool:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+@asynccontextmanager
+async def listening(config: Config) -> AsyncIterator[Running]:
+    """An open application behind its port; drained and closed when the block ends."""
+    async with open_app(config) as running:
+        runner = web.AppRunner(
+            running.app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            # Slow senders of headers and bodies are cut off by aiohttp itself.
+            keepalive_timeout=75.0,
+        )
+        await runner.setup()
+        site = web.TCPSite(
+            runner,
+            config.server.host,
+            config.server.port,
+            reuse_port=config.server.workers > 1 or None,
+            backlog=BACKLOG,
+        )
+        try:
+            await site.start()
+            yield running
+        finally:
+            await _drain(running, site, server.shutdown_timeout)
+            await runner.cleanup()
+
+
+async def _until_stopped(running: Running, stopping: asyncio.Event) -> int:
+    """Wait for the signal, or for the engine to fail, which it does only by a fault of ours."""
+    stopped = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({stopped, running.process.engine.running}, return_when=asyncio.FIRST_COMPLETED)
+    if stopped in done:
+        return 0
+    stopped.cancel()
+    return 1
+
+
+async def _drain(running: Running, site: web.TCPSite, timeout_s: float) -> None:
+    """Stop taking connections, close those there are in batches, and let what is being written finish."""
+    running.draining = True
+    endpoint = running.process.engine.endpoint
+    log.info("draining", connections=len(endpoint.open))
+    await site.stop()
+    await endpoint.close_all(CLOSE_SHUTDOWN, over_s=timeout_s * DRAIN_SHARE if len(endpoint.open) > 500 else 0)

@@ -1,0 +1,1 @@
+"""What users do, free of transports: every method of RPC and REST is one of these functions."""

@@ -1,0 +1,157 @@
+"""Who is a member of what: the one place where access is checked.
+
+Memberships are cached per conversation. The cache is exact for writing: whoever appends has examined every entry of the
+log up to the tail, and an examined membership entry drops what was cached, so that a send is decided by the membership
+at its own place in the log. For reading it may be late by as long as the notice of a change takes, at most `MAX_AGE_S`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from storage.store import Store
+
+from chat.usecases.failures import told
+from chat.usecases.rights import Right, allowed
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+from storage.model import ConversationKind, Entry, EntryKind, Role
+
+MAX_CONVERSATIONS: Final = 20_000
+MAX_MEMBERS_CACHED: Final = 2_000
+MAX_AGE_S: Final = 15.0
+
+_MEMBERSHIP: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT, EntryKind.MEMBER_CHANGED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """What a user is in a conversation. Compared by identity: another object was looked up at another time."""
+
+    kind: ConversationKind
+    role: Role
+    known_at: float
+
+
+@dataclass(slots=True, eq=False)
+class _LookUp:
+    """A look-up on its way. `outdated`: something changed meanwhile, its answer is not to be remembered."""
+
+    outdated: bool = False
+
+
+def foreign() -> ClientError:
+    """The one answer for conversations of others and for those that do not exist: they cannot be told apart."""
+    return ClientError(codes.PERMISSION_DENIED, "no such conversation, or not a member of it", "conversation")
+
+
+class Access:
+    """Looks up and remembers standings.
+
+    Bounds: `MAX_CONVERSATIONS` least recently used ones, `MAX_MEMBERS_CACHED` users of each; beyond them it asks again.
+    """
+
+    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._kinds: OrderedDict[str, ConversationKind] = OrderedDict()
+        self._standings: OrderedDict[str, dict[str, Standing]] = OrderedDict()
+        self._looking: dict[str, set[_LookUp]] = {}
+
+    async def require(self, user: str, conversation: str, right: Right) -> Standing:
+        """The user's standing, if it gives the right. Raises ClientError: foreign, or what the role lacks."""
+        standing = self.cached(user, conversation) or await self._look_up(user, conversation)
+        if standing is None:
+            raise foreign()
+        if not allowed(right, standing.kind, standing.role):
+            raise ClientError(
+                codes.PERMISSION_DENIED, f"a {standing.role} of a {standing.kind} may not {right}", "conversation"
+            )
+        return standing
+
+    def cached(self, user: str, conversation: str) -> Standing | None:
+        members = self._standings.get(conversation)
+        if members is None:
+            return None
+        standing = members.get(user)
+        if standing is None or self._monotonic() - standing.known_at > MAX_AGE_S:
+            return None
+        self._standings.move_to_end(conversation)
+        return standing
+
+    def still(self, user: str, conversation: str, standing: Standing) -> bool:
+        """Whether nothing has been heard since that could have changed the standing."""
+        members = self._standings.get(conversation)
+        return members is not None and members.get(user) is standing
+
+    def forget(self, conversation: str, users: Iterable[str] | None = None) -> None:
+        """Drop what is cached of a conversation, of these users or of all, and what is just being looked up."""
+        for look_up in self._looking.get(conversation, ()):
+            look_up.outdated = True
+        members = self._standings.get(conversation)
+        if members is None:
+            return
+        if users is None:
+            del self._standings[conversation]
+            return
+        for user in users:
+            members.pop(user, None)
+
+    def examined(self, conversation: str, entries: Iterable[Entry]) -> None:
+        """Entries of the log were seen: drop what they may have changed."""
+        for entry in entries:
+            if entry.kind in _MEMBERSHIP:
+                self.forget(conversation, changed_users(entry))
+
+    async def _look_up(self, user: str, conversation: str) -> Standing | None:
+        look_up = _LookUp()
+        running = self._looking.setdefault(conversation, set())
+        running.add(look_up)
+        try:
+            standing = await self._read(user, conversation)
+        finally:
+            running.discard(look_up)
+            if not running:
+                self._looking.pop(conversation, None)
+        if standing is not None and not look_up.outdated:
+            self._remember(user, conversation, standing)
+        return standing
+
+    async def _read(self, user: str, conversation: str) -> Standing | None:
+        known_at = self._monotonic()
+        with told():
+            kind = self._kinds.get(conversation)
+            if kind is None:
+                record = await self._store.conversations.get(conversation)
+                if record is None:
+                    return None
+                kind = record.kind
+                self._remember_kind(conversation, kind)
+            member = await self._store.members.get(conversation, user)
+        if member is None or not member.live:
+            return None
+        return Standing(kind, member.role, known_at)
+
+    def _remember(self, user: str, conversation: str, standing: Standing) -> None:
+        members = self._standings.setdefault(conversation, {})
+        if len(members) >= MAX_MEMBERS_CACHED:
+            members.clear()
+        members[user] = standing
+        self._standings.move_to_end(conversation)
+        while len(self._standings) > MAX_CONVERSATIONS:
+            self._standings.popitem(last=False)
+
+    def _remember_kind(self, conversation: str, kind: ConversationKind) -> None:
+        self._kinds[conversation] = kind
+        while len(self._kinds) > MAX_CONVERSATIONS:
+            self._kinds.popitem(last=False)
+
+
+def changed_users(entry: Entry) -> list[str]:
+    """The users whose membership an entry is about."""
+    if entry.kind is EntryKind.MEMBER_JOINED:
+        return [member["user"] for member in entry.body["members"]]
+    if entry.kind in _MEMBERSHIP:
+        return [entry.body["user"]]
+    return []

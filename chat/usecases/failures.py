@@ -1,0 +1,38 @@
+"""The one ladder from what storage raises to what a client is told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+from storage.errors import Conflict, Invalid, NotFound, Overloaded, StorageError, Unavailable
+
+
+def client_error(error: StorageError) -> ClientError:
+    """What the client may know of a storage error."""
+    match error:
+        case Unavailable():
+            return ClientError(
+                codes.UNAVAILABLE, "the store does not answer just now; the same request may be repeated"
+            )
+        case Overloaded():
+            return ClientError(
+                codes.TOO_MANY_REQUESTS, "more is being written than the store takes", retry_after_ms=1000
+            )
+        case NotFound():
+            return ClientError(codes.PERMISSION_DENIED, "not found, or not yours to see")
+        case Conflict():
+            return ClientError(codes.CONFLICT, str(error))
+        case Invalid():
+            return ClientError(codes.BAD_REQUEST, str(error))
+        case _:
+            return ClientError(codes.INTERNAL, "try again")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns storage errors into client errors. Everything else passes."""
+    try:
+        yield
+    except StorageError as error:
+        raise client_error(error) from error

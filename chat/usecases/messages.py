@@ -1,0 +1,127 @@
+"""Sending and reading single messages."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+from storage.store import Store
+
+from chat.usecases.access import Access, Standing
+from chat.usecases.failures import told
+from chat.usecases.futures import settle
+from chat.usecases.ports import Limits
+from chat.usecases.rights import Right
+from chat.vocabulary import render
+from chat.vocabulary.requests import MessageGet, MessageSend
+from chat.vocabulary.results import MessageResult, MessageSent
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+from storage.errors import PreconditionFailed
+from storage.model import Appended, EntryKind, NewEntry
+
+ATTEMPTS: Final = 4
+"""How often a send looks up the sender's membership again when it changed under way."""
+
+
+class Messages:
+    def __init__(self, store: Store, access: Access, limits: Limits, clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._access = access
+        self._limits = limits
+        self._clock_ms = clock_ms
+        # Each lives as long as one look-up and ends by itself; the answer it settles is bounded by the appender's
+        # queue.
+        self._again: set[asyncio.Task[None]] = set()
+
+    async def send(self, user: str, request: MessageSend) -> "asyncio.Future[MessageSent]":
+        """Queue a message. The returned future is done when it is committed.
+
+        The order in which calls return is the order of the messages of one sender. Cancelling does not unsend.
+        Raises ClientError at once for what is known at once; the future raises it for the rest.
+        """
+        body = message_body(request, self._limits)
+        standing = await self._access.require(user, request.conversation, Right.SEND)
+        new = NewEntry(
+            conversation=request.conversation,
+            kind=EntryKind.MESSAGE_CREATED,
+            by=user,
+            at=self._clock_ms(),
+            key=request.idempotency_key,
+            body=body,
+        )
+        answer: asyncio.Future[MessageSent] = asyncio.get_running_loop().create_future()
+        self._append(new, standing, answer, ATTEMPTS)
+        return answer
+
+    def _append(self, new: NewEntry, standing: Standing, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
+        """Append, and settle the answer when it is known what came of it. Raises what is known at once."""
+
+        def done(appended: "asyncio.Future[Appended]") -> None:
+            changed = not appended.cancelled() and isinstance(appended.exception(), PreconditionFailed)
+            if changed and attempts > 1 and not answer.done():
+                self._spawn(self._append_again(new, answer, attempts - 1))
+            else:
+                settle(answer, appended, _sent)
+
+        with told():
+            appended = self._store.appender.append(
+                new, check=lambda: self._access.still(new.by, new.conversation, standing)
+            )
+        appended.add_done_callback(done)
+
+    async def _append_again(self, new: NewEntry, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
+        """The sender's membership may have changed before the message had its place: look again, then append."""
+        try:
+            standing = await self._access.require(new.by, new.conversation, Right.SEND)
+            self._append(new, standing, answer, attempts)
+        except ClientError as error:
+            if not answer.done():
+                answer.set_exception(error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="append-again")
+        self._again.add(task)
+        task.add_done_callback(self._again.discard)
+
+    async def get(self, user: str, request: MessageGet) -> MessageResult:
+        await self._access.require(user, request.conversation, Right.READ)
+        with told():
+            entry = await self._store.log.get(request.conversation, request.offset)
+        if entry is None or entry.kind is not EntryKind.MESSAGE_CREATED:
+            raise ClientError(codes.PERMISSION_DENIED, "there is no message at this offset", "offset")
+        return MessageResult(render.message(entry))
+
+
+def _sent(appended: Appended) -> MessageSent:
+    return MessageSent(render.message(appended.entry), appended.duplicate)
+
+
+def message_body(request: MessageSend, limits: Limits) -> Mapping[str, Any]:
+    """What of a request is stored. Raises ClientError naming the field and the rule."""
+    body: dict[str, Any] = {}
+    if not request.text and request.content is UNSET and not request.attachments:
+        raise ClientError(codes.BAD_REQUEST, "give a text, a content or attachments", "text")
+    if request.text:
+        _check_size(len(request.text.encode(errors="surrogatepass")), limits.message_text_bytes, "text")
+        body["text"] = request.text
+    if request.content is not UNSET:
+        _check_size(len(msgspec.json.encode(request.content)), limits.content_bytes, "content")
+        body["content"] = request.content
+    if request.reply_to is not UNSET:
+        body["reply_to"] = request.reply_to
+    if request.mentions:
+        body["mentions"] = list(dict.fromkeys(request.mentions))
+    if request.attachments:
+        _check_size(len(msgspec.json.encode(request.attachments)), limits.content_bytes, "attachments")
+        body["attachments"] = request.attachments
+    if request.custom is not UNSET and request.custom:
+        _check_size(len(msgspec.json.encode(request.custom)), limits.custom_bytes, "custom")
+        body["custom"] = request.custom
+    return body
+
+
+def _check_size(size: int, limit: int, field: str) -> None:
+    if size > limit:
+        raise ClientError(codes.BAD_REQUEST, f"must have at most {limit} bytes, has {size}", field)

@@ -1,0 +1,119 @@
+"""Users: profiles, who is online, who is typing."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import UnsetType
+from storage.store import Store
+
+from chat.usecases.access import Access
+from chat.usecases.failures import told
+from chat.usecases.ports import Announcer, Limits, Online
+from chat.usecases.rights import Right
+from chat.vocabulary import render
+from chat.vocabulary.events import Typing, UserChanged
+from chat.vocabulary.requests import (
+    Nothing,
+    PresenceGet,
+    TypingStart,
+    TypingStop,
+    UserGet,
+    UserUpdate,
+    UserUpsert,
+)
+from chat.vocabulary.results import Done, PresenceOf, PresenceResult, UserResult
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+
+T = TypeVar("T")
+
+TYPING_EXPIRES_MS: Final = 6_000
+
+
+class People:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        announcer: Announcer,
+        online: Online,
+        limits: Limits,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._announcer = announcer
+        self._online = online
+        self._limits = limits
+        self._clock_ms = clock_ms
+
+    async def get(self, user: str, request: UserGet) -> UserResult:
+        del user  # profiles are for every signed-in user
+        with told():
+            record = await self._store.users.get(request.user)
+        if record is None:
+            raise ClientError(codes.PERMISSION_DENIED, "no such user", "user")
+        return UserResult(render.user(record))
+
+    async def me(self, user: str, request: Nothing) -> UserResult:
+        del request
+        return await self.get(user, UserGet(user))
+
+    async def update(self, user: str, request: UserUpdate) -> UserResult:
+        with told():
+            await self._store.users.ensure([user], at=self._clock_ms())
+        return await self._change(user, request)
+
+    async def upsert(self, request: UserUpsert) -> UserResult:
+        """The application's own call: the user is created if it is new."""
+        return await self._change(request.user, request)
+
+    async def _change(self, user: str, request: UserUpdate | UserUpsert) -> UserResult:
+        at = self._clock_ms()
+        custom = _given(request.custom)
+        if custom is not None and len(msgspec.json.encode(custom)) > self._limits.custom_bytes:
+            raise ClientError(codes.BAD_REQUEST, f"must have at most {self._limits.custom_bytes} bytes", "custom")
+        with told():
+            record = await self._store.users.upsert(
+                user,
+                at=at,
+                name=_given(request.name),
+                avatar_url=_given(request.avatar_url),
+                locale=_given(request.locale),
+                custom=custom,
+            )
+        self._announcer.personal(user, UserChanged(user, at))
+        return UserResult(render.user(record))
+
+    async def presence(self, user: str, request: PresenceGet) -> PresenceResult:
+        """Who is online, and when they were last seen. With the broker away nobody is told to be online."""
+        del user
+        try:
+            online = await self._online.online(request.users)
+        except (ConnectionError, TimeoutError):
+            online = set()
+        with told():
+            records = await self._store.users.get_many(request.users)
+        return PresenceResult(
+            [
+                PresenceOf(name, name in online, records[name].last_seen_at if name in records else None)
+                for name in dict.fromkeys(request.users)
+            ]
+        )
+
+    async def typing_start(self, user: str, request: TypingStart) -> Done:
+        return await self._typing(user, request.conversation, active=True)
+
+    async def typing_stop(self, user: str, request: TypingStop) -> Done:
+        return await self._typing(user, request.conversation, active=False)
+
+    async def _typing(self, user: str, conversation: str, *, active: bool) -> Done:
+        await self._access.require(user, conversation, Right.SEND)
+        event = Typing(conversation, user, self._clock_ms(), active, TYPING_EXPIRES_MS if active else 0)
+        self._announcer.ephemeral(conversation, event)
+        return Done()
+
+
+def _given(value: "T | UnsetType") -> "T | None":
+    return None if isinstance(value, UnsetType) else value

@@ -1,0 +1,42 @@
+"""What the use cases ask of the real-time side. Implemented over the engine by `chat.backend.announcer`."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Announcer(Protocol):
+    """Tells sessions, on every process. Best effort and at once: nothing here waits, nothing raises.
+
+    Durable events are not announced here: they are published when the log has them.
+    """
+
+    def ephemeral(self, conversation: str, event: Struct) -> None:
+        """An event without an offset, to everyone who has the conversation open."""
+
+    def personal(self, user: str, event: Struct) -> None:
+        """An event to all devices of one user."""
+
+    def let_in(self, conversation: str, users: Collection[str], *, offset: int, by: str, at: int) -> None:
+        """These users are members since the entry at `offset`: subscribe their sessions, starting with that entry."""
+
+    def put_out(self, conversation: str, users: Collection[str], *, by: str, at: int) -> None:
+        """These users are members no longer: end their subscriptions."""
+
+
+class Online(Protocol):
+    """Which users are connected anywhere."""
+
+    async def online(self, users: Sequence[str]) -> set[str]:
+        """Raises ConnectionError or TimeoutError when it cannot be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may contain. Sizes in bytes of UTF-8."""
+
+    message_text_bytes: int = 16 * 1024
+    custom_bytes: int = 16 * 1024
+    content_bytes: int = 32 * 1024

@@ -1,0 +1,45 @@
+"""All use cases of a process, put together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from storage.store import Store
+
+from chat.usecases.access import Access
+from chat.usecases.conversations import Conversations
+from chat.usecases.history import History
+from chat.usecases.messages import Messages
+from chat.usecases.people import People
+from chat.usecases.ports import Announcer, Limits, Online
+from chat.usecases.reading import ReadPositions
+from chat.usecases.syncing import Syncing
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    access: Access
+    messages: Messages
+    conversations: Conversations
+    history: History
+    reading: ReadPositions
+    people: People
+    syncing: Syncing
+
+
+def build_service(
+    store: Store,
+    access: Access,
+    announcer: Announcer,
+    online: Online,
+    limits: Limits,
+    clock_ms: Callable[[], int],
+) -> Service:
+    return Service(
+        access=access,
+        messages=Messages(store, access, limits, clock_ms),
+        conversations=Conversations(store, access, announcer, limits, clock_ms),
+        history=History(store, access),
+        reading=ReadPositions(store, access, announcer, clock_ms),
+        people=People(store, access, announcer, online, limits, clock_ms),
+        syncing=Syncing(store),
+    )
