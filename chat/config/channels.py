@@ -1,7 +1,7 @@
 """The keys of `[channel]`: options of channels for application events, under Centrifugo's names."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 
 from chat.config.keys import Rule, Table
 from chat.config.values import Seconds
@@ -71,6 +71,17 @@ class ChannelNamespace(ChannelOptions):
     ] = ""
 
 
+_EXAMPLE: Final = """\
+[[channel.namespaces]]
+name = "news"
+allow_subscribe_for_client = true
+presence = true
+history_size = 100
+history_ttl = "5m"
+force_recovery = true
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelSection:
     max_length: Annotated[int, Rule("Longest name of a channel, in characters.", minimum=16, maximum=255)] = 255
@@ -87,7 +98,8 @@ class ChannelSection:
     namespaces: Annotated[
         tuple[ChannelNamespace, ...],
         Rule(
-            "Namespaces: what stands before the first `:` of a channel's name chooses its options. Unknown ones"
-            " are error 102."
+            "Namespaces: what stands before the first `:` of a channel's name chooses its options. Unknown ones are "
+            "error 102. Options left out are false or zero, not those of channels without namespace.",
+            example=_EXAMPLE,
         ),
     ] = ()

@@ -15,7 +15,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a key means and which values it takes. `minimum` and `maximum` are in the value's unit (s, bytes)."""
+    """What a key means and which values it takes. `minimum` and `maximum` are in the value's unit (s, bytes).
+
+    `example` is TOML that shows rows of a list of tables.
+    """
 
     doc: str
     minimum: float | None = None
@@ -23,6 +26,7 @@ class Rule:
     choices: tuple[str, ...] = ()
     pattern: str = ""
     required: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,12 @@ def _type_of(raw: object) -> str:
     return names.get(type(raw), type(raw).__name__)
 
 
+def _show_pem(value: str) -> str:
+    """Enough to see which key it is: its kind and its last characters. Public keys are no secret, only long."""
+    lines = value.splitlines()
+    return f"{lines[0]} …{lines[-2][-12:]}" if len(lines) > 2 else value
+
+
 def _masked(value: Secret) -> str:
     return value.masked
 
@@ -185,7 +191,7 @@ _SCALARS: Final[dict[Any, Kind]] = {
     str: Kind("string", _read_str, str),
     Unit.DURATION: Kind("duration", _read_seconds, format_duration),
     Unit.SIZE: Kind("size", _read_bytes, format_size),
-    Unit.PEM: Kind("PEM", _read_pem, str, from_file=True),
+    Unit.PEM: Kind("PEM", _read_pem, _show_pem, from_file=True),
     Secret: Kind("secret", lambda raw, text: Secret(_read_str(raw, text)), _masked, from_file=True),
     Url: Kind("URL", lambda raw, text: Url(_read_str(raw, text).strip()), _masked, from_file=True),
 }

@@ -4,7 +4,7 @@ Where Centrifugo has the same option, the name is Centrifugo's, so that its user
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 
 from chat.config.channels import ChannelSection
 from chat.config.keys import Rule, Table
@@ -97,6 +97,14 @@ class RedisSection:
     ] = "hubbub"
 
 
+_EXAMPLE_KEY: Final = """\
+[[token.keys]]
+kid = "2026-03"
+algorithm = "HS256"
+key = "at least 32 random bytes"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenKey:
     """One key of `[[token.keys]]`."""
@@ -134,7 +142,8 @@ class TokenSection:
         tuple[TokenKey, ...],
         Rule(
             "Keys chosen by the `kid` of a token, for rotation: add the new one, let the application sign with "
-            "it, remove the old one."
+            "it, remove the old one.",
+            example=_EXAMPLE_KEY,
         ),
     ] = ()
     jwks_public_endpoint: Annotated[
@@ -363,7 +372,8 @@ class Config:
         TokenSection, Table("Who users are: the keys that verify their tokens. A key verifies one algorithm only.")
     ] = field(default_factory=TokenSection)
     subscription_token: Annotated[
-        SubscriptionTokenSection, Table("Keys for subscription tokens, when they are others than those of `[token]`.")
+        SubscriptionTokenSection,
+        Table("Keys for subscription tokens, when they are others than those of `[token]`. They mean the same here."),
     ] = field(default_factory=SubscriptionTokenSection)
     client: Annotated[ClientSection, Table("What a connection may do and how long it may take.")] = field(
         default_factory=ClientSection
