@@ -35,12 +35,16 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-class CrashLoop(Exception):
-    """A service died too often to be started again. `str()` is one line; `last_lines` is the end of its log."""
+class GaveUp(Exception):
+    """A service will not be started again. `str()` is one line; `last_lines` is the end of its log.
 
-    def __init__(self, name: str, times: int, within_s: float, last: str, last_lines: tuple[str, ...]) -> None:
-        super().__init__(f"{name} died {times} times within {within_s:g} s, last: {last}")
+    `exit_code` is that of its last run, 0 if it did not end with one of its own.
+    """
+
+    def __init__(self, name: str, why: str, exit_code: int, last_lines: tuple[str, ...]) -> None:
+        super().__init__(f"{name} {why}")
         self.name = name
+        self.exit_code = exit_code
         self.last_lines = last_lines
 
 
@@ -49,16 +53,19 @@ class BackOff:
     """How long to wait before a service is started again. Pure: time comes as an argument.
 
     The wait doubles from 0.1 s to 5 s and starts anew after a run of 10 s. `give_up_after` deaths within `within_s`
-    seconds mean giving up (None: never).
+    seconds mean giving up (None: never), and so does an exit code in `give_up_on` at once.
     """
 
     give_up_after: int | None = None
     within_s: float = 60.0
+    give_up_on: frozenset[int] = frozenset()
     _delay_s: float = field(default=_FIRST_DELAY_S, init=False)
     _deaths: deque[float] = field(default_factory=deque, init=False)
 
-    def died(self, now: float, ran_for_s: float) -> float | None:
-        """Note a death; returns the wait in seconds, or None to give up."""
+    def died(self, now: float, ran_for_s: float, how: Exit | ChildFailed) -> float | str:
+        """Note a death, or a start that failed; returns the wait in seconds, or why to give up."""
+        if isinstance(how, Exit) and how.code in self.give_up_on:
+            return f"ended, {how}"
         if ran_for_s >= _STEADY_S:
             self._delay_s = _FIRST_DELAY_S
         if self.give_up_after is not None:
@@ -66,7 +73,7 @@ class BackOff:
             while self._deaths[0] < now - self.within_s:
                 self._deaths.popleft()
             if len(self._deaths) >= self.give_up_after:
-                return None
+                return f"died {self.give_up_after} times within {self.within_s:g} s, last: {_said(how)}"
         delay_s, self._delay_s = self._delay_s, min(self._delay_s * 2, _LONGEST_DELAY_S)
         return delay_s
 
@@ -79,37 +86,35 @@ async def keep_running(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> NoReturn:
-    """Start a (started) service again whenever it ends. Ends by being cancelled, or with CrashLoop.
+    """Start a (started) service again whenever it ends. Ends by being cancelled, or with GaveUp.
 
     Cancelling leaves the service as it is: whoever started it stops it.
     """
     started = monotonic()
     while True:
-        how = await service.exited()
-        problem: Exit | ChildFailed = how
+        how: Exit | ChildFailed = await service.exited()
         while True:
             now = monotonic()
-            last_lines = problem.last_lines if isinstance(problem, ChildFailed) else service.last_lines()
-            detail = problem.reason if isinstance(problem, ChildFailed) else str(problem)
-            wait_s = back_off.died(now, now - started)
-            if wait_s is None:
-                times = back_off.give_up_after or 0
-                raise CrashLoop(service.name, times, back_off.within_s, detail, last_lines)
-            kind: Literal["died", "failed"] = "failed" if isinstance(problem, ChildFailed) else "died"
-            on_event(Event(kind, service.name, detail=detail, again_in_s=wait_s, last_lines=last_lines))
-            await sleep(wait_s)
+            last_lines = how.last_lines if isinstance(how, ChildFailed) else service.last_lines()
+            answer = back_off.died(now, now - started, how)
+            if isinstance(answer, str):
+                code = how.code if isinstance(how, Exit) and how.code else 0
+                raise GaveUp(service.name, answer, max(code, 0), last_lines)
+            kind: Literal["died", "failed"] = "died" if isinstance(how, Exit) else "failed"
+            on_event(Event(kind, service.name, detail=_said(how), again_in_s=answer, last_lines=last_lines))
+            await sleep(answer)
             started = monotonic()
             try:
                 await service.start()
             except ChildFailed as failure:
-                problem = failure
+                how = failure
             else:
                 break
         on_event(Event("ready", service.name, pid=service.pid))
 
 
 async def start_all(services: Iterable[Service]) -> None:
-    """Start services at the same time. Raises the first ChildFailed; the others are then stopped or not started."""
+    """Start services at the same time. Raises the first ChildFailed; none is left running then."""
     services = tuple(services)
     tasks = [asyncio.create_task(service.start()) for service in services]
     try:
@@ -128,17 +133,25 @@ async def stop_all(services: Iterable[Service]) -> None:
 
 
 @asynccontextmanager
-async def watched(services: Iterable[Service], on_event: OnEvent) -> AsyncIterator[None]:
-    """Keep (started) services running for the block. Their stopping is the caller's."""
+async def watched(
+    services: Iterable[Service], on_event: OnEvent, *, back_off: Callable[[], BackOff] = BackOff
+) -> AsyncIterator[None]:
+    """Keep (started) services running for the block, each with a back-off of its own. Their stopping is the caller's.
+
+    When one is given up, the block is cancelled and GaveUp comes out.
+    """
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(keep_running(service, on_event, back_off=BackOff())) for service in services]
+            tasks = [group.create_task(keep_running(service, on_event, back_off=back_off())) for service in services]
             try:
                 yield
             finally:
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as errors:
-        if len(errors.exceptions) == 1:  # the block's own, which its author did not expect in a group
-            raise errors.exceptions[0] from None
-        raise
+        # The block's own error, which its author did not expect in a group, or the first that was given up.
+        raise errors.exceptions[0] from None
+
+
+def _said(how: Exit | ChildFailed) -> str:
+    return how.reason if isinstance(how, ChildFailed) else str(how)

@@ -54,7 +54,11 @@ class Script:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def terminate(self) -> int:
-        """SIGTERM, and wait; returns the exit code."""
-        self._process.terminate()
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal, and wait; returns the exit code."""
+        self._process.send_signal(number)
+        return self._process.wait()
+
+    def ended(self) -> int:
+        """Wait for its end; returns the exit code."""
         return self._process.wait()

@@ -123,7 +123,7 @@ async def test_output_is_appended_to_the_log_and_the_end_of_this_run_can_be_read
     log = tmp_path / "logs" / "log"
     for _ in range(2):
         async with started(
-            python("import sys; [print(n) for n in range(25)]; print('end', file=sys.stderr)", log=log)
+            python("import sys; [print(n, flush=True) for n in range(25)]; print('end', file=sys.stderr)", log=log)
         ) as child:
             await child.exited()
     assert len(log.read_text().splitlines()) == 52

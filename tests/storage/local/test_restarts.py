@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.local.children import ChildFailed, Command, Service
-from storage.local.restarts import BackOff, CrashLoop, Event, keep_running, start_all, stop_all, watched
+from storage.local.children import ChildFailed, Command, Exit, Service
+from storage.local.restarts import BackOff, Event, GaveUp, keep_running, start_all, stop_all, watched
 from support.waiting import eventually
 
+CRASH = Exit(1)
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
 
 
@@ -23,20 +24,26 @@ def sleeper(name: str = "test") -> Service:
 
 def test_the_wait_doubles_up_to_a_limit() -> None:
     back_off = BackOff()
-    assert [back_off.died(now, 0) for now in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
+    assert [back_off.died(now, 0, CRASH) for now in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
 
 
 def test_a_steady_run_starts_the_waits_anew() -> None:
     back_off = BackOff()
-    assert [back_off.died(now, 0) for now in range(3)] == [0.1, 0.2, 0.4]
-    assert back_off.died(100, 60) == 0.1
+    assert [back_off.died(now, 0, CRASH) for now in range(3)] == [0.1, 0.2, 0.4]
+    assert back_off.died(100, 60, CRASH) == 0.1
 
 
 def test_too_many_deaths_in_the_window_mean_giving_up() -> None:
     back_off = BackOff(give_up_after=3, within_s=60)
-    assert back_off.died(0, 0) is not None
-    assert back_off.died(1, 0) is not None
-    assert back_off.died(2, 0) is None
+    assert back_off.died(0, 0, CRASH) == 0.1
+    assert back_off.died(1, 0, ChildFailed("x", "no port")) == 0.2
+    assert back_off.died(2, 0, Exit(-9)) == "died 3 times within 60 s, last: killed by SIGKILL"
+
+
+def test_some_exit_codes_mean_giving_up_at_once() -> None:
+    back_off = BackOff(give_up_on=frozenset({3}))
+    assert back_off.died(0, 0, Exit(1)) == 0.1
+    assert back_off.died(0, 100, Exit(3)) == "ended, exit code 3"
 
 
 @given(st.lists(st.floats(min_value=31, max_value=1000), max_size=50))
@@ -45,7 +52,7 @@ def test_deaths_that_are_far_apart_never_mean_giving_up(pauses: list[float]) -> 
     now = 0.0
     for pause in pauses:
         now += pause
-        assert back_off.died(now, pause) is not None
+        assert isinstance(back_off.died(now, pause, CRASH), float)
 
 
 async def test_a_killed_service_is_started_again_and_said_so() -> None:
@@ -86,10 +93,19 @@ async def test_a_crash_loop_ends_with_what_was_last_written(tmp_path: Path) -> N
     command = Command("hub 1", (sys.executable, "-c", "print('no key'); raise SystemExit(3)"), log=tmp_path / "log")
     service = Service(command)
     await service.start()
-    with pytest.raises(CrashLoop, match=r"^hub 1 died 3 times within 60 s, last: exit code 3$") as end:
+    with pytest.raises(GaveUp, match=r"^hub 1 died 3 times within 60 s, last: exit code 3$") as end:
         await keep_running(service, events.append, back_off=BackOff(give_up_after=3), sleep=no_sleep)
     assert [event.kind for event in events] == ["died", "ready"] * 2
     assert end.value.last_lines == ("no key",)
+    assert end.value.exit_code == 3
+
+
+async def test_giving_up_ends_the_block() -> None:
+    service = Service(Command("hub", (sys.executable, "-c", "raise SystemExit(3)")))
+    await service.start()
+    with pytest.raises(GaveUp, match=r"^hub ended, exit code 3$"):
+        async with watched([service], lambda _: None, back_off=lambda: BackOff(give_up_on=frozenset({3}))):
+            await asyncio.Event().wait()
 
 
 async def test_the_error_of_the_block_comes_out_as_it_is() -> None:

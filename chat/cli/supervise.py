@@ -1,0 +1,133 @@
+"""Several OS processes as one command: `hubbub serve --workers N`.
+
+Knows processes and signals, and nothing of what the processes do. A process that dies is started again, more slowly
+each time; one that keeps dying ends everything with a clear error, because a supervisor above us (systemd, Kubernetes)
+should see that. However this process goes, the others go with it (storage/local/children.py).
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from storage.local.children import ChildFailed, Command, Service
+from storage.local.restarts import BackOff, Event, GaveUp, OnEvent, start_all, stop_all, watched
+
+SELF: Final = (sys.executable, "-m", "chat")
+"""How a process starts another `hubbub`: the same Python, wherever the script is."""
+
+EXIT_USAGE: Final = 2
+EXIT_CONFIG: Final = 3
+DEATHS_TO_GIVE_UP: Final = 5
+WITHIN_S: Final = 60.0
+
+_KILL_MARGIN_S: Final = 3.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Stopping:
+    """What the signals SIGTERM, SIGINT and SIGHUP ask for: the first a polite stop, one more a quick one."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.urged = asyncio.Event()
+
+    def signal(self) -> None:
+        (self.urged if self.asked.is_set() else self.asked).set()
+
+    @classmethod
+    @asynccontextmanager
+    async def on_signals(cls) -> AsyncIterator["Stopping"]:
+        """Take the signals over for the block. Needs the main thread."""
+        stopping = cls()
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        for number in numbers:
+            loop.add_signal_handler(number, stopping.signal)
+        try:
+            yield stopping
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+def give_up_soon() -> BackOff:
+    """The policy for our own processes: a wrong configuration does not get better, a crash loop should be seen."""
+    return BackOff(DEATHS_TO_GIVE_UP, WITHIN_S, frozenset({EXIT_USAGE, EXIT_CONFIG}))
+
+
+def workers(count: int, arguments: Sequence[str], *, shutdown_timeout_s: float) -> list[Command]:
+    """The commands of `count` hub processes. `arguments` follow `hubbub`; output goes where ours goes.
+
+    A process that is not gone `shutdown_timeout_s` and a moment after SIGTERM is killed.
+    """
+    argv = (*SELF, *arguments)
+    grace_s = shutdown_timeout_s + _KILL_MARGIN_S
+    return [Command(f"hub {number}", argv, grace_s=grace_s) for number in range(1, count + 1)]
+
+
+async def supervise(
+    commands: Iterable[Command],
+    stopping: Stopping,
+    on_event: OnEvent,
+    *,
+    back_off: Callable[[], BackOff] = give_up_soon,
+) -> None:
+    """Run the commands until a stop is asked for; all of them are gone when this returns or raises.
+
+    Raises ChildFailed if one cannot be started at first, GaveUp if one keeps dying.
+    """
+    services = [Service(command) for command in commands]
+    await start_all(services)
+    try:
+        for service in services:
+            on_event(Event("ready", service.name, service.pid))
+        async with watched(services, on_event, back_off=back_off):
+            await stopping.asked.wait()
+    finally:
+        await stop(services, stopping)
+
+
+async def stop(services: Sequence[Service], stopping: Stopping) -> None:
+    """Stop services politely, or at once when that is urged."""
+    polite = asyncio.create_task(stop_all(services))
+    urged = asyncio.create_task(stopping.urged.wait())
+    try:
+        await asyncio.wait({polite, urged}, return_when=asyncio.FIRST_COMPLETED)
+        if not polite.done():
+            await asyncio.gather(*(service.stop(now=True) for service in services))
+        await polite
+    finally:
+        urged.cancel()
+        polite.cancel()
+
+
+def run(commands: Iterable[Command], *, back_off: Callable[[], BackOff] = give_up_soon) -> int:
+    """Supervise the commands in this process until a signal; returns the exit code."""
+
+    async def main() -> int:
+        async with Stopping.on_signals() as stopping:
+            try:
+                await supervise(commands, stopping, log_event, back_off=back_off)
+            except GaveUp as end:
+                _log.error("gave_up", process=end.name, reason=str(end))
+                return end.exit_code or 1
+            except ChildFailed as failure:
+                _log.error("start_failed", process=failure.name, reason=failure.reason)
+                return 1
+            return 0
+
+    return asyncio.run(main())
+
+
+def log_event(event: Event) -> None:
+    """Say an event in the log."""
+    if event.kind == "ready":
+        _log.info("process_started", process=event.name, pid=event.pid)
+    else:
+        _log.warning(f"process_{event.kind}", process=event.name, how=event.detail, again_in_s=event.again_in_s)
