@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from storage.model import ConversationKind, EntryKind, NewEntry, Role
 from storage.store import Store
+
+from storage.model import ConversationKind, EntryKind, NewEntry, Role
 
 USERS: Final = {
     "alice": "Alice Moreau",
@@ -30,7 +31,9 @@ _STEP_MS: Final = 7 * 60_000
 
 
 async def seed(store: Store, clock_ms: Callable[[], int]) -> None:
-    """Make the demo users, a group of all and a direct conversation with some history. Doing it again changes nothing."""
+    """Make the demo users, a group of all and a direct conversation with some history. Doing it again changes
+    nothing.
+    """
     at = clock_ms()
     for user, name in USERS.items():
         known = await store.users.get(user)

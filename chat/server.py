@@ -78,7 +78,7 @@ async def listening(config: Config) -> AsyncIterator[Running]:
             await site.start()
             yield running
         finally:
-            await _drain(running, site, server.shutdown_timeout)
+            await _drain(running, site, config.server.shutdown_timeout)
             await runner.cleanup()
 
 

@@ -7,11 +7,11 @@ import uuid
 
 import structlog
 import uvloop
+from storage.mongo.follower import Follower
+from storage.store import open_store
 
 from chat.config import Config
 from storage.errors import Unavailable
-from storage.mongo.follower import Follower
-from storage.store import open_store
 
 log = structlog.get_logger(__name__)
 

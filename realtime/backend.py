@@ -6,8 +6,9 @@ bytes.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from realtime.ports import Feed, StreamOptions
 from realtime.protocol.messages import (
@@ -21,8 +22,7 @@ from realtime.protocol.messages import (
 from realtime.protocol.recovery import Position
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """Where a connection comes from, as far as the handshake told. `address` is for operators, never for decisions."""
 
     address: str
@@ -30,8 +30,7 @@ class Peer:
     codec: str
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who a connection is. `user` is empty for an anonymous one. `expire_at` is wall-clock seconds, None: never."""
 
     user: str
@@ -39,8 +38,7 @@ class Identity:
     info: Payload = EMPTY
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """How one session may have one channel.
 
     `chan_info` goes into presence and join/leave. `expire_at` (wall-clock seconds) ends the subscription unless
@@ -64,8 +62,7 @@ class Grant:
     verify: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """The answer to `connect`: who it is, what the reply carries, and the server-side subscriptions of the session.
 
     `subscriptions` maps a channel to its grant; `watched` are channels that the session is subscribed to as soon as
@@ -129,8 +126,7 @@ class Backend(Protocol):
         """The last connection of a user on this process is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """A publication that the product allowed: `chan_info` is added to who published it."""
 
     data: Payload

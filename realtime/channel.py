@@ -6,9 +6,10 @@ encoded once per codec and joined into frames, and the same bytes go to every so
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from realtime.outbox import Priority
 from realtime.ports import Delivery, Feed
@@ -48,8 +49,7 @@ class Accepted(Enum):
     """The stream was restarted: positions of this channel mean nothing any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Struct, frozen=True):
     """How one session has one channel. Shared between sessions wherever it says the same, so that twenty cost little.
 
     `server_side` and `client_side` may both hold: a client-side subscribe to a channel that the session was given by

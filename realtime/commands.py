@@ -6,10 +6,11 @@ result, so that the reply goes out before anything that is delivered because of 
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from realtime.backend import Grant, Identity
 from realtime.channel import Channel, Subscription

@@ -1,6 +1,7 @@
 """Channels for application events: what the namespaces' policy says, turned into grants and refusals."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.auth.claims import SubscribeOptions, TokenExpired, TokenInvalid, TokenMismatch
 from chat.auth.verifier import TokenVerifier
@@ -28,8 +29,7 @@ from realtime.protocol.messages import EMPTY, Payload, SubscribeRequest
 NO_OVERRIDE = Override()
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(Struct, frozen=True):
     """What a good subscription token gives: its info, overrides and expiry (wall-clock seconds)."""
 
     chan_info: Payload
