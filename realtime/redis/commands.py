@@ -6,7 +6,7 @@ that fails has failed, and what it did is unknown.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import redis.exceptions as errors
@@ -38,22 +38,25 @@ class Commands:
     `call_connections` requests run at once, more wait within their deadline.
     """
 
-    def __init__(self, url: str, *, client_name: str, settings: RedisSettings) -> None:
+    def __init__(self, url: str, *, settings: RedisSettings) -> None:
         """Connects to nothing yet. Raises ValueError for what is not a Redis URL."""
         self._timeout_s = settings.call_timeout_s
         options: dict[str, Any] = {
             **parse_url(url),
             "protocol": 2,
-            "client_name": client_name,
             "retry": Retry(NoBackoff(), 0),
-            "socket_timeout": self._timeout_s,
-            "socket_connect_timeout": self._timeout_s,
+            # The deadline is ours, for the whole request. redis-py's would start a task for every write, in which
+            # (Python 3.11) a cancellation that comes at the wrong moment is lost.
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
             "health_check_interval": 0,
             "max_connections": settings.call_connections,
             "timeout": self._timeout_s,
         }
         # Any: redis-py annotates neither `execute_command` nor what comes back from it.
         self._redis: Any = Redis.from_pool(BlockingConnectionPool(**options))
+        # Replies stay as Redis gave them: what redis-py makes of one depends on how it was asked.
+        self._redis.response_callbacks = {}
 
     async def call(self, *command: Argument) -> Any:
         async with self._deadline():
@@ -88,7 +91,10 @@ class Commands:
             return await self._pipeline(commands)
 
     async def aclose(self) -> None:
-        await self._redis.aclose()
+        """Close all connections; one that a frozen server does not let close is left to the kernel."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await self._redis.aclose()
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
         if not commands:
