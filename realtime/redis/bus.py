@@ -119,14 +119,16 @@ class RedisBus:
         )
 
     async def leave_idle_channels(self) -> None:
-        """The task behind lazy unsubscribing: one look at a time, at the oldest. Runs until cancelled."""
+        """The task behind lazy unsubscribing: one look at the oldest now and then. Runs until cancelled."""
         while True:
             await asyncio.sleep(min(1.0, self._settings.unsubscribe_after_s / 4))
             now = self._settings.monotonic()
-            while self._leaving:
-                channel, due_at_s = next(iter(self._leaving.items()))
+            due = []
+            for channel, due_at_s in self._leaving.items():
                 if due_at_s > now:
                     break
+                due.append(channel)
+            for channel in due:
                 del self._leaving[channel]
                 self._link_of(channel).unsubscribe(self._keys.channel(channel))
 

@@ -12,7 +12,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from itertools import islice
 from typing import Final
 
 import hiredis
@@ -76,8 +75,8 @@ class Link:
         self._channels: dict[bytes, str] = {}
         self._connection: Connection | None = None
         self._phase = Phase.AWAY
-        # Channels that the server is still to be told of: True to subscribe, False to unsubscribe. The last word wins.
-        self._pending: dict[bytes, bool] = {}
+        # Names that the server is still to be told of; whether it is to subscribe or not is decided when it is told.
+        self._pending: deque[bytes] = deque()
         self._pumping = False
         # Channels named in commands and channels confirmed, on this connection. Redis confirms each one, in order.
         self._asked = 0
@@ -110,12 +109,12 @@ class Link:
         """Repeated, it does nothing."""
         if name not in self._channels:
             self._channels[name] = channel
-            self._ask(name, subscribe=True)
+            self._tell_soon(name)
 
     def unsubscribe(self, name: bytes) -> None:
         """Unknown, it does nothing."""
         if self._channels.pop(name, None) is not None:
-            self._ask(name, subscribe=False)
+            self._tell_soon(name)
 
     async def settled(self) -> bool:
         """Wait until the server has confirmed all subscriptions asked for so far. False at once, or as soon as the
@@ -223,7 +222,7 @@ class Link:
                 heard.set_result(None)
         if self._phase is Phase.PROVING:
             self._phase = Phase.SUBSCRIBING
-            self._pending = dict.fromkeys(self._channels, True)
+            self._pending = deque(self._channels)
             self._goal = self._asked + len(self._pending)
             self._pump()
         elif self._phase is Phase.CONFIRMING and beat >= self._proof:
@@ -275,10 +274,10 @@ class Link:
 
     # --- subscriptions ---
 
-    def _ask(self, name: bytes, *, subscribe: bool) -> None:
+    def _tell_soon(self, name: bytes) -> None:
         if self._phase in {Phase.AWAY, Phase.PROVING}:
             return  # all channels are asked for when the link gets there
-        self._pending[name] = subscribe
+        self._pending.append(name)
         self._pump_soon()
 
     def _pump_soon(self) -> None:
@@ -292,11 +291,9 @@ class Link:
         connection = self._connection
         if connection is None or not connection.writable or not self._pending:
             return
-        chunk = list(islice(self._pending.items(), self._settings.subscribe_chunk))
-        for name, _ in chunk:
-            del self._pending[name]
-        self._tell(connection, b"SUBSCRIBE", [name for name, subscribe in chunk if subscribe])
-        self._tell(connection, b"UNSUBSCRIBE", [name for name, subscribe in chunk if not subscribe])
+        chunk = [self._pending.popleft() for _ in range(min(len(self._pending), self._settings.subscribe_chunk))]
+        self._tell(connection, b"SUBSCRIBE", [name for name in chunk if name in self._channels])
+        self._tell(connection, b"UNSUBSCRIBE", [name for name in chunk if name not in self._channels])
         if self._pending:
             self._pump_soon()
 
