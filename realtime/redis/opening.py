@@ -2,20 +2,27 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from realtime.ports import BusListener
 from realtime.redis.address import parse_address
 from realtime.redis.bus import RedisBus
 from realtime.redis.commands import Commands
 from realtime.redis.keys import Keys
+from realtime.redis.presence import RedisPresence
+from realtime.redis.processes import RedisProcesses
 from realtime.redis.routing import Routing
 from realtime.redis.servers import Servers
 from realtime.redis.settings import RedisSettings
 from realtime.redis.streams import RedisStreams
+from realtime.redis.users import OnlineUsers
 from realtime.tasks import Tasks
+
+_PROCESS: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class OpenRedis:
 
     bus: RedisBus
     streams: RedisStreams
+    presence: RedisPresence
+    processes: RedisProcesses
 
 
 @asynccontextmanager
@@ -39,30 +48,49 @@ async def open_redis(
     """Open the list of servers; waits for none of them, they may come later.
 
     `process` names this run of this process: unique, never used again. Leaving sends what is still to be published
-    (for `close_timeout_s` at most), then ends every task and connection.
+    (for `close_timeout_s` at most), ends every task, gives the lease up (again for so long) and closes all connections.
     Raises ValueError for URLs or names that cannot be used.
     """
+    if not _PROCESS.fullmatch(process):
+        raise ValueError("a process id is 1 to 64 letters, digits, dots, dashes and underscores")
     settings = settings or RedisSettings()
     addresses = [parse_address(url) for url in urls]
     routing = Routing([address.identity for address in addresses])
     keys = Keys(prefix)
     async with AsyncExitStack() as stack:
-        commands = [Commands(url, client_name=f"{process}:commands", settings=settings) for url in urls]
+        commands = [Commands(url, settings=settings) for url in urls]
         for each in commands:
             stack.push_async_callback(each.aclose)
         servers = Servers(commands, routing)
         bus = RedisBus(addresses, keys=keys, routing=routing, process=process, listener=listener, settings=settings)
-        streams = RedisStreams(servers, keys=keys, settings=settings)
+        processes = RedisProcesses(commands, keys=keys, process=process, node=node, settings=settings)
+        users = [OnlineUsers(lease, keys=keys, process=process, settings=settings) for lease in processes.leases]
+        stack.push_async_callback(_within, settings.close_timeout_s, processes.give_up)
         tasks = await stack.enter_async_context(Tasks())
-        for writer, link in zip(bus.writers, bus.links, strict=True):
-            tasks.spawn(writer.run(), name="bus-writer")
-            tasks.spawn(link.run(), name="bus-link")
-        tasks.spawn(bus.leave_idle_channels(), name="bus-leave-idle-channels")
-        stack.push_async_callback(_say_the_rest, bus, settings.close_timeout_s)
-        yield OpenRedis(bus, streams)
+        _spawn(tasks, bus, processes, users)
+        stack.push_async_callback(_within, settings.close_timeout_s, bus.drained)
+        yield OpenRedis(
+            bus,
+            RedisStreams(servers, keys=keys, settings=settings),
+            RedisPresence(servers, users, routing=routing, keys=keys, settings=settings),
+            processes,
+        )
 
 
-async def _say_the_rest(bus: RedisBus, timeout_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
+def _spawn(tasks: Tasks, bus: RedisBus, processes: RedisProcesses, users: Sequence[OnlineUsers]) -> None:
+    """Every task there is, and each per server, so that one that is away delays no other."""
+    for writer, link in zip(bus.writers, bus.links, strict=True):
+        tasks.spawn(writer.run(), name="bus-writer")
+        tasks.spawn(link.run(), name="bus-link")
+    tasks.spawn(bus.leave_idle_channels(), name="bus-leave-idle-channels")
+    for lease, each in zip(processes.leases, users, strict=True):
+        tasks.spawn(lease.renew_until_cancelled(), name="process-lease")
+        tasks.spawn(each.write_until_cancelled(), name="online-users-write")
+        tasks.spawn(each.sweep_until_cancelled(), name="online-users-sweep")
+
+
+async def _within(timeout_s: float, last_words: Callable[[], Awaitable[None]]) -> None:
+    """What is nice to have done on the way out: for a moment, and not at any price."""
+    with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(timeout_s):
-            await bus.drained()
+            await last_words()

@@ -1,0 +1,5 @@
+-- Remove a client from a channel.
+--
+-- ARGV: client
+forget(ARGV[1])
+return 0

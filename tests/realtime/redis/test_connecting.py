@@ -1,0 +1,145 @@
+"""Getting through to a server: credentials, access rules and TLS."""
+
+import asyncio
+import datetime
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
+
+from storage.local.redis_server import RedisServer
+from support.redis_bus import Heard, process, pub, subscribed
+from support.waiting import eventually
+
+
+async def test_a_password_opens_the_bus(server: RedisServer) -> None:
+    async with redis.asyncio.from_url(server.url, protocol=2) as client:
+        await client.config_set("requirepass", "secret")
+    heard = Heard()
+    async with process("p1", heard, f"{server.url}?password=secret&db=3") as opened:
+        await subscribed(opened, "news")
+        opened.bus.publish(pub("news", b"1"))
+        await eventually(lambda: heard.deliveries)
+
+
+@pytest.mark.parametrize("query", ["", "?password=wrong"])
+async def test_a_wrong_password_keeps_the_bus_away_and_is_not_logged(server: RedisServer, query: str) -> None:
+    async with redis.asyncio.from_url(server.url, protocol=2) as client:
+        await client.config_set("requirepass", "secret")
+    with capture_logs() as logs:
+        async with process("p1", Heard(), f"{server.url}{query}") as opened:
+            await eventually(lambda: any(entry["event"] == "bus_link_away" for entry in logs))
+            assert not opened.bus.alive
+            with pytest.raises(ConnectionError):
+                await opened.presence.stats("room")
+
+    assert "wrong" not in str(logs)
+    assert [entry["event"] for entry in logs].count("bus_link_away") == 1
+
+
+async def test_a_user_with_access_to_its_prefix_alone_can_do_everything(server: RedisServer) -> None:
+    async with redis.asyncio.from_url(server.url, protocol=2) as client:
+        rules = ("~t:*", "resetchannels", "&t:*", "+@all", "-@dangerous", "-client")
+        await client.execute_command("ACL", "SETUSER", "ann", "on", ">secret", *rules)
+    heard = Heard()
+    async with process("p1", heard, f"{server.url}?username=ann&password=secret") as opened:
+        await subscribed(opened, "news")
+        opened.bus.publish(pub("news", b"1"))
+        opened.presence.user_online("ann")
+        assert await opened.presence.stats("room") == (0, 0)
+        await eventually(lambda: heard.deliveries)
+        await eventually(opened.processes.living)
+
+
+async def test_a_refused_subscription_is_tried_again_and_seen(server: RedisServer) -> None:
+    async with redis.asyncio.from_url(server.url, protocol=2) as client:
+        rules = ("~*", "resetchannels", "&t:b:*", "+@all")
+        await client.execute_command("ACL", "SETUSER", "ann", "on", ">secret", *rules)
+        with capture_logs() as logs:
+            async with process("p1", Heard(), f"{server.url}?username=ann&password=secret") as opened:
+                await eventually(lambda: any("NOPERM" in str(entry.get("reason")) for entry in logs))
+                assert not opened.bus.alive
+
+                await client.execute_command("ACL", "SETUSER", "ann", "allchannels")
+                await eventually(lambda: opened.bus.alive)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of localhost that vouches for itself, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture
+async def tls_port(server: RedisServer, certificate: Path) -> AsyncIterator[int]:
+    """The server behind TLS on a port of localhost, as this redis-server was built without."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(server.socket)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(copy(reader, inner_writer))
+                both.create_task(copy(inner_reader, writer))
+        finally:
+            writer.transport.abort()
+            inner_writer.transport.abort()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    relaying = await asyncio.start_server(relay, "localhost", 0, ssl=context)
+    async with relaying:
+        yield relaying.sockets[0].getsockname()[1]
+
+
+async def test_the_bus_and_the_requests_speak_tls(tls_port: int, certificate: Path) -> None:
+    heard = Heard()
+    async with process("p1", heard, f"rediss://localhost:{tls_port}?ssl_ca_certs={certificate}") as opened:
+        await subscribed(opened, "news")
+        for number in range(1_000):
+            opened.bus.publish(pub("news", b"%d" % number + b" " * 1_000))
+        assert await opened.presence.stats("room") == (0, 0)
+        await eventually(lambda: len(heard.deliveries) == 1_000)
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused(tls_port: int) -> None:
+    with capture_logs() as logs:
+        async with process("p1", Heard(), f"rediss://localhost:{tls_port}") as opened:
+            await eventually(lambda: any("CERTIFICATE_VERIFY_FAILED" in str(entry.get("reason")) for entry in logs))
+            assert not opened.bus.alive
