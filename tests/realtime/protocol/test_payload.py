@@ -6,7 +6,7 @@ import pytest
 
 from realtime.protocol.codes import BAD_REQUEST, ClientError
 from realtime.protocol.messages import EMPTY
-from realtime.protocol.payload import MAX_DEPTH, checked_payload, one_line, payload
+from realtime.protocol.payload import MAX_CONTAINERS, MAX_DEPTH, checked_payload, one_line, payload
 
 
 def refusal(data: bytes) -> str:
@@ -72,10 +72,16 @@ def test_a_recursion_bomb_is_refused() -> None:
     refusal(b"[" * 1000 + b"]" * 1000)
 
 
+def test_the_number_of_arrays_and_objects_is_bounded() -> None:
+    most = b"[" + b",".join([b"{}"] * (MAX_CONTAINERS - 1)) + b"]"
+    assert bytes(checked_payload(most, "rpc.data")) == most
+    assert refusal(b"[" + most + b"]").endswith(f"must have at most {MAX_CONTAINERS} arrays and objects")
+
+
 def test_many_brackets_side_by_side_or_in_strings_are_not_deep() -> None:
-    wide = json.dumps([[{"a": []}]] * 1000).encode()
+    wide = json.dumps([[{"a": []}]] * 3000).encode()
     assert bytes(checked_payload(wide, "rpc.data")) == wide
-    quoted = json.dumps(["[" * 1000, '\\"{' * 1000, "\\"]).encode()
+    quoted = json.dumps(["[" * 30_000, '\\"{' * 1000, "\\"]).encode()
     assert bytes(checked_payload(quoted, "rpc.data")) == quoted
 
 
