@@ -35,7 +35,7 @@ class UnsubscribeSessions(Struct, frozen=True, tag="unsubscribe"):
     reason: str
 
 
-class SubscribeSessions(Struct, frozen=True, tag="subscribe"):
+class SubscribeSessions(Struct, frozen=True, tag="subscribe", omit_defaults=True):
     """Give a channel to sessions from the server's side. The grant is spelled out: every process does the same."""
 
     target: Target

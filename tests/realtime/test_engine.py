@@ -1,6 +1,7 @@
 """One process of the engine, over real sockets and a real Redis."""
 
 import pytest
+
 from realtime.ports import Delivery
 from support.engine import ListFeed, Served, SmallProduct, serve_engine
 from support.waiting import eventually

@@ -53,8 +53,8 @@ class ListFeed:
 
 @dataclass
 class SmallProduct:
-    """`connect` with the user's name as token. A client may subscribe to `open:*` (no history), `kept:*` (history of ten,
-    presence, join/leave); every user has `log:*` channels of `server_side`, and `watched` ones.
+    """`connect` with the user's name as token. A client may subscribe to `open:*` (no history), `kept:*` (history of
+    ten, presence, join/leave); every user has the `log:*` channels of `server_side`, and the `watched` ones.
     """
 
     feed: ListFeed
