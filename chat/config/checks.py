@@ -2,21 +2,31 @@
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from chat.config.channels import RESERVED_NAMESPACES, ChannelNamespace, ChannelOptions
 from chat.config.errors import Problem
 from chat.config.schema import Config, TokenSection
 from chat.config.values import format_duration
 
+MIN_ADMIN_SECRET_BYTES: Final = 16
+
 
 def check(config: Config) -> list[Problem]:
     """What is wrong with a configuration whose keys are each right. The problems have no origin yet."""
     return [
+        *_check_admin(config),
         *_check_client(config),
         *_check_tokens("token", config.token),
         *_check_tokens("subscription_token", config.subscription_token),
         *_check_channels(config),
     ]
+
+
+def _check_admin(config: Config) -> Iterator[Problem]:
+    secret = config.admin.secret
+    if secret and len(secret.reveal().encode()) < MIN_ADMIN_SECRET_BYTES:
+        yield Problem("admin.secret", f"must have at least {MIN_ADMIN_SECRET_BYTES} bytes")
 
 
 def _check_client(config: Config) -> Iterator[Problem]:

@@ -14,7 +14,10 @@ from chat.config.kinds import kind_of
 
 PREFIX: Final = "HUBBUB_"
 CONFIG_VARIABLE: Final = "HUBBUB_CONFIG"
-"""Names the file. It is the one variable with our prefix that is not a key."""
+"""Names the file."""
+
+_NO_KEYS: Final = frozenset({CONFIG_VARIABLE, "HUBBUB_RUN_DIR", "HUBBUB_SLOT"})
+"""Variables with our prefix that are not keys: the file, and what a supervisor tells the processes it starts."""
 
 PLATFORM_VARIABLES: Final = {
     "MONGODB_URL": "mongodb.url",
@@ -79,12 +82,8 @@ class Layers:
         for name, path in ours.items():
             self._variable(variables, name, path)
         for name in sorted(variables):
-            if (
-                name.startswith(PREFIX)
-                and name != CONFIG_VARIABLE
-                and name not in ours
-                and not self._is_file(name, ours)
-            ):
+            known = name in ours or name in _NO_KEYS or self._is_file(name, ours)
+            if name.startswith(PREFIX) and not known:
                 self._unknown_variable(name, variables[name], ours)
 
     def _is_file(self, name: str, ours: Mapping[str, str]) -> bool:

@@ -157,8 +157,8 @@ def _default(key: Key) -> str:
 
 
 def _literal(value: object) -> str:
-    """A TOML value. JSON's strings, numbers, booleans and lists are TOML's too."""
-    return json.dumps(value, ensure_ascii=False)
+    """A TOML value: JSON's, but for one character that TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _at(config: Config, path: str) -> Any:

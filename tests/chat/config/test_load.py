@@ -70,6 +70,10 @@ def test_the_platform_variables_are_read() -> None:
     assert loaded.origins["redis.urls"].layer is Layer.ENVIRONMENT
 
 
+def test_what_a_supervisor_tells_its_processes_is_no_key() -> None:
+    assert load(None, {"HUBBUB_SLOT": "1", "HUBBUB_RUN_DIR": "/x", "HUBBUB_CONFIG": "/y"}).config == Config()
+
+
 def test_an_empty_variable_is_as_good_as_none() -> None:
     assert load(None, {"PORT": "", "HUBBUB_API__KEY": "", "HUBBUB_NONSENSE": ""}).config == Config()
 
@@ -195,6 +199,7 @@ def test_a_wrong_value_says_key_rule_and_origin(file: Path, text: str, said: str
             "channel.namespaces[a].name: is there twice",
         ),
         ('[token]\nuser_id_pattern = "["', "token.user_id_pattern: is not a regular expression"),
+        ('[admin]\nsecret = "short"', "admin.secret: must have at least 16 bytes"),
         ('[token]\nhmac_previous_secret_key = "x"', "needs token.hmac_secret_key"),
         (
             '[client.subscribe_to_user_personal_channel]\npersonal_channel_namespace = "me"',
