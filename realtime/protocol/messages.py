@@ -1,9 +1,9 @@
 """The vocabulary of the protocol: what a client asks, what it is answered, what it is pushed. Codecs only spell it.
 
 Names are the protocol's. Every payload (`data`, `conn_info`, ...) is JSON text, held as `msgspec.Raw` and never parsed
-here; absent is the object `EMPTY`. msgspec.json embeds a Raw as it is; other encoders need `bytes(raw)`.
-Structs are frozen: one publication is shared by all its receivers. Fields without a default are written in JSON even
-when they are zero, as clients expect of those and only of those.
+here; absent is the object `EMPTY` itself, not another empty Raw. msgspec.json embeds a Raw as it is; other encoders
+need `bytes(raw)`. Structs are frozen: one publication is shared by all its receivers. Fields without a default are
+written in JSON even when they are zero, as clients expect of those and only of those.
 """
 
 from collections.abc import Mapping

@@ -20,11 +20,6 @@ _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS: Final = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")  # one level in, one level out (-1)
 
 
-def payload(data: bytes) -> Payload:
-    """Our own JSON text as a payload. Empty bytes mean absent and become `EMPTY`."""
-    return Payload(data) if data else EMPTY
-
-
 def checked_payload(data: bytes, field: str) -> Payload:
     """A client's bytes as a payload, or a bad request that names `field`. Empty bytes mean absent and become `EMPTY`.
 

@@ -7,7 +7,10 @@ from centrifuge.protocol import client_pb2 as sdk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realtime.protocol.codec import Codec
+from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.messages import (
+    EMPTY,
     MAX_OFFSET,
     ClientInfo,
     Command,
@@ -35,9 +38,11 @@ from realtime.protocol.messages import (
     Unsubscribe,
     UnsubscribeResult,
 )
-from realtime.protocol.payload import payload
-from realtime.protocol.subprotocol import JSON, PROTOBUF
+from realtime.protocol.protobuf_codec import ProtobufCodec
 from support.varints import delimited, undelimited
+
+JSON: Codec = JsonCodec()
+PROTOBUF: Codec = ProtobufCodec()
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 uint32 = st.integers(0, 2**32 - 1)
@@ -130,7 +135,7 @@ def test_commands_mean_the_same_in_both_codecs(commands: list[tuple[int, str, di
 
 # --- what clients get ---
 
-payloads = st.just(Payload(b"")).map(lambda _: payload(b"")) | json_text.map(lambda value: payload(value.encode()))
+payloads = st.just(EMPTY) | json_text.map(lambda value: Payload(value.encode()))
 info = st.builds(ClientInfo, text, text, payloads, payloads)
 publication = st.builds(
     Publication,

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 
 from realtime.protocol.codec import Codec
 from realtime.protocol.codes import ClientError, Closing
+from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.messages import Command, Invalid, Pong, Publication, Received
 from realtime.protocol.payload import checked_payload
-from realtime.protocol.subprotocol import JSON, PROTOBUF
+from realtime.protocol.protobuf_codec import ProtobufCodec
 from support.varints import delimited
+
+JSON: Codec = JsonCodec()
+PROTOBUF: Codec = ProtobufCodec()
 
 
 def check(codec: Codec, frame: bytes) -> None:

@@ -5,6 +5,7 @@ from centrifuge.protocol import client_pb2 as sdk
 
 from realtime.protocol.codec import MAX_MESSAGES_PER_FRAME, Codec
 from realtime.protocol.codes import Closing
+from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.messages import (
     Command,
     Payload,
@@ -17,8 +18,11 @@ from realtime.protocol.messages import (
     SendRequest,
     SubscribeRequest,
 )
-from realtime.protocol.subprotocol import JSON, PROTOBUF
+from realtime.protocol.protobuf_codec import ProtobufCodec
 from support.varints import delimited
+
+JSON: Codec = JsonCodec()
+PROTOBUF: Codec = ProtobufCodec()
 
 both = pytest.mark.parametrize("codec", [JSON, PROTOBUF], ids=lambda codec: codec.name)
 PINGS = {

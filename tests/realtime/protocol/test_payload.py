@@ -6,7 +6,7 @@ import pytest
 
 from realtime.protocol.codes import BAD_REQUEST, ClientError
 from realtime.protocol.messages import EMPTY
-from realtime.protocol.payload import MAX_CONTAINERS, MAX_DEPTH, checked_payload, one_line, payload
+from realtime.protocol.payload import MAX_CONTAINERS, MAX_DEPTH, checked_payload, one_line
 
 
 def refusal(data: bytes) -> str:
@@ -23,7 +23,6 @@ def test_any_json_is_kept_byte_by_byte(data: bytes) -> None:
 
 def test_empty_bytes_mean_absent() -> None:
     assert checked_payload(b"", "rpc.data") is EMPTY
-    assert payload(b"") is EMPTY
 
 
 @pytest.mark.parametrize(
