@@ -22,6 +22,9 @@ SELF: Final = (sys.executable, "-m", "chat")
 
 EXIT_USAGE: Final = 2
 EXIT_CONFIG: Final = 3
+FATAL_EXIT_CODES: Final = frozenset({EXIT_USAGE, EXIT_CONFIG})
+"""A process that ends with one of these would do it again."""
+
 DEATHS_TO_GIVE_UP: Final = 5
 WITHIN_S: Final = 60.0
 
@@ -58,7 +61,7 @@ class Stopping:
 
 def give_up_soon() -> BackOff:
     """The policy for our own processes: a wrong configuration does not get better, a crash loop should be seen."""
-    return BackOff(DEATHS_TO_GIVE_UP, WITHIN_S, frozenset({EXIT_USAGE, EXIT_CONFIG}))
+    return BackOff(DEATHS_TO_GIVE_UP, WITHIN_S, FATAL_EXIT_CODES)
 
 
 def workers(count: int, arguments: Sequence[str], *, shutdown_timeout_s: float) -> list[Command]:

@@ -52,8 +52,8 @@ class GaveUp(Exception):
 class BackOff:
     """How long to wait before a service is started again. Pure: time comes as an argument.
 
-    The wait doubles from 0.1 s to 5 s and starts anew after a run of 10 s. `give_up_after` deaths within `within_s`
-    seconds mean giving up (None: never), and so does an exit code in `give_up_on` at once.
+    The wait doubles from 0.1 s to 5 s. `give_up_after` deaths within `within_s` seconds mean giving up (None: never),
+    and so does an exit code in `give_up_on` at once. After a run of 10 s everything starts anew.
     """
 
     give_up_after: int | None = None
@@ -68,6 +68,7 @@ class BackOff:
             return f"ended, {how}"
         if ran_for_s >= _STEADY_S:
             self._delay_s = _FIRST_DELAY_S
+            self._deaths.clear()
         if self.give_up_after is not None:
             self._deaths.append(now)
             while self._deaths[0] < now - self.within_s:

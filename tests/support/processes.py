@@ -5,9 +5,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 
 def alive(pid: int) -> bool:
@@ -22,21 +23,28 @@ def alive(pid: int) -> bool:
 class Script:
     """A Python script in a process of its own, which prints JSON lines. For parents that a test wants to kill."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", errors: IO[str]) -> None:
         self._process = process
+        self._errors = errors
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls, source: str, *arguments: str) -> Iterator[Self]:
+    def running(cls, source: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Self]:
         """Run the source until the block ends (it is killed then)."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        )
-        with process:
-            try:
-                yield cls(process)
-            finally:
-                process.kill()
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-c", source, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                text=True,
+            )
+            with process:
+                try:
+                    yield cls(process, errors)
+                finally:
+                    process.kill()
 
     @property
     def pid(self) -> int:
@@ -46,8 +54,17 @@ class Script:
         """The next line that it prints, decoded; waits for it."""
         assert self._process.stdout is not None
         text = self._process.stdout.readline()
-        assert text, "the script ended"
+        assert text, f"the script ended: {self.errors()}"
         return json.loads(text)
+
+    def errors(self) -> str:
+        """What it has written to standard error so far."""
+        self._errors.seek(0)
+        return self._errors.read()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""

@@ -46,13 +46,18 @@ def test_some_exit_codes_mean_giving_up_at_once() -> None:
     assert back_off.died(0, 100, Exit(3)) == "ended, exit code 3"
 
 
-@given(st.lists(st.floats(min_value=31, max_value=1000), max_size=50))
-def test_deaths_that_are_far_apart_never_mean_giving_up(pauses: list[float]) -> None:
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=50))
+def test_giving_up_needs_several_short_runs_close_together(runs: list[tuple[float, float]]) -> None:
     back_off = BackOff(give_up_after=3, within_s=60)
-    now = 0.0
-    for pause in pauses:
-        now += pause
-        assert isinstance(back_off.died(now, pause, CRASH), float)
+    now, short = 0.0, list[float]()
+    for pause, ran_for in runs:
+        now += pause + ran_for
+        short = [] if ran_for >= 10 else [at for at in short if at >= now - 60]
+        short.append(now)
+        answer = back_off.died(now, ran_for, CRASH)
+        assert isinstance(answer, str) == (len(short) >= 3)
+        if isinstance(answer, str):
+            return
 
 
 async def test_a_killed_service_is_started_again_and_said_so() -> None:
