@@ -194,9 +194,12 @@ class Decoder:
 
 
 def invalid(error: msgspec.ValidationError) -> ClientError:
-    """`Expected `int` >= 0 - at `$.limit`` becomes a field and a rule."""
+    """`Expected `int` >= 0 - at `$.limit`` becomes a field and a rule.
+
+    What is wrong with a key (`… - at `key` in `$.cursors``) is wrong with what has it.
+    """
     rule, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    field = path.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".")
     if rule.startswith("Object missing required field `"):
         missing = rule.removeprefix("Object missing required field `").rstrip("`")
         return ClientError(codes.BAD_REQUEST, "is required", f"{field}.{missing}" if field else missing)

@@ -12,7 +12,7 @@ from typing import Final
 
 from storage.store import Store
 
-from chat.usecases.failures import told
+from chat.usecases.failures import Unseen, told
 from chat.usecases.rights import Right, allowed
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
@@ -43,7 +43,7 @@ class _LookUp:
 
 def foreign() -> ClientError:
     """The one answer for conversations of others and for those that do not exist: they cannot be told apart."""
-    return ClientError(codes.PERMISSION_DENIED, "no such conversation, or not a member of it", "conversation")
+    return Unseen("no such conversation, or not a member of it", "conversation")
 
 
 class Access:

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from storage.store import Store
 
 from chat.usecases.access import Access, Standing, foreign
-from chat.usecases.failures import told
+from chat.usecases.failures import Unseen, told
 from chat.usecases.ports import Announcer, Limits
 from chat.usecases.rights import Right, outranks
 from chat.vocabulary import render
@@ -193,7 +193,7 @@ class Conversations:
     async def _require_rank(self, standing: Standing, conversation: str, subject: str) -> None:
         member = await self._member(conversation, subject)
         if member is None:
-            raise ClientError(codes.PERMISSION_DENIED, "not a member", "user")
+            raise Unseen("not a member", "user")
         if not outranks(standing.role, member.role):
             raise ClientError(codes.PERMISSION_DENIED, f"a {standing.role} may not act on a {member.role}", "user")
 

@@ -8,6 +8,16 @@ from realtime.protocol.codes import ClientError
 from storage.errors import Conflict, Invalid, NotFound, Overloaded, StorageError, Unavailable
 
 
+class Unseen(ClientError):
+    """What is asked for is missing, or not for the caller to know of: the two get the same answer.
+
+    Error 103 over the socket, where it is one with "not allowed"; in REST it is 404, and "not allowed" is 403.
+    """
+
+    def __init__(self, detail: str, field: str = "") -> None:
+        super().__init__(codes.PERMISSION_DENIED, detail, field)
+
+
 def client_error(error: StorageError) -> ClientError:
     """What the client may know of a storage error."""
     match error:
@@ -20,7 +30,7 @@ def client_error(error: StorageError) -> ClientError:
                 codes.TOO_MANY_REQUESTS, "more is being written than the store takes", retry_after_ms=1000
             )
         case NotFound():
-            return ClientError(codes.PERMISSION_DENIED, "not found, or not yours to see")
+            return Unseen("not found, or not yours to see")
         case Conflict():
             return ClientError(codes.CONFLICT, str(error))
         case Invalid():

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from storage.store import Store
 
 from chat.usecases.access import Access, Standing
-from chat.usecases.failures import told
+from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
@@ -90,7 +90,7 @@ class Messages:
         with told():
             entry = await self._store.log.get(request.conversation, request.offset)
         if entry is None or entry.kind is not EntryKind.MESSAGE_CREATED:
-            raise ClientError(codes.PERMISSION_DENIED, "there is no message at this offset", "offset")
+            raise Unseen("there is no message at this offset", "offset")
         return MessageResult(render.message(entry))
 
 

@@ -8,7 +8,7 @@ from msgspec import UnsetType
 from storage.store import Store
 
 from chat.usecases.access import Access
-from chat.usecases.failures import told
+from chat.usecases.failures import Unseen, told
 from chat.usecases.ports import Announcer, Limits, Online
 from chat.usecases.rights import Right
 from chat.vocabulary import render
@@ -53,7 +53,7 @@ class People:
         with told():
             record = await self._store.users.get(request.user)
         if record is None:
-            raise ClientError(codes.PERMISSION_DENIED, "no such user", "user")
+            raise Unseen("no such user", "user")
         return UserResult(render.user(record))
 
     async def me(self, user: str, request: Nothing) -> UserResult:

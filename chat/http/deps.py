@@ -1,0 +1,43 @@
+"""What the HTTP side is made of. The composition root fills it in; nothing here opens or closes anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from storage.store import Store
+
+from chat.auth.origin import OriginCheck
+from chat.auth.verifier import TokenVerifier
+from chat.backend.plain import PlainChannels
+from chat.config import Secret
+from chat.metrics.methods import MethodStats
+from chat.usecases.service import Service
+from realtime.engine import Engine
+from realtime.ports import Presence, Streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpDeps:
+    """The parts of a process that answer over HTTP.
+
+    `verifier` is the one for connection tokens: a REST call shows the same token as a connect. `docs_url` is where
+    problem types point to, with the code's slug as anchor. `clock_ms` gives ms UTC, `monotonic` seconds. `node` is this
+    machine's name; `version` goes into `info`.
+    """
+
+    service: Service
+    store: Store
+    verifier: TokenVerifier
+    plain: PlainChannels
+    engine: Engine
+    streams: Streams
+    presence: Presence
+    method_stats: MethodStats
+    origins: OriginCheck
+    api_key: Secret
+    process: str
+    node: str
+    version: str
+    clock_ms: Callable[[], int]
+    monotonic: Callable[[], float]
+    max_body_bytes: int = 1024**2
+    docs_url: str = "/docs/protocol"

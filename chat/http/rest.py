@@ -1,0 +1,139 @@
+"""Serves the resources of the table: each is a method with its parameters spread over path, query and body."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from chat.http.answers import json_answer
+from chat.http.bearer import bearer
+from chat.http.binding import Binder
+from chat.http.calls import Calls
+from chat.http.decoding import read_json
+from chat.http.deps import HttpDeps
+from chat.http.problems import Refusal
+from chat.http.table import RESOURCES, Resource
+from chat.methods import METHODS, Decoder, method
+from chat.usecases.failures import told
+from chat.vocabulary.types import IdempotencyKey
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+from realtime.protocol.payload import checked_payload
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+RPC_PATH: Final = "/v1/rpc/{method}"
+
+_QUOTED: Final = re.compile(r'"([^"\\]*)"')
+
+
+def rest_routes(deps: HttpDeps) -> list[web.RouteDef]:
+    """Every route under `/v1`."""
+    rest = _Rest(deps)
+    index = msgspec.json.encode(_index())
+
+    async def get_index(_: web.Request) -> web.Response:
+        return web.Response(body=index, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+    routes = [_route(resource.verb, resource.path, rest.handler(resource)) for resource in RESOURCES]
+    return [web.get("/v1", get_index), *routes, web.post(RPC_PATH, rest.rpc)]
+
+
+def _route(verb: str, path: str, handler: Handler) -> web.RouteDef:
+    # `web.get` answers HEAD as well.
+    return web.get(path, handler) if verb == "GET" else web.route(verb, path, handler)
+
+
+class _Rest:
+    def __init__(self, deps: HttpDeps) -> None:
+        self._deps = deps
+        self._calls = Calls(deps.service, deps.method_stats, deps.monotonic)
+        self._decoder = Decoder()
+
+    def handler(self, resource: Resource) -> Handler:
+        binder = Binder(resource.method.request, resource.parts)
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            user = await self._user(request)
+            body = b""
+            if binder.takes_body:
+                body = await read_json(request, max_bytes=self._deps.max_body_bytes, required=binder.body_required)
+            bound = binder.bind(
+                path=request.match_info.items(),
+                query=request.query.items(),
+                body=body,
+                key=_idempotency_key(request) if binder.takes_key else None,
+                preset={resource.caller: user} if resource.caller else {},
+            )
+            return _answer(request, resource, await self._calls.run(user, resource.method, bound))
+
+        return handle
+
+    async def rpc(self, request: web.Request) -> web.StreamResponse:
+        """`POST /v1/rpc/<method>`: the parameters are the body, an object that may be left out."""
+        user = await self._user(request)
+        found = method(request.match_info["method"])
+        if request.query:
+            raise ClientError(
+                codes.BAD_REQUEST, "is no parameter; all of them are in the body", next(iter(request.query))
+            )
+        body = await read_json(request, max_bytes=self._deps.max_body_bytes, required=False)
+        bound = self._decoder.decode(found.name, checked_payload(body, ""))
+        return json_answer(request, await self._calls.run(user, found, bound))
+
+    async def _user(self, request: web.Request) -> str:
+        """The user who calls; created on first sight."""
+        claims = await bearer(request, self._deps.verifier)
+        with told():
+            await self._deps.store.users.ensure([claims.user], at=self._deps.clock_ms())
+        return claims.user
+
+
+def _answer(request: web.Request, resource: Resource, result: Struct) -> web.StreamResponse:
+    status = resource.status
+    headers = {}
+    if resource.location is not None:
+        headers["Location"] = resource.location(result)
+    if status == HTTPStatus.CREATED and getattr(result, "duplicate", False):
+        status = HTTPStatus.OK
+    return json_answer(request, result, status=status, headers=headers, etag=resource.etag)
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    """The header `Idempotency-Key`, as the string in quotes that it should be or bare as most write it."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        return None
+    # Twice the header is once with a comma in between, and that space is no visible character.
+    text = ", ".join(given).strip()
+    quoted = _QUOTED.fullmatch(text)
+    try:
+        return msgspec.convert(quoted[1] if quoted else text, IdempotencyKey)
+    except msgspec.ValidationError:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            codes.BAD_REQUEST,
+            "the header must be one value of 1–64 visible ASCII characters",
+            "idempotency_key",
+        ) from None
+
+
+def _index() -> dict[str, Any]:
+    """What there is, for whoever looks at `/v1` with a browser or curl."""
+    return {
+        "links": [
+            {
+                "method": resource.verb,
+                "href": resource.path,
+                "rel": resource.method.name,
+                "title": resource.method.summary,
+            }
+            for resource in RESOURCES
+        ],
+        "rpc": {"method": "POST", "href": RPC_PATH, "methods": list(METHODS)},
+        "websocket": "/connection/websocket",
+    }

@@ -1,0 +1,25 @@
+"""Everything that `chat.app` needs to put the HTTP side into its application."""
+
+from typing import Final
+
+from aiohttp import web
+
+from chat.http.deps import HttpDeps
+from chat.http.middleware import Middleware, edge_middlewares
+from chat.http.rest import rest_routes
+from chat.http.server_api.api import API_METHODS
+from chat.http.server_api.routes import api_routes
+from chat.methods import METHODS
+
+METHOD_NAMES: Final = (*METHODS, *API_METHODS)
+"""Every name that `MethodStats` has to know."""
+
+
+def http_routes(deps: HttpDeps) -> list[web.RouteDef]:
+    """`/v1/…` and `/api/…`. From here on this process also answers the questions of others about its channels."""
+    return [*rest_routes(deps), *api_routes(deps)]
+
+
+def http_middlewares(deps: HttpDeps) -> list[Middleware]:
+    """For the application, outermost first. They give every answer a request id; the rest concerns `/v1` and `/api`."""
+    return edge_middlewares(deps)

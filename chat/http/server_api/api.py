@@ -1,0 +1,5 @@
+"""The methods of the server API."""
+
+from typing import Final
+
+API_METHODS: Final[tuple[str, ...]] = ()
