@@ -16,12 +16,12 @@ help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: $(STAMPS)/local  ## Start everything and print the pages to open: make run ARGS="--port 9000"
-	@.ci/prepare libcurl
+	@.ci/prepare packages libcurl
 	@exec $(BIN)/hubbub dev $(ARGS)
 
-test: $(STAMPS)/test $(JS)  ## Run all tests, or some: make test ARGS="tests/storage -k order"
-	@.ci/prepare libcurl
-	@.ci/prepare browser
+test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -k order"
+	@.ci/prepare packages libcurl node browser
+	@$(MAKE) $(JS)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMPS)/lint  ## Check style and format
@@ -61,7 +61,6 @@ $(STAMPS)/lint: pyproject.toml | $(STAMPS)/venv
 	@touch $@ $(STAMPS)/test $(STAMPS)/local
 
 $(JS): tests/js/package.json tests/js/package-lock.json
-	@.ci/prepare node
 	@printf 'Installing the JavaScript clients for the tests\n'
 	@npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $@
