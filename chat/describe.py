@@ -1,0 +1,162 @@
+"""Describes the wire from the types that validate it: `docs/reference.md` is made by `python -m chat.describe`.
+
+Methods with their parameters and results, events, and every code that a client can see.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect
+
+from chat.methods import METHODS
+from chat.vocabulary import events, results
+from realtime.protocol.codes import DISCONNECTS, ERRORS, UNSUBSCRIBES
+
+TARGET: Final = Path(__file__).parent.parent / "docs" / "reference.md"
+
+_HEAD: Final = """\
+# Reference: methods, events, codes
+
+Made from the types that validate requests, by `python -m chat.describe`. How they are used is in
+[protocol.md](protocol.md). Fields marked with * are required in requests and always present in results.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [_HEAD, *_methods(), *_events(), *_structs(), *_codes()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _methods() -> Iterator[str]:
+    yield "## Methods\n"
+    yield "Called by the protocol's `rpc`, or by `POST /v1/rpc/<method>`. Errors are those of the table below.\n"
+    for method in METHODS.values():
+        yield f"### `{method.name}`\n"
+        yield f"{method.summary}\n"
+        doc = _doc(method.request)
+        if doc:
+            yield f"{doc}\n"
+        fields = list(_fields(method.request))
+        yield "Parameters:\n\n" + _table(fields) if fields else "No parameters.\n"
+        returned = list(_fields(method.result))
+        yield "Result:\n\n" + _table(returned) if returned else "Result: an empty object.\n"
+
+
+def _events() -> Iterator[str]:
+    yield "## Events\n"
+    yield "The `data` of publications, told apart by `type`.\n"
+    groups = (
+        ("In a conversation (`conv:<id>`), durable", events.DURABLE),
+        ("In a conversation, ephemeral: may be lost, has no offset", events.EPHEMERAL),
+        ("To a user's devices (`user:<id>`), ephemeral", events.PERSONAL),
+    )
+    for title, group in groups:
+        yield f"### {title}\n"
+        for event in group:
+            yield f"**`{event.__struct_config__.tag}`** {_doc(event)}\n"
+            yield _table(_fields(event))
+
+
+def _structs() -> Iterator[str]:
+    yield "## Objects\n"
+    shared = (
+        results.Conversation,
+        results.Message,
+        results.User,
+        results.Member,
+        results.LastMessage,
+        results.Position,
+        results.PageInfo,
+        results.PresenceOf,
+        results.SyncedConversation,
+        results.ConnectData,
+        results.SubscriptionData,
+        results.Limits,
+        events.JoinedMember,
+    )
+    for struct in shared:
+        yield f"### {struct.__name__}\n"
+        doc = _doc(struct)
+        if doc:
+            yield f"{doc}\n"
+        yield _table(_fields(struct))
+
+
+def _codes() -> Iterator[str]:
+    yield "## Errors\n"
+    yield "A command that is refused; the connection lives. The message reads `slug: $.field: rule`.\n"
+    rows = ((str(one.code), f"`{one.slug}`", "yes" if one.temporary else "", one.when) for one in ERRORS)
+    yield _rows(("code", "slug", "temporary", "when"), rows)
+    yield "## Disconnects\n"
+    yield "The close code of the WebSocket. Where SDKs come back by themselves it says so.\n"
+    closes = ((str(one.code), one.reason, "yes" if one.reconnect else "no", one.when) for one in DISCONNECTS)
+    yield _rows(("code", "reason", "reconnects", "when"), closes)
+    yield "## Unsubscribes\n"
+    yield "The code of an `unsubscribe` push. A server-side subscription always ends.\n"
+    ends = ((str(one.code), one.reason, "yes" if one.resubscribe else "no", one.when) for one in UNSUBSCRIBES)
+    yield _rows(("code", "reason", "resubscribes", "when"), ends)
+
+
+def _doc(struct: type[msgspec.Struct]) -> str:
+    """The docstring as one paragraph each; the one that msgspec's base class has is none."""
+    own = struct.__dict__.get("__doc__") or ""
+    return "\n\n".join(" ".join(part.split()) for part in own.split("\n\n")).strip()
+
+
+def _fields(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    described = inspect.type_info(struct)
+    if isinstance(described, inspect.StructType):
+        for field in described.fields:
+            yield f"`{field.encode_name}`{'*' if field.required else ''}", _type(field.type)
+
+
+def _type(described: inspect.Type) -> str:
+    match described:
+        case inspect.Metadata(type=inner, extra_json_schema=schema):
+            text = (schema or {}).get("description")
+            return f"{_type(inner)}: {text}" if text else _type(inner)
+        case inspect.StrType():
+            return "string" + _bounds(min=described.min_length, max=described.max_length, pattern=described.pattern)
+        case inspect.IntType():
+            return "integer" + _bounds(min=described.ge, max=described.le)
+        case inspect.BoolType():
+            return "boolean"
+        case inspect.ListType(item_type=item):
+            return f"array of {_type(item)}" + _bounds(max=described.max_length)
+        case inspect.DictType(key_type=key, value_type=value):
+            return "object" if isinstance(value, inspect.AnyType) else f"object of {_type(key)} to {_type(value)}"
+        case inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
+        case inspect.StructType(cls=cls):
+            return f"[{cls.__name__}](#{cls.__name__.lower()})"
+        case inspect.UnionType(types=types):
+            kept = [one for one in types if not isinstance(one, inspect.NoneType)]
+            return " or ".join(_type(one) for one in kept)
+        case _:
+            return "any"
+
+
+def _bounds(**bounds: Any) -> str:
+    told = [f"{name} {value}" for name, value in bounds.items() if value is not None and name != "pattern"]
+    if bounds.get("pattern"):
+        told.append(f"matching `{bounds['pattern']}`".replace("|", "\\|"))
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _table(fields: Iterable[tuple[str, str]]) -> str:
+    return _rows(("field", "type"), fields)
+
+
+def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference())
+    sys.stderr.write(f"wrote {TARGET}\n")
