@@ -175,15 +175,9 @@ async def publish(session: Session, request: PublishRequest) -> PublishResult:
     if allowed.stream is None:
         ctx.hub.publish(Delivery(request.channel, "pub", publication))
     else:
-        position = await ctx.streams.publish(request.channel, publication, allowed.stream)
-        ctx.hub.deliver(stored(request.channel, publication, position))
+        # The stream publishes it to every process, this one too, in the order of its offsets.
+        await ctx.streams.publish(request.channel, publication, allowed.stream)
     return PublishResult()
-
-
-def stored(channel: str, publication: Publication, position: Position) -> Delivery:
-    """The delivery of a publication that a stream has given its place."""
-    placed = Publication(publication.data, publication.info, position.offset, publication.tags, publication.time)
-    return Delivery(channel, "pub", placed, position.epoch)
 
 
 async def presence(session: Session, request: PresenceRequest) -> PresenceResult:

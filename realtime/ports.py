@@ -93,13 +93,16 @@ class Streams(Protocol):
     async def publish(
         self, channel: str, publication: Publication, options: StreamOptions, *, idempotency_key: str = ""
     ) -> Position:
-        """Append and publish atomically. `publication.offset` is ignored: the answer tells the one it got.
+        """Append and publish atomically, to every process and this one. `publication.offset` is ignored: the answer
+        tells the one it got.
 
         The same key within five minutes answers with the first position and publishes nothing.
         """
 
     async def publish_once(self, delivery: Delivery, *, idempotency_key: str) -> bool:
-        """Publish without history, once per key within five minutes. False: it had been published already."""
+        """Publish without history, to every process and this one, once per key within five minutes. False: it had been
+        published already.
+        """
 
     async def read(
         self, channel: str, options: StreamOptions, *, since: Position | None, limit: int, reverse: bool

@@ -71,6 +71,20 @@ async def test_plain_publish_with_history_has_one_order_everywhere(both):
         assert [pub["data"] for pub in alice.publications("kept:news")] == list(range(20))
 
 
+async def test_history_without_positions_delivers_once_as_well(both):
+    one, two = both
+    async with wire_client(one.url) as alice, wire_client(two.url) as bob:
+        for client, name in ((alice, "alice"), (bob, "bob")):
+            await client.connect(name)
+            await client.call(subscribe={"channel": "loose:1"})
+        for number in range(1, 6):
+            await alice.call(publish={"channel": "loose:1", "data": number})
+        await bob.call(publish={"channel": "loose:1", "data": 6})
+        for client in (alice, bob):
+            await client.until(lambda client=client: 6 in [pub["data"] for pub in client.publications("loose:1")])
+            assert [pub["data"] for pub in client.publications("loose:1")] == [1, 2, 3, 4, 5, 6]
+
+
 async def test_operations_reach_sessions_on_the_other_process(both):
     one, two = both
     async with wire_client(two.url) as bob:

@@ -54,7 +54,8 @@ class ListFeed:
 @dataclass
 class SmallProduct:
     """`connect` with the user's name as token. A client may subscribe to `open:*` (no history), `kept:*` (history of
-    ten, presence, join/leave); every user has the `log:*` channels of `server_side`, and the `watched` ones.
+    ten, presence, join/leave), `loose:*` (history, but nobody's position is watched); every user has the `log:*`
+    channels of `server_side`, and the `watched` ones.
     """
 
     feed: ListFeed
@@ -104,7 +105,7 @@ class SmallProduct:
         return time.time() + 60
 
     async def subscribe(self, caller: Caller, request: SubscribeRequest) -> Grant:
-        if not request.channel.startswith(("open:", "kept:", "log:")):
+        if not request.channel.startswith(("open:", "kept:", "loose:", "log:")):
             raise ClientError(codes.PERMISSION_DENIED, "not yours", "subscribe.channel")
         return self.grant(request.channel)
 
@@ -112,7 +113,7 @@ class SmallProduct:
         return time.time() + 60
 
     async def publish(self, caller: Caller, channel: str, data: Payload) -> Publish | None:
-        return Publish(data, STREAM if channel.startswith("kept:") else None)
+        return Publish(data, STREAM if channel.startswith(("kept:", "loose:")) else None)
 
     async def presence(self, caller: Caller, channel: str) -> None:
         return None
