@@ -1,0 +1,267 @@
+// What the page does: reacts to the connection and to its user, and keeps the state.
+
+import * as logs from "./log.js";
+import { History } from "./history.js";
+import { People } from "./people.js";
+import { Reader } from "./reader.js";
+import { Sender } from "./sender.js";
+import * as store from "./store.js";
+import { TypingOut } from "./typing.js";
+import { utf8Length } from "./text.js";
+
+const PRESENCE_EVERY_MS = 20_000;
+const LIST_PAGE = 100;
+const LIST_PAGES = 5;
+
+export class App {
+  #store;
+  #link = null;
+  #outbox;
+  #newKey;
+  #now;
+
+  /**
+   * `store`, `outbox`, `rest`; `now()` in ms; `newKey()` an idempotency key; `later(ms, action)`; `announce(text)` to
+   * screen readers.
+   */
+  constructor({ store: kept, outbox, rest, now, newKey, later, announce }) {
+    const call = (method, params) => this.#call(method, params);
+    this.#store = kept;
+    this.#outbox = outbox;
+    this.#now = now;
+    this.#newKey = newKey;
+    this.announce = announce;
+    this.history = new History({ store: kept, rest, later });
+    this.people = new People({ store: kept, call });
+    this.reader = new Reader({ store: kept, call, later });
+    this.sender = new Sender({
+      outbox, call, later,
+      online: () => this.online,
+      onSent: (message) => this.#sent(message),
+      onChange: () => this.#outboxChanged(),
+    });
+    this.typing = new TypingOut({ now, say: (method, conversation) => this.#say(method, conversation) });
+    this.#outboxChanged();
+  }
+
+  get state() {
+    return this.#store.state;
+  }
+
+  get online() {
+    return this.state.link.state === "online";
+  }
+
+  /** `connect(on)` → link (see link.js). */
+  start(connect, every) {
+    this.#link = connect({
+      connecting: () => this.#linkIs("connecting"),
+      failed: () => this.#linkIs("offline"),
+      ended: (reason) => this.#linkIs("ended", reason),
+      connected: (data) => this.#connected(data),
+      subscribed: (conversation, context) => this.#subscribed(conversation, context),
+      event: (event) => this.#event(event),
+    });
+    every(PRESENCE_EVERY_MS, () => this.online && !this.state.hidden && this.people.watch());
+  }
+
+  // --- the connection ------------------------------------------------------------------------------------------------
+
+  async #connected({ limits }) {
+    this.#store.update((state) => ({ ...state, limits: { ...state.limits, ...limits } }));
+    this.#linkIs("online");
+    this.sender.flush();
+    this.reader.flush();
+    this.history.catchUpAll();
+    this.people.know(this.state.me);
+    await this.refreshList();
+    this.people.watch();
+    this.#look();
+  }
+
+  /** Read the list of conversations. A failure is in the state. */
+  async refreshList() {
+    const known = Object.keys(this.state.conversations);
+    try {
+      const { all, complete } = await this.#conversations();
+      this.#store.update((state) => store.withList(state, all, complete ? known : []));
+    } catch (error) {
+      this.#store.update((state) => ({ ...state, list: { ...state.list, failure: error.message ?? "" } }));
+      return;
+    }
+    for (const { last_message: last } of Object.values(this.state.conversations)) if (last) this.people.know(last.sender);
+  }
+
+  async #conversations() {
+    const all = [];
+    let before;
+    for (let page = 0; page < LIST_PAGES; page++) {
+      const { conversations, next } = await this.#call("conversation.list", { limit: LIST_PAGE, before });
+      all.push(...conversations);
+      if (!next) return { all, complete: true };
+      before = next;
+    }
+    return { all, complete: false };
+  }
+
+  #subscribed(conversation, { recovered, data }) {
+    if (!data?.head) return;
+    this.#store.update((state) => store.withSubscribed(state, conversation, { recovered, ...data }));
+    this.history.catchUp(conversation);
+    if (conversation === this.state.open) this.history.open(conversation);
+    if (!this.state.conversations[conversation] && this.state.list.loaded) this.refreshConversation(conversation);
+  }
+
+  #event(event) {
+    switch (event?.type) {
+      case "conversation.joined":
+      case "conversation.activity":
+        this.refreshConversation(event.conversation);
+        return;
+      case "conversation.removed":
+        this.#store.update((state) => store.withoutConversation(state, event.conversation));
+        return;
+      case "unread":
+        this.#store.update((state) => store.withRead(state, event.conversation, event.read));
+        return;
+      case "user.changed":
+        this.people.know(event.user, { again: true });
+        return;
+      default:
+        if (typeof event?.conversation === "string") this.#conversationEvent(event);
+    }
+  }
+
+  #conversationEvent(event) {
+    this.#store.update((state) => store.withEvent(state, event, this.#now()));
+    if (event.by) this.people.know(event.by);
+    if (event.type === "message.created") this.#heard(event.message);
+    if (event.type.startsWith("member.")) this.refreshConversation(event.conversation);
+    if (!this.state.conversations[event.conversation] && this.state.list.loaded) this.refreshConversation(event.conversation);
+  }
+
+  #heard(message) {
+    if (message.sender === this.state.me) {
+      // Stored, even if the answer to the send was lost.
+      if (message.idempotency_key) this.#outbox.remove(message.idempotency_key);
+      this.#outboxChanged();
+    } else if (message.conversation === this.state.open) {
+      this.announce(`${this.state.users[message.sender]?.name ?? message.sender}: ${message.text}`);
+    }
+  }
+
+  /** Read one conversation anew: it is new to us, or there is something that this session does not hear. */
+  async refreshConversation(id) {
+    try {
+      const { conversation } = await this.#call("conversation.get", { conversation: id });
+      this.#store.update((state) => store.withSubscribed(store.withConversation(state, conversation), id, {
+        recovered: false, head: conversation.head, read: conversation.read,
+      }));
+    } catch {
+      return; // no member any more, or the connection went: the next list says
+    }
+    this.history.catchUp(id);
+    this.#look();
+  }
+
+  // --- the user ------------------------------------------------------------------------------------------------------
+
+  /** Show a conversation, or none. */
+  open(id) {
+    if (this.state.open !== id) this.typing.stop();
+    this.#store.update((state) => store.withOpen(state, id));
+    this.#look();
+  }
+
+  /** Have what the open conversation shows. */
+  #look() {
+    const { open } = this.state;
+    if (!open) return;
+    this.history.open(open);
+    if (this.online) this.people.members(open);
+  }
+
+  /** Send to the open conversation: now, or when there is a connection. Returns what is wrong with the text, or "". */
+  send(text) {
+    const conversation = this.state.open;
+    const trimmed = text.trim();
+    if (!conversation || !trimmed) return "";
+    if (utf8Length(trimmed) > this.state.limits.message_text_bytes) return "This message is too long";
+    const kept = this.#outbox.add({ key: this.#newKey(), conversation, text: trimmed, createdAt: this.#now() });
+    if (!kept) return "Too many messages are waiting to be sent";
+    this.typing.stop({ silently: true });
+    this.#store.update(store.withoutLine);
+    this.#outboxChanged();
+    this.sender.flush();
+    return "";
+  }
+
+  retry(key) {
+    this.#outbox.retry(key);
+    this.#outboxChanged();
+    this.sender.flush();
+  }
+
+  discard(key) {
+    this.#outbox.remove(key);
+    this.#outboxChanged();
+  }
+
+  /** The text in the composer changed. */
+  typed(text) {
+    if (this.state.open && this.online) this.typing.input(this.state.open, text);
+  }
+
+  /** Create a conversation and show it. Throws {message}. */
+  async create({ kind, members, title }, idempotencyKey) {
+    const params = { kind, members, idempotency_key: idempotencyKey };
+    if (kind === "group") params.title = title;
+    const { conversation } = await this.#call("conversation.create", params);
+    this.#store.update((state) => store.withConversation(state, conversation));
+    for (const user of members) this.people.know(user);
+    return conversation.id;
+  }
+
+  /** The page is looked at, or not. */
+  watched(hidden) {
+    this.#store.update((state) => (state.hidden === hidden ? state : { ...state, hidden }));
+    if (hidden || !this.online) return;
+    this.people.watch();
+  }
+
+  /** Another tab of this user changed the outbox. */
+  storageChanged(name, value) {
+    if (this.#outbox.changedElsewhere(name, value)) this.#outboxChanged();
+  }
+
+  reconnect() {
+    this.#linkIs("connecting");
+    this.#link.retry();
+  }
+
+  // --- helpers -------------------------------------------------------------------------------------------------------
+
+  async #call(method, params) {
+    if (!this.online) throw { code: 0, message: "There is no connection", temporary: true };
+    return this.#link.call(method, params);
+  }
+
+  /** Tell the server something that may be lost. */
+  #say(method, conversation) {
+    this.#call(method, { conversation }).catch(() => undefined);
+  }
+
+  #sent(message) {
+    this.#store.update((state) =>
+      store.withActivity(store.withLog(state, message.conversation, (log) => logs.withSent(log, message)), message));
+  }
+
+  #outboxChanged() {
+    const waiting = this.#outbox.entries();
+    this.#store.update((state) => ({ ...state, waiting }));
+  }
+
+  #linkIs(link, detail = "") {
+    this.#store.update((state) => store.withLink(state, link, detail));
+  }
+}

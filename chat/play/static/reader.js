@@ -1,0 +1,47 @@
+// Tells the server how far its user has read: shortly after it was seen, and until the server has heard it.
+
+import { withRead } from "./store.js";
+
+const AFTER_MS = 150;
+
+export class Reader {
+  #store;
+  #call;
+  #later;
+  #untold = new Map(); // conversation → offset
+  #scheduled = false;
+
+  constructor({ store, call, later }) {
+    this.#store = store;
+    this.#call = call;
+    this.#later = later;
+  }
+
+  /** Messages up to this one were on screen. The page counts them as read at once. */
+  seen(conversation, { offset, n }) {
+    const known = this.#store.state.conversations[conversation];
+    if (!known || known.read.offset >= offset) return;
+    this.#store.update((state) => withRead(state, conversation, { offset, n }));
+    this.#untold.set(conversation, offset);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#later(AFTER_MS, () => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** Tell what is untold. What fails is told with the next one or the next connection. */
+  flush() {
+    for (const [conversation, offset] of this.#untold) this.#tell(conversation, offset);
+  }
+
+  async #tell(conversation, offset) {
+    try {
+      await this.#call("read.mark", { conversation, offset });
+    } catch (error) {
+      if (error?.temporary || !(error?.code >= 100)) return;
+    }
+    if (this.#untold.get(conversation) === offset) this.#untold.delete(conversation);
+  }
+}

@@ -1,0 +1,173 @@
+// What the views show, worked out from the state. Pure.
+
+import { lastOffset } from "./log.js";
+import { stillTyping } from "./typing.js";
+import { count, enumerate } from "./text.js";
+
+/** Messages of one person within this time stand together. */
+const GROUP_MS = 5 * 60_000;
+
+export function nameOf(state, user) {
+  return state.users[user]?.name || user;
+}
+
+export function titleOf(state, conversation) {
+  if (conversation.peer) return nameOf(state, conversation.peer.id);
+  return conversation.title || "Unnamed group";
+}
+
+/** The list on the left: newest activity first, what waits to be sent included. */
+export function listItems(state, now, times) {
+  const waiting = new Map(state.waiting.map((entry) => [entry.conversation, entry])); // the last one of each
+  return Object.values(state.conversations)
+    .map((conversation) => listItem(state, conversation, waiting.get(conversation.id), now, times))
+    .sort((a, b) => b.activityAt - a.activityAt || (a.id < b.id ? -1 : 1));
+}
+
+function listItem(state, conversation, waiting, now, times) {
+  const { id, peer, last_message: last, unread } = conversation;
+  const activityAt = Math.max(conversation.activity_at ?? conversation.created_at, waiting?.created_at ?? 0);
+  const typing = typingIn(state, id, now);
+  return {
+    id, activityAt, unread,
+    title: titleOf(state, conversation),
+    avatar: peer?.id ?? id,
+    group: !peer,
+    online: peer ? Boolean(state.presence[peer.id]?.online) : null,
+    when: times.listLabel(activityAt, now),
+    whenExact: times.exact(activityAt),
+    typing: typing.length ? (peer ? "typing…" : `${nameOf(state, typing[0])} is typing…`) : "",
+    preview: preview(state, conversation, last, waiting),
+    pending: Boolean(waiting),
+    failed: Boolean(waiting?.failure),
+    open: state.open === id,
+  };
+}
+
+function preview(state, conversation, last, waiting) {
+  if (waiting) return `You: ${oneLine(waiting.text)}`;
+  if (!last) return "No messages yet";
+  if (last.sender === state.me) return `You: ${oneLine(last.text)}`;
+  return conversation.peer ? oneLine(last.text) : `${nameOf(state, last.sender)}: ${oneLine(last.text)}`;
+}
+
+const oneLine = (text) => text.replace(/\s+/gu, " ").trim();
+
+/** Users typing in a conversation now. */
+export function typingIn(state, conversation, now) {
+  return Object.keys(stillTyping(state.typing[conversation] ?? {}, now));
+}
+
+/** "Bob is typing", or "" . */
+export function typingLine(state, conversation, now) {
+  const users = typingIn(state, conversation, now);
+  if (!users.length) return "";
+  const names = enumerate(users.map((user) => nameOf(state, user)));
+  return `${names} ${users.length === 1 ? "is" : "are"} typing`;
+}
+
+/** The line under the title of the open conversation. */
+export function subtitle(state, conversation, now, times) {
+  if (conversation.peer) {
+    const { online, last_seen_at: at } = state.presence[conversation.peer.id] ?? {};
+    if (online) return "Online";
+    return at ? `Last seen ${times.ago(at, now)}` : "Offline";
+  }
+  const members = Object.keys(state.members[conversation.id] ?? {});
+  const online = members.filter((user) => user === state.me || state.presence[user]?.online).length;
+  const total = count(conversation.members_count, "member");
+  return members.length ? `${total}, ${online} online` : total;
+}
+
+/** Who is worth asking the presence of: peers, and members of the open conversation. At most 100. */
+export function peopleToWatch(state) {
+  const people = new Set(Object.keys(state.members[state.open] ?? {}));
+  for (const { peer } of Object.values(state.conversations)) if (peer) people.add(peer.id);
+  people.delete(state.me);
+  return [...people].slice(0, 100);
+}
+
+export function unreadTotal(state) {
+  return Object.values(state.conversations).reduce((sum, { unread }) => sum + unread, 0);
+}
+
+/** Messages of others above our read position. */
+export function unreadIn(state, conversation) {
+  return state.conversations[conversation]?.unread ?? 0;
+}
+
+/**
+ * The rows of the open conversation: days, the line above new messages, messages, and those still waiting.
+ *
+ * A message of one's own has its idempotency key as its row's key, so waiting and sent are the same row, and one that
+ * is in the log is not shown as waiting as well.
+ */
+export function rows(state, now, times) {
+  const id = state.open;
+  const log = state.logs[id];
+  if (!log?.loaded) return [];
+  const readers = Object.values(state.members[id] ?? {}).filter((member) => member.user !== state.me);
+  const keys = new Set();
+  const shown = log.messages.map((message) => {
+    const own = message.sender === state.me;
+    if (own && message.idempotency_key) keys.add(message.idempotency_key);
+    return {
+      kind: "message", own, sender: message.sender, at: message.created_at, text: message.text ?? "",
+      key: own && message.idempotency_key ? `k:${message.idempotency_key}` : `o:${message.offset}`,
+      offset: message.offset,
+      status: own ? delivery(message, readers) : "",
+      readBy: own ? readBy(state, message, readers) : "",
+    };
+  });
+  const waiting = state.waiting.filter((entry) => entry.conversation === id && !keys.has(entry.key)).map((entry) => ({
+    kind: "message", own: true, sender: state.me, at: entry.created_at, text: entry.text, key: `k:${entry.key}`,
+    offset: 0, status: entry.failure ? "failed" : "pending", failure: entry.failure ?? "", readBy: "", outbox: entry.key,
+  }));
+  return laidOut(state, [...shown, ...waiting], now, times);
+}
+
+function laidOut(state, messages, now, times) {
+  const group = !state.conversations[state.open]?.peer;
+  const drawn = [];
+  let lineDrawn = state.newAfter === null;
+  messages.forEach((message, i) => {
+    const previous = messages[i - 1];
+    const next = messages[i + 1];
+    const day = times.dayKey(message.at);
+    const newDay = !previous || times.dayKey(previous.at) !== day;
+    const line = !lineDrawn && !message.own && message.offset > state.newAfter;
+    if (newDay) drawn.push({ kind: "day", key: `d:${day}:${previous ? message.key : ""}`, label: times.dayLabel(message.at, now) });
+    if (line) {
+      lineDrawn = true;
+      drawn.push({ kind: "new", key: "new", label: "New messages" });
+    }
+    const first = newDay || line || !together(previous, message);
+    const last = !next || !together(message, next) || times.dayKey(next.at) !== day;
+    drawn.push({
+      ...message, first, last,
+      name: group && first && !message.own ? nameOf(state, message.sender) : "",
+      speaker: nameOf(state, message.sender),
+      avatar: group && last && !message.own,
+      indented: group && !message.own,
+      time: times.clock(message.at),
+    });
+  });
+  return drawn;
+}
+
+const together = (a, b) => a.sender === b.sender && b.at - a.at < GROUP_MS;
+
+function delivery(message, readers) {
+  const read = readers.filter((member) => member.read.offset >= message.offset).length;
+  return read > 0 && read === readers.length ? "read" : "sent";
+}
+
+function readBy(state, message, readers) {
+  const names = readers.filter((member) => member.read.offset >= message.offset).map(({ user }) => nameOf(state, user));
+  return names.length ? `Read by ${enumerate(names)}` : "";
+}
+
+/** The newest offset of the open conversation that was loaded. */
+export function newestOffset(state) {
+  return lastOffset(state.logs[state.open]?.messages ?? []);
+}

@@ -1,0 +1,202 @@
+// The open conversation: its head, its messages, and where the reader is in them.
+
+import { avatar, h, icon, Keyed, setAttribute, setText } from "./dom.js";
+import { canPageBack, KEPT_OPEN } from "./log.js";
+import { rows, subtitle, titleOf, typingLine, unreadIn } from "./select.js";
+import { hue, initials } from "./text.js";
+import { rowDrawing } from "./view-messages.js";
+
+/** So close to the end counts as there. */
+const AT_END_PX = 48;
+/** So close to the beginning, older messages are fetched. */
+const NEAR_TOP_PX = 900;
+
+export class ThreadView {
+  #app;
+  #times;
+  #now;
+  #part = Object.fromEntries(
+    ["thread-empty", "thread-open", "face", "title", "subtitle", "scroller", "edge", "rows", "jump", "strip", "back"]
+      .map((id) => [id, document.getElementById(id)]));
+  #keyed = null;
+  #open = null;
+  #drawn = null; // what the rows were made of
+  #placed = false; // the reader was brought to where they begin
+  #following = true; // the end is on screen, and stays there
+
+  constructor(app, { times, now }) {
+    this.#app = app;
+    this.#times = times;
+    this.#now = now;
+    const { scroller, jump, back } = this.#part;
+    back.append(icon("back"));
+    jump.append(icon("down"), h("span", { class: "jump-count" }));
+    jump.addEventListener("click", () => this.#toEnd({ smooth: true }));
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    document.addEventListener("visibilitychange", () => this.#look());
+    new ResizeObserver(() => this.#following && this.#toEnd()).observe(scroller);
+  }
+
+  draw(state) {
+    const conversation = state.conversations[state.open];
+    const shown = Boolean(conversation) || Boolean(state.open && !state.list.loaded);
+    this.#part["thread-empty"].hidden = shown;
+    this.#part["thread-open"].hidden = !shown;
+    if (state.open !== this.#open) this.#switch(state.open);
+    if (!conversation) return;
+    this.#drawHead(state, conversation);
+    this.#drawRows(state);
+    this.#drawEdge(state);
+    this.#drawStrip(state, conversation);
+    this.#drawJump();
+    this.#look();
+  }
+
+  #switch(open) {
+    this.#open = open;
+    this.#part.rows.replaceChildren();
+    this.#part.face.replaceChildren();
+    this.#keyed = new Keyed(this.#part.rows, rowDrawing({ app: this.#app, exact: (at) => this.#times.exact(at) }));
+    this.#drawn = null;
+    this.#placed = false;
+    this.#following = true;
+  }
+
+  #drawHead(state, conversation) {
+    const { face, title, subtitle: line } = this.#part;
+    const name = titleOf(state, conversation);
+    const id = conversation.peer?.id ?? conversation.id;
+    if (face.dataset.name !== name || !face.firstChild) {
+      face.dataset.name = name;
+      face.replaceChildren(avatar(id, { initials: initials(name), hue: hue(id), group: !conversation.peer }));
+    }
+    setText(title, name);
+    setText(line, subtitle(state, conversation, this.#now(), this.#times));
+    line.classList.toggle("is-online", Boolean(conversation.peer && state.presence[conversation.peer.id]?.online));
+    setAttribute(this.#part.scroller, "aria-label", `Messages, ${name}`);
+  }
+
+  #drawRows(state) {
+    const made = [
+      state.logs[state.open], state.waiting, state.members[state.open], state.users, state.newAfter,
+      this.#times.dayKey(this.#now()),
+    ];
+    if (this.#drawn && made.every((part, i) => part === this.#drawn[i])) return;
+    const sentNow = this.#drawn !== null && state.waiting.length > this.#drawn[1].length;
+    this.#drawn = made;
+    const list = rows(state, this.#now(), this.#times);
+    const anchor = this.#following ? null : this.#anchor();
+    this.#keyed.draw(list);
+    if (!this.#placed && state.logs[state.open]?.loaded) this.#place();
+    else if (this.#following || sentNow) this.#toEnd();
+    else if (anchor) this.#part.scroller.scrollTop += anchor.row.getBoundingClientRect().top - anchor.top;
+  }
+
+  /** Begin at the line above what is new, if it would be off the screen, else at the end. */
+  #place() {
+    this.#placed = true;
+    this.#toEnd();
+    const { scroller } = this.#part;
+    const line = this.#keyed.element("new");
+    if (!line || line.offsetTop >= scroller.scrollTop) return;
+    scroller.scrollTop = line.offsetTop - 64;
+    this.#following = this.#atEnd();
+  }
+
+  /** The first message on screen, to be kept where it is. */
+  #anchor() {
+    const { scroller, rows: list } = this.#part;
+    const row = this.#rowAt(scroller.scrollTop) ?? list.lastElementChild;
+    return row && { row, top: row.getBoundingClientRect().top };
+  }
+
+  /** The first message that ends below so many px of the scrolled content. */
+  #rowAt(y) {
+    const messages = this.#part.rows.querySelectorAll(".row");
+    let [low, high] = [0, messages.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (messages[middle].offsetTop + messages[middle].offsetHeight > y) high = middle;
+      else low = middle + 1;
+    }
+    return messages[low];
+  }
+
+  #drawEdge(state) {
+    const { edge } = this.#part;
+    const log = state.logs[state.open];
+    const { busy, failure } = state.paging[state.open] ?? {};
+    const what = failure ? "failure" : busy && !log?.loaded ? "first" : log && canPageBack(log) ? "more"
+      : log?.messages.length >= KEPT_OPEN ? "enough" : log?.loaded ? "start" : "";
+    if (edge.dataset.what === what) return;
+    edge.dataset.what = what;
+    const again = () => (this.#app.state.logs[this.#open]?.loaded ? this.#app.history.older(this.#open) : this.#app.history.open(this.#open));
+    edge.replaceChildren(...{
+      failure: [h("span", { role: "alert", text: "Messages could not be read." }), h("button", { class: "plain", type: "button", text: "Try again", onclick: again })],
+      first: [h("span", { class: "spinner" })],
+      more: [h("span", { class: "spinner" })],
+      enough: ["Older messages are not shown here."],
+      start: ["This is where it began."],
+      "": [],
+    }[what]);
+  }
+
+  /** One line of fixed height: the connection when it matters, else who is typing. */
+  #drawStrip(state, conversation) {
+    const { strip } = this.#part;
+    const typing = typingLine(state, conversation.id, this.#now());
+    const text = { connecting: "Connecting…", offline: "Offline. What you write is kept and sent when the connection is back.",
+      ended: `Signed out${state.link.detail ? `: ${state.link.detail}` : ""}.` }[state.link.state] ?? typing;
+    const kind = state.link.state === "online" ? (typing ? "typing" : "") : state.link.state;
+    if (strip.dataset.kind === kind && strip.dataset.text === text) return;
+    Object.assign(strip.dataset, { kind, text });
+    strip.replaceChildren(
+      ...(kind === "typing" ? [h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i"))] : []),
+      h("span", { text }),
+      ...(kind === "offline" || kind === "ended" ? [h("button", { class: "plain", type: "button", text: kind === "ended" ? "Sign in again" : "Try now", onclick: () => this.#app.reconnect() })] : []));
+  }
+
+  #drawJump() {
+    const { jump } = this.#part;
+    const unread = unreadIn(this.#app.state, this.#open);
+    jump.hidden = this.#following || this.#distance() < 240;
+    setText(jump.querySelector(".jump-count"), unread ? String(Math.min(unread, 99)) : "");
+    setAttribute(jump, "aria-label", unread ? `Jump to the newest messages, ${unread} unread` : "Jump to the newest messages");
+  }
+
+  #scrolled() {
+    this.#following = this.#atEnd();
+    this.#drawJump();
+    this.#look();
+  }
+
+  /** What is on screen was seen; what will soon be is fetched. */
+  #look() {
+    const { scroller } = this.#part;
+    const state = this.#app.state;
+    if (!this.#placed || state.open !== this.#open) return;
+    if (scroller.scrollTop < NEAR_TOP_PX && !state.paging[this.#open]?.failure) this.#app.history.older(this.#open);
+    if (document.hidden || !scroller.clientHeight) return;
+    const end = scroller.scrollTop + scroller.clientHeight;
+    const below = this.#rowAt(end - 8);
+    const messages = state.logs[this.#open].messages;
+    const limit = below ? Number(below.dataset.offset ?? 0) : Infinity;
+    const seen = this.#following ? messages.at(-1) : messages.findLast((message) => message.offset < limit);
+    if (seen) this.#app.reader.seen(this.#open, seen);
+  }
+
+  #distance() {
+    const { scroller } = this.#part;
+    return scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+  }
+
+  #atEnd() {
+    return this.#distance() <= AT_END_PX;
+  }
+
+  #toEnd({ smooth = false } = {}) {
+    const { scroller } = this.#part;
+    this.#following = !smooth || this.#following;
+    scroller.scrollTo({ top: scroller.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+  }
+}
