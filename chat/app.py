@@ -7,24 +7,39 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 from aiohttp import web
 
 import chat
+from chat.admin.live import Live
+from chat.admin.live import running as live_running
+from chat.admin.routes import Admin, admin_routes
+from chat.admin.wiring import EngineConnections
+from chat.auth.admin_secret import admin_secret
+from chat.auth.mint import connection_token
 from chat.auth.origin import OriginCheck
 from chat.config import Config
+from chat.docs.routes import docs_routes
 from chat.health import Health, health_routes
+from chat.http.deps import HttpDeps
+from chat.http.routes import METHOD_NAMES, http_middlewares, http_routes
 from chat.metrics.loop_lag import sampled_loop_lag
+from chat.metrics.methods import MethodStats
 from chat.metrics.node import NodeMetrics, published
 from chat.metrics.routes import metrics_routes
 from chat.metrics.run_directory import RunDirectory
 from chat.metrics.snapshot import Hot, Identity
+from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
+from chat.seed import USERS
+from realtime.protocol.codes import DISCONNECTS
 
 log = structlog.get_logger(__name__)
 
-RETRY_AFTER_S = "2"
+RETRY_AFTER_S: Final = "2"
+PLAY_TOKEN_TTL_S: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -61,13 +76,18 @@ class Gate:
 
 
 @asynccontextmanager
-async def open_app(config: Config) -> AsyncIterator[Running]:
-    """Open a process and build its application. The application owns nothing: leaving this block closes everything."""
+async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Running]:
+    """Open a process and build its application. The application owns nothing: leaving this block closes everything.
+
+    `demo`: the seeded users exist, and the playground may sign in as them.
+    """
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(open_process(config))
         metrics = await stack.enter_async_context(_open_metrics(process))
         await stack.enter_async_context(sampled_loop_lag(process.stats.loop_lag.observe, monotonic=time.monotonic))
-        app = web.Application(client_max_size=config.limits.request_max_size)
+        origins = OriginCheck([*config.client.allowed_origins, *_own(config)])
+        deps = _http_deps(process, origins)
+        app = web.Application(client_max_size=config.limits.request_max_size, middlewares=http_middlewares(deps))
         running = Running(process, app)
         health = Health(
             required={"mongodb": process.store},
@@ -75,11 +95,68 @@ async def open_app(config: Config) -> AsyncIterator[Running]:
             not_ready=lambda: "draining" if running.draining else None,
             monotonic=time.monotonic,
         )
-        gate = Gate(running, OriginCheck([*config.client.allowed_origins, *_own(config)]))
-        app.router.add_get("/connection/websocket", gate.websocket)
+        app.router.add_get("/connection/websocket", Gate(running, origins).websocket)
         app.add_routes(health_routes(health))
         app.add_routes(metrics_routes(metrics, token=None))
+        app.add_routes(http_routes(deps))
+        app.add_routes(play_routes(_play(config, demo=demo)))
+        app.add_routes(docs_routes())
+        if config.admin.enabled and (secret := admin_secret(config)):
+            live = Live(
+                process.redis.processes, lambda: metrics.snapshot, health, clock=clock_ms, monotonic=time.monotonic
+            )
+            await stack.enter_async_context(live_running(live))
+            app.add_routes(admin_routes(_admin(process, live, secret)))
         yield running
+
+
+def _http_deps(process: Process, origins: OriginCheck) -> HttpDeps:
+    config = process.config
+    return HttpDeps(
+        service=process.service,
+        store=process.store,
+        verifier=process.verifiers.connections,
+        plain=process.plain,
+        engine=process.engine,
+        streams=process.redis.streams,
+        presence=process.redis.presence,
+        method_stats=MethodStats(process.registry, METHOD_NAMES),
+        origins=origins,
+        api_key=config.api.key,
+        process=process.who.process,
+        node=process.who.node,
+        version=chat.__version__,
+        clock_ms=clock_ms,
+        monotonic=time.monotonic,
+        max_body_bytes=config.limits.request_max_size,
+    )
+
+
+def _play(config: Config, *, demo: bool) -> Play:
+    users = [DemoUser(user, name) for user, name in USERS.items()] if demo else []
+    key = config.token.hmac_secret_key
+
+    def mint(user: str) -> str:
+        return connection_token(user, key, now_s=time.time(), ttl_s=PLAY_TOKEN_TTL_S)
+
+    return Play(users, mint)
+
+
+def _admin(process: Process, live: Live, secret: bytes) -> Admin:
+    config, who = process.config, process.who
+    return Admin(
+        live=live,
+        connections=EngineConnections(process.engine, process.redis.processes, process=who.process, node=who.node),
+        claims=process.redis.claims,
+        secret=secret,
+        secure=config.server.public_url.startswith("https://"),
+        clock=clock_ms,
+        monotonic=time.monotonic,
+        started_at=clock_ms(),
+        address=lambda request: request.remote or "",
+        reasons={one.code: one.reason for one in DISCONNECTS},
+        session_ttl_s=config.admin.session_ttl,
+    )
 
 
 def _own(config: Config) -> list[str]:

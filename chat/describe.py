@@ -89,7 +89,10 @@ def _structs() -> Iterator[str]:
 def _codes() -> Iterator[str]:
     yield "## Errors\n"
     yield "A command that is refused; the connection lives. The message reads `slug: $.field: rule`.\n"
-    rows = ((str(one.code), f"`{one.slug}`", "yes" if one.temporary else "", one.when) for one in ERRORS)
+    rows = (
+        (str(one.code), f'<a id="{one.slug}"></a>`{one.slug}`', "yes" if one.temporary else "", one.when)
+        for one in ERRORS
+    )
     yield _rows(("code", "slug", "temporary", "when"), rows)
     yield "## Disconnects\n"
     yield "The close code of the WebSocket. Where SDKs come back by themselves it says so.\n"

@@ -1,6 +1,7 @@
 """Serves one hub process: listens, and on SIGTERM drains within the time it is given."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,7 +58,7 @@ async def _happens_within(event: asyncio.Event, timeout_s: float) -> bool:
 @asynccontextmanager
 async def listening(config: Config) -> AsyncIterator[Running]:
     """An open application behind its port; drained and closed when the block ends."""
-    async with open_app(config) as running:
+    async with open_app(config, demo=bool(os.environ.get("HUBBUB_DEMO"))) as running:
         runner = web.AppRunner(
             running.app,
             access_log=None,

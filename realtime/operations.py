@@ -5,7 +5,7 @@ Also questions to all processes (`ask`), for what no single one knows: how many 
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 ASK_TIMEOUT_S: Final = 1.0
 
-Answerer = Callable[[bytes], bytes]
+Answerer = Callable[[bytes], bytes | Awaitable[bytes]]
 
 
 class Operations:
@@ -58,7 +58,7 @@ class Operations:
         self._waiting: dict[str, asyncio.Queue[Tell]] = {}
 
     def answer(self, subject: str, answerer: Answerer) -> None:
-        """Answer questions about `subject` with what `answerer` makes of their data. It must not block."""
+        """Answer questions about `subject` with what `answerer` makes of their data, now or soon. It must not raise."""
         self._answerers[subject] = answerer
 
     def on_notice(self, subject: str, listener: Callable[[bytes], None]) -> None:
@@ -76,7 +76,7 @@ class Operations:
 
     async def ask(self, subject: str, data: bytes = b"") -> dict[str, bytes]:
         """Ask every living process. Returns the answers by process; those that do not answer in time are left out."""
-        answers = {self._process: self._answerers[subject](data)}
+        answers = {self._process: await self._own_answer(subject, data)}
         try:
             others = {info.process for info in await self._processes.living()} - {self._process}
         except (ConnectionError, TimeoutError):
@@ -109,10 +109,8 @@ class Operations:
             return
         match envelope.control:
             case Ask(question, process, subject, data):
-                answerer = self._answerers.get(subject)
-                if answerer is not None:
-                    tell = Tell(question, self._process, answerer(data))
-                    self._bus.control(control.encode(Envelope(self._process, tell)), process=process)
+                if subject in self._answerers:
+                    self._tasks.spawn(self._tell(question, process, subject, data), name="answer")
             case Tell() as tell:
                 if (told := self._waiting.get(tell.question)) is not None:
                     told.put_nowait(tell)
@@ -137,6 +135,14 @@ class Operations:
                     session.end(codes.CLOSE_EXPIRED)
                 case RefreshSessions(expire_at=expire_at):
                     session.refreshed(expire_at)
+
+    async def _own_answer(self, subject: str, data: bytes) -> bytes:
+        answer = self._answerers[subject](data)
+        return answer if isinstance(answer, bytes) else await answer
+
+    async def _tell(self, question: str, process: str, subject: str, data: bytes) -> None:
+        tell = Tell(question, self._process, await self._own_answer(subject, data))
+        self._bus.control(control.encode(Envelope(self._process, tell)), process=process)
 
     async def _subscribe(self, session: Session, subscribe: SubscribeSessions) -> None:
         since = None

@@ -40,4 +40,4 @@ class HttpDeps:
     clock_ms: Callable[[], int]
     monotonic: Callable[[], float]
     max_body_bytes: int = 1024**2
-    docs_url: str = "/docs/protocol"
+    docs_url: str = "/docs/reference"

@@ -37,6 +37,9 @@ class Keys:
     def once(self, channel: str, idempotency_key: str) -> bytes:
         return f"{self.prefix}once:{len(channel)}:{channel}:{idempotency_key}".encode()
 
+    def claim(self, name: str) -> bytes:
+        return f"{self.prefix}claim:{name}".encode()
+
     # --- presence of a channel: infos by client, expiry by client, number of clients by user ---
 
     def presence(self, channel: str) -> tuple[bytes, bytes, bytes]:

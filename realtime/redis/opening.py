@@ -11,6 +11,7 @@ from typing import Final
 from realtime.ports import BusListener
 from realtime.redis.address import parse_address
 from realtime.redis.bus import RedisBus
+from realtime.redis.claims import RedisClaims
 from realtime.redis.commands import Commands
 from realtime.redis.keys import Keys
 from realtime.redis.presence import RedisPresence
@@ -33,6 +34,7 @@ class OpenRedis:
     streams: RedisStreams
     presence: RedisPresence
     processes: RedisProcesses
+    claims: RedisClaims
 
 
 @asynccontextmanager
@@ -74,6 +76,7 @@ async def open_redis(
             RedisStreams(servers, keys=keys, settings=settings),
             RedisPresence(servers, users, routing=routing, keys=keys, settings=settings),
             processes,
+            RedisClaims(servers, keys=keys),
         )
 
 
