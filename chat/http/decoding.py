@@ -31,10 +31,10 @@ S = TypeVar("S", bound=Struct)
 
 
 async def read_json(request: web.Request, *, max_bytes: int, required: bool = True) -> bytes:
-    """The bytes of a JSON body. Without `required` a request without body gives empty bytes.
+    """A JSON body, good to be decoded and stored. Without `required` a request without body gives empty bytes.
 
-    Raises Refusal: 415 for another type, charset or a compressed body, 413 over `max_bytes`, 408 when it takes too
-    long, 400 when it breaks off.
+    Raises ClientError: 415 for another type, charset or a compressed body, 413 over `max_bytes`, 408 when it takes too
+    long, 400 when it breaks off or is no such JSON.
     """
     if not request.body_exists and not required:
         return b""
@@ -45,11 +45,11 @@ async def read_json(request: web.Request, *, max_bytes: int, required: bool = Tr
             "Content-Type must be application/json, in UTF-8",
             headers={"Accept": "application/json"},
         )
-    return await read_body(request, max_bytes=max_bytes)
+    return bytes(checked_payload(await read_body(request, max_bytes=max_bytes), ""))
 
 
 async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
-    """The bytes of a body, whatever its Content-Type says. Raises Refusal as `read_json` does."""
+    """The bytes of a body, whatever its Content-Type says. Raises what `read_json` does but for the JSON."""
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, codes.BAD_REQUEST, "the body must not be compressed")
     if (request.content_length or 0) > max_bytes:
@@ -74,15 +74,13 @@ async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
 
 
 def decode(decoder: "msgspec.json.Decoder[S]", data: bytes) -> S:
-    """A JSON text as what `decoder` is for. Raises ClientError that names field and rule."""
-    checked = checked_payload(data, "")
-    if not checked:
-        raise ClientError(codes.BAD_REQUEST, "the body must be a JSON object")
+    """A JSON text that was checked, as what `decoder` is for. Raises ClientError that names field and rule."""
     try:
-        return decoder.decode(checked)
+        return decoder.decode(data)
     except msgspec.ValidationError as error:
         raise invalid(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except msgspec.DecodeError:
+        # Checked is all but what is not there at all.
         raise ClientError(codes.BAD_REQUEST, "the body must be a JSON object") from None
 
 

@@ -22,7 +22,6 @@ from chat.usecases.failures import told
 from chat.vocabulary.types import IdempotencyKey
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from realtime.protocol.payload import checked_payload
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -82,7 +81,7 @@ class _Rest:
                 codes.BAD_REQUEST, "is no parameter; all of them are in the body", next(iter(request.query))
             )
         body = await read_json(request, max_bytes=self._deps.max_body_bytes, required=False)
-        bound = self._decoder.decode(found.name, checked_payload(body, ""))
+        bound = self._decoder.decode(found.name, body)
         return json_answer(request, await self._calls.run(user, found, bound))
 
     async def _user(self, request: web.Request) -> str:

@@ -1,5 +1,215 @@
-"""The methods of the server API."""
+"""The methods of the server API as a table, and the one way a command goes through it, alone or in a batch."""
 
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-API_METHODS: Final[tuple[str, ...]] = ()
+import msgspec
+from msgspec import UNSET, Struct
+
+from chat.http.calls import Calls
+from chat.http.decoding import decode
+from chat.http.deps import HttpDeps
+from chat.http.server_api import requests, results
+from chat.http.server_api.answering import answered, refused
+from chat.http.server_api.product import Product
+from chat.http.server_api.publishing import Publishing
+from chat.http.server_api.reading import Reading
+from chat.http.server_api.results import BatchReplies, BatchReply, Reply
+from chat.http.server_api.sessions import Sessions
+from chat.http.server_api.survey import Survey
+from chat.vocabulary.requests import UserUpsert
+from chat.vocabulary.results import UserResult
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+
+BATCH: Final = "batch"
+AT_ONCE: Final = 64
+"""Commands of a parallel batch that are served at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the methods are implemented by."""
+
+    publishing: Publishing
+    sessions: Sessions
+    reading: Reading
+    product: Product
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True)
+class ApiMethod:
+    """`run(parts, request)` does it. `summary` is for the descriptions."""
+
+    name: str
+    request: type[Struct]
+    result: type[Struct]
+    run: Callable[[Parts, Any], Awaitable[Struct]]
+    summary: str
+
+
+async def _channels(parts: Parts, request: requests.Channels) -> results.Channels:
+    return results.Channels(await parts.survey.channels(request.pattern))
+
+
+async def _info(parts: Parts, request: requests.Info) -> results.Info:
+    del request
+    return results.Info(await parts.survey.info())
+
+
+_TABLE: Final = (
+    ApiMethod(
+        "publish",
+        requests.Publish,
+        results.Published,
+        lambda parts, request: parts.publishing.publish(request),
+        "Publish to a channel. In a `conv:` channel: send a message as the `sender` in the data.",
+    ),
+    ApiMethod(
+        "broadcast",
+        requests.Broadcast,
+        results.Broadcasted,
+        lambda parts, request: parts.publishing.broadcast(request),
+        "Publish the same to several channels.",
+    ),
+    ApiMethod(
+        "subscribe",
+        requests.Subscribe,
+        results.Nothing,
+        lambda parts, request: parts.sessions.subscribe(request),
+        "Subscribe a user's live sessions to a channel.",
+    ),
+    ApiMethod(
+        "unsubscribe",
+        requests.Unsubscribe,
+        results.Nothing,
+        lambda parts, request: parts.sessions.unsubscribe(request),
+        "End the subscriptions of a user's live sessions to a channel.",
+    ),
+    ApiMethod(
+        "disconnect",
+        requests.Disconnect,
+        results.Nothing,
+        lambda parts, request: parts.sessions.disconnect(request),
+        "Close a user's connections.",
+    ),
+    ApiMethod(
+        "refresh",
+        requests.Refresh,
+        results.Nothing,
+        lambda parts, request: parts.sessions.refresh(request),
+        "Set when a user's connections expire.",
+    ),
+    ApiMethod(
+        "presence",
+        requests.OfChannel,
+        results.Presence,
+        lambda parts, request: parts.reading.presence(request),
+        "Who is subscribed to a channel.",
+    ),
+    ApiMethod(
+        "presence_stats",
+        requests.OfChannel,
+        results.PresenceStats,
+        lambda parts, request: parts.reading.presence_stats(request),
+        "How many clients and users are subscribed to a channel.",
+    ),
+    ApiMethod(
+        "history",
+        requests.History,
+        results.History,
+        lambda parts, request: parts.reading.history(request),
+        "Publications of a channel, or entries of a conversation's log, and the present position.",
+    ),
+    ApiMethod(
+        "history_remove",
+        requests.OfChannel,
+        results.Nothing,
+        lambda parts, request: parts.reading.history_remove(request),
+        "Forget the publications of a channel; its position stays.",
+    ),
+    ApiMethod("channels", requests.Channels, results.Channels, _channels, "Channels that have subscribers."),
+    ApiMethod("info", requests.Info, results.Info, _info, "The living processes and what they hold."),
+    ApiMethod(
+        "user_upsert",
+        UserUpsert,
+        UserResult,
+        lambda parts, request: parts.product.user_upsert(request),
+        "Create a user, or change what is given of one.",
+    ),
+    ApiMethod(
+        "rpc",
+        requests.Rpc,
+        results.RpcResult,
+        lambda parts, request: parts.product.rpc(request),
+        "Any method of `/v1/rpc` on behalf of a user.",
+    ),
+)
+
+API: Final[Mapping[str, ApiMethod]] = {method.name: method for method in _TABLE}
+API_METHODS: Final = (*API, BATCH)
+
+
+class ServerApi:
+    """Serves commands, each as a reply: a method that fails is an answer too."""
+
+    def __init__(self, deps: HttpDeps) -> None:
+        calls = Calls(deps.service, deps.method_stats, deps.monotonic)
+        survey = Survey(
+            deps.engine,
+            process=deps.process,
+            node=deps.node,
+            version=deps.version,
+            monotonic=deps.monotonic,
+        )
+        survey.answer()
+        self._parts = Parts(
+            Publishing(deps, calls), Sessions(deps, deps.clock_ms), Reading(deps), Product(deps, calls), survey
+        )
+        self._stats = deps.method_stats
+        self._monotonic = deps.monotonic
+        self._decoders = {name: msgspec.json.Decoder(method.request) for name, method in API.items()}
+        self._batches = msgspec.json.Decoder(requests.Batch)
+
+    async def command(self, name: str, data: bytes) -> Reply:
+        """One command. Never raises but `CancelledError`."""
+        method = API.get(name)
+        if method is None:
+            return refused(ClientError(codes.METHOD_NOT_FOUND, f"no method {name[:64]!r}"))
+        started = self._monotonic()
+        reply = await answered(self._run(method, data), name)
+        self._stats.duration[name].observe(self._monotonic() - started)
+        return reply
+
+    async def batch(self, data: bytes) -> BatchReplies | Reply:
+        """The replies of all commands in their order; a batch that cannot be read is one error."""
+        try:
+            batch = decode(self._batches, data)
+        except ClientError as error:
+            return refused(error)
+        if not batch.parallel:
+            return BatchReplies([await self._in_batch(command) for command in batch.commands])
+        replies: list[BatchReply] = []
+        for start in range(0, len(batch.commands), AT_ONCE):
+            some = batch.commands[start : start + AT_ONCE]
+            replies += await asyncio.gather(*map(self._in_batch, some))
+        return BatchReplies(replies)
+
+    async def _run(self, method: ApiMethod, data: bytes) -> Struct:
+        try:
+            return await method.run(self._parts, decode(self._decoders[method.name], data or b"{}"))
+        except ClientError as error:
+            self._stats.failed(method.name, error.code.slug)
+            raise
+
+    async def _in_batch(self, command: Mapping[str, msgspec.Raw]) -> BatchReply:
+        if len(command) != 1:
+            return {
+                "error": refused(ClientError(codes.BAD_REQUEST, "a command is one method with its parameters")).error
+            }
+        ((name, parameters),) = command.items()
+        reply = await self.command(name, bytes(parameters))
+        return {name: reply.result} if reply.error is UNSET else {"error": reply.error}

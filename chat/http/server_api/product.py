@@ -1,0 +1,33 @@
+"""What Centrifugo does not have: users' profiles, and every method of `/v1/rpc` on behalf of a user."""
+
+from chat.http.calls import Calls
+from chat.http.deps import HttpDeps
+from chat.http.server_api import requests
+from chat.http.server_api.results import RpcResult
+from chat.methods import Decoder, method
+from chat.usecases.failures import told
+from chat.vocabulary.requests import UserUpsert
+from chat.vocabulary.results import UserResult
+from realtime.protocol.codes import ClientError
+
+
+class Product:
+    def __init__(self, deps: HttpDeps, calls: Calls) -> None:
+        self._deps = deps
+        self._calls = calls
+        self._decoder = Decoder()
+
+    async def user_upsert(self, request: UserUpsert) -> UserResult:
+        """Create a user, or change what is given of one."""
+        return await self._deps.service.people.upsert(request)
+
+    async def rpc(self, request: requests.Rpc) -> RpcResult:
+        """`{user, method, params}` → `{data}`: the method's parameters and result, and the user's own rights."""
+        found = method(request.method)
+        try:
+            bound = self._decoder.decode(found.name, request.params)
+        except ClientError as error:
+            raise ClientError(error.code, error.detail, f"params.{error.field}".rstrip(".")) from None
+        with told():
+            await self._deps.store.users.ensure([request.user], at=self._deps.clock_ms())
+        return RpcResult(await self._calls.run(request.user, found, bound))

@@ -1,0 +1,139 @@
+"""What the methods of the server API take: Centrifugo's names, types and defaults. Unknown fields are ignored."""
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chat.vocabulary.types import UserId
+from realtime.protocol.messages import EMPTY, Payload, StreamPosition
+
+MAX_CHANNELS_AT_ONCE = 1000
+MAX_COMMANDS_AT_ONCE = 1000
+
+Channel = Annotated[str, Meta(min_length=1, max_length=255)]
+ClientId = Annotated[str, Meta(max_length=128)]
+Key = Annotated[str, Meta(max_length=256)]
+Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds since 1970 UTC; 0: never")]
+
+
+class _Publishing(Struct, frozen=True, kw_only=True):
+    """`data` or, as base64 of the same JSON, `b64data`. `delta` is taken and has no effect, as nobody negotiates it."""
+
+    data: Payload = EMPTY
+    b64data: str = ""
+    skip_history: bool = False
+    tags: dict[str, str] = {}
+    idempotency_key: Key = ""
+    delta: bool = False
+    version: int = 0
+    version_epoch: str = ""
+
+
+class Publish(_Publishing, frozen=True, kw_only=True):
+    channel: Channel
+
+
+class Broadcast(_Publishing, frozen=True, kw_only=True):
+    channels: Annotated[list[Channel], Meta(min_length=1, max_length=MAX_CHANNELS_AT_ONCE)]
+
+
+class Flag(Struct, frozen=True):
+    value: bool
+
+
+class Override(Struct, frozen=True):
+    """Options of the channel that this subscription has otherwise."""
+
+    presence: Flag | None = None
+    join_leave: Flag | None = None
+    force_push_join_leave: Flag | None = None
+    force_positioning: Flag | None = None
+    force_recovery: Flag | None = None
+
+
+class _OfUser(Struct, frozen=True, kw_only=True):
+    """Sessions of a user: all of them, or one by its client id. A `session` is the same id under another name."""
+
+    user: UserId
+    client: ClientId = ""
+    session: ClientId = ""
+
+
+class Subscribe(_OfUser, frozen=True, kw_only=True):
+    channel: Channel
+    data: Payload = EMPTY
+    b64data: str = ""
+    info: Payload = EMPTY
+    b64info: str = ""
+    expire_at: Seconds = 0
+    recover_since: StreamPosition | None = None
+    override: Override | None = None
+
+
+class Unsubscribe(_OfUser, frozen=True, kw_only=True):
+    channel: Channel
+
+
+class DisconnectCode(Struct, frozen=True):
+    """3500–3999 and 4500–4999 keep SDKs from coming back."""
+
+    code: Annotated[int, Meta(ge=3000, le=4999)] = 3503
+    reason: str = ""
+
+
+class Disconnect(_OfUser, frozen=True, kw_only=True):
+    whitelist: Annotated[list[ClientId], Meta(max_length=1000)] = []
+    disconnect: DisconnectCode | None = None
+
+
+class Refresh(_OfUser, frozen=True, kw_only=True):
+    """Sets when the sessions expire; without `expire_at` they never do. `expired` ends them with 3005."""
+
+    expired: bool = False
+    expire_at: Seconds = 0
+    info: Payload = EMPTY
+
+
+class OfChannel(Struct, frozen=True):
+    channel: Channel
+
+
+class History(Struct, frozen=True):
+    """`limit` 0: only the position; -1: as many as the server gives at once. `since` is exclusive."""
+
+    channel: Channel
+    limit: Annotated[int, Meta(ge=-1, le=2**31 - 1)] = 0
+    since: StreamPosition | None = None
+    reverse: bool = False
+
+
+class Channels(Struct, frozen=True):
+    """`pattern`: a glob of `*`, `?`, `[abc]`, `[!abc]` and `{one,two}`. Empty: all."""
+
+    pattern: Annotated[str, Meta(max_length=255)] = ""
+
+
+class Info(Struct, frozen=True):
+    pass
+
+
+class Batch(Struct, frozen=True):
+    """Commands `{<method>: <parameters>}`; one after the other, or with `parallel` all at once."""
+
+    commands: Annotated[list[dict[str, Payload]], Meta(max_length=MAX_COMMANDS_AT_ONCE)]
+    parallel: bool = False
+
+
+class Rpc(Struct, frozen=True):
+    """A method of `/v1/rpc` on behalf of `user`, who is created on first sight."""
+
+    user: UserId
+    method: str
+    params: Payload = EMPTY
+
+
+class ConversationPublish(Struct, frozen=True):
+    """What of a publication's data in a `conv:` channel is about the sending itself; the rest is the message."""
+
+    sender: UserId
+    idempotency_key: Any | UnsetType = UNSET

@@ -1,0 +1,100 @@
+"""What the methods of the server API return. Every result is an object with all its fields, zero or not: clients of
+Centrifugo's API rely on that.
+"""
+
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+
+from realtime.protocol.messages import ClientInfo, Publication
+
+
+class Nothing(Struct, frozen=True):
+    """Done, as far as it can be told: a user without connections is no error."""
+
+
+class Published(Struct, frozen=True):
+    """The position that the publication got; zero and empty where no history is kept."""
+
+    offset: int = 0
+    epoch: str = ""
+
+
+class Error(Struct, frozen=True):
+    code: int
+    message: str
+
+
+class Reply(Struct, frozen=True):
+    """Either of the two."""
+
+    result: Any | UnsetType = UNSET
+    error: Error | UnsetType = UNSET
+
+
+class Broadcasted(Struct, frozen=True):
+    """One response for each channel, in their order."""
+
+    responses: list[Reply]
+
+
+class Presence(Struct, frozen=True):
+    """By client id."""
+
+    presence: dict[str, ClientInfo]
+
+
+class PresenceStats(Struct, frozen=True):
+    num_clients: int
+    num_users: int
+
+
+class History(Struct, frozen=True):
+    """`offset` and `epoch` are the channel's present position."""
+
+    publications: list[Publication]
+    offset: int
+    epoch: str
+
+
+class ChannelInfo(Struct, frozen=True):
+    num_clients: int
+
+
+class Channels(Struct, frozen=True):
+    """Channels with at least one subscriber, on any process."""
+
+    channels: dict[str, ChannelInfo]
+
+
+class Node(Struct, frozen=True):
+    """One process. `uptime` in seconds."""
+
+    uid: str
+    name: str
+    version: str
+    num_clients: int
+    num_users: int
+    num_subs: int
+    num_channels: int
+    uptime: int
+
+
+class Info(Struct, frozen=True):
+    nodes: list[Node]
+
+
+class RpcResult(Struct, frozen=True):
+    """`data` is what the method returns to a client."""
+
+    data: Any
+
+
+BatchReply: TypeAlias = dict[str, Any]
+"""`{<method>: <result>}`, or `{"error": {code, message}}`."""
+
+
+class BatchReplies(Struct, frozen=True):
+    """In the order of the commands. Not in a `result`: that is the one answer without."""
+
+    replies: list[BatchReply]
