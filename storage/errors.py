@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - callers read `except Unavailable`; a suffix on each name would say nothing more
 """What storage raises. Nothing of the driver's leaves the package: storage/mongo translates at one place.
 
 `temporary` says whether the same call may succeed later without anybody changing anything.
@@ -18,6 +17,10 @@ class Unavailable(StorageError):
     """
 
     temporary = True
+
+
+class Contended(Unavailable):
+    """Lost against a concurrent transaction. Nothing was written."""
 
 
 class Overloaded(StorageError):

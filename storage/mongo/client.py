@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias
 
+from motor.core import AgnosticClient, AgnosticClientSession
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
-    AsyncIOMotorClientSession,
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
@@ -24,12 +24,13 @@ from pymongo.errors import (
 from pymongo.monitoring import CommandListener
 from pymongo.uri_parser import parse_uri
 
-from storage.errors import Conflict, StorageError, Unavailable
+from storage.errors import Conflict, Contended, StorageError, Unavailable
 
 Document: TypeAlias = dict[str, Any]
 Database: TypeAlias = "AsyncIOMotorDatabase[Document]"
 Collection: TypeAlias = "AsyncIOMotorCollection[Document]"
-Session: TypeAlias = AsyncIOMotorClientSession
+Session: TypeAlias = AgnosticClientSession
+Client: TypeAlias = "AgnosticClient[Document]"
 
 OPERATION_TIMEOUT_MS: Final = 3000
 """Budget of one operation, finding a primary included. Client SDKs give up on a reply after 5 s."""
@@ -51,7 +52,8 @@ _UNLESS_IN_URL: Final[dict[str, Any]] = {
     "waitQueueTimeoutMS": 1000,
     "minPoolSize": 2,
     "maxIdleTimeMS": 300_000,
-    "heartbeatFrequencyMS": 5000,
+    # How long the driver may go on believing that there is no primary when there is one again.
+    "heartbeatFrequencyMS": 2000,
 }
 
 
@@ -95,6 +97,8 @@ def translated() -> Iterator[None]:
 
 def translate(error: PyMongoError) -> StorageError:
     """The storage error that a driver error stands for."""
+    if error.has_error_label("TransientTransactionError"):
+        return Contended(f"MongoDB: {_brief(error)}")
     if is_temporary(error):
         return Unavailable(f"MongoDB: {_brief(error)}")
     return StorageError(f"MongoDB refused: {_brief(error)}")

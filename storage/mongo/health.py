@@ -1,0 +1,79 @@
+"""Whether MongoDB answers. Known early, so that a send is refused at once instead of waiting for its deadline."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import pymongo
+import structlog
+
+from storage.errors import Unavailable
+from storage.mongo.client import Database, translated
+
+PROBE_TIMEOUT_S: Final = 1.0
+"""Twice the driver's shortest pause between two looks at a server, so that one hiccup is not an outage."""
+PROBE_INTERVAL_S: Final = 0.25
+
+_logger = structlog.get_logger(__name__)
+
+
+class Health:
+    """Probes MongoDB while there is reason to doubt it. An async context manager; owns the probing task.
+
+    Doubt comes from the driver, which hears of a lost primary by itself and is looked at every PROBE_INTERVAL_S, or
+    from whoever calls `doubt`. `available` turns False when a probe failed and True when one succeeded; `on_change` is
+    called with it on the event loop.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self.available = True
+        self.on_change: Callable[[bool], None] = lambda _available: None
+        self._db = db
+        self._doubted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch(), name="mongodb-health")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def doubt(self) -> None:
+        """Something took too long or failed: probe now."""
+        self._doubted.set()
+
+    async def ping_ms(self, *, timeout_s: float = PROBE_TIMEOUT_S) -> float:
+        """Round trip to the primary. Raises Unavailable."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        with translated(), pymongo.timeout(timeout_s):
+            await self._db.command("ping")
+        return (loop.time() - started) * 1000
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_INTERVAL_S):
+                    await self._doubted.wait()
+            except TimeoutError:
+                if self.available and self._db.client.delegate.topology_description.has_writable_server():
+                    continue
+            self._doubted.clear()
+            try:
+                await self.ping_ms()
+            except Unavailable as error:
+                self._set(available=False, reason=str(error))
+            else:
+                self._set(available=True)
+
+    def _set(self, *, available: bool, reason: str = "") -> None:
+        if available != self.available:
+            self.available = available
+            _logger.warning("mongodb_available" if available else "mongodb_away", reason=reason)
+            self.on_change(available)
