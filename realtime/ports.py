@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from realtime.protocol.messages import ClientInfo, Publication
 from realtime.protocol.recovery import Position
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One thing that came over the bus for a channel.
+class Delivery(Struct, frozen=True, gc=False):
+    """One thing that came over the bus for a channel. A Struct, as making one costs a tenth of what a dataclass does.
 
     `kind` is `pub`, `join` or `leave`. `publication.offset` is 0 where the channel has no stream (or for ephemeral
     publications); `epoch` is then empty. For `join`/`leave` only `publication.info` is set.
