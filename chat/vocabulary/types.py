@@ -4,15 +4,19 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 
-UserId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+# Python's `$` also matches before a line break at the end; JSON Schema's does not, and knows no `\Z`.
+_END = r"$(?!\n)"
+
+UserId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[\x21-\x7e]+{_END}")]
 ConversationId: TypeAlias = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z2-7]{26}(~[1-9][0-9]{0,12})?$", description="26 characters of base32, `~<offset>` for a thread"
+        pattern=rf"^[a-z2-7]{{26}}(~[1-9][0-9]{{0,12}})?{_END}",
+        description="26 characters of base32, `~<offset>` for a thread",
     ),
 ]
 IdempotencyKey: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[\x21-\x7e]{1,64}$", description="1–64 visible ASCII characters, a UUID as a rule")
+    str, Meta(pattern=rf"^[\x21-\x7e]{{1,64}}{_END}", description="1–64 visible ASCII characters, a UUID as a rule")
 ]
 ExternalId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Offset: TypeAlias = Annotated[int, Meta(ge=0, le=2**44 - 1)]
@@ -20,7 +24,7 @@ MessageOffset: TypeAlias = Annotated[int, Meta(ge=1, le=2**44 - 1)]
 PageLimit: TypeAlias = Annotated[int, Meta(ge=1, le=200)]
 Title: TypeAlias = Annotated[str, Meta(max_length=200)]
 Name: TypeAlias = Annotated[str, Meta(max_length=100)]
-Url: TypeAlias = Annotated[str, Meta(max_length=2048, pattern=r"^(https?://\S+)?$")]
-Locale: TypeAlias = Annotated[str, Meta(max_length=35, pattern=r"^([A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*)?$")]
+Url: TypeAlias = Annotated[str, Meta(max_length=2048, pattern=rf"^(https?://\S+)?{_END}")]
+Locale: TypeAlias = Annotated[str, Meta(max_length=35, pattern=rf"^([A-Za-z]{{2,8}}([-_][A-Za-z0-9]{{1,8}})*)?{_END}")]
 Custom: TypeAlias = dict[str, Any]
 EpochMs: TypeAlias = int
