@@ -1,6 +1,5 @@
 """Implements the engine's `Backend` port: joins tokens, conversations, plain channels and methods."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +27,6 @@ from realtime.ports import StreamOptions
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError, Closing
 from realtime.protocol.messages import (
-    EMPTY,
     ConnectRequest,
     HistoryRequest,
     Payload,
@@ -46,14 +44,6 @@ class ConnectWish(Struct, frozen=True):
 
     conversations: str = "auto"
     device: str | UnsetType = UNSET
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a token's `info` may tell of a new user."""
-
-    name: str | None
-    avatar_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +115,13 @@ class ChatBackend:
     ) -> tuple[int, Chosen]:
         if not user:
             return 0, _NOTHING
+        await self._service.arrivals.arrived(user, claims.info)
         with told():
-            await self._store.users.ensure([user], at=self._clock_ms())
-            await self._apply_profile(user, claims)
             record = await self._store.users.get(user)
         revision = 0 if record is None else record.revision
         if wish.conversations == "none":
             return revision, _NOTHING
         return revision, await self._conversing.choose(user, request.subs)
-
-    async def _apply_profile(self, user: str, claims: Claims) -> None:
-        """Fill in what the application or the user has not set yet; what they set stays."""
-        profile = _profile(claims.info)
-        if profile is None:
-            return
-        known = await self._store.users.get(user)
-        name = profile.name if known is None or not known.name else None
-        avatar_url = profile.avatar_url if known is None or not known.avatar_url else None
-        if name is not None or avatar_url is not None:
-            await self._store.users.upsert(user, at=self._clock_ms(), name=name, avatar_url=avatar_url)
 
     def _connect_wish(self, data: Payload) -> ConnectWish:
         if not data:
@@ -247,18 +225,3 @@ class ChatBackend:
         if not caller.user:
             raise ClientError(codes.UNAUTHORIZED, "needs a signed-in user")
         return caller.user
-
-
-def _profile(info: Payload) -> Profile | None:
-    """Name and picture from a token's `info`, where it has them in the usual places."""
-    if info is EMPTY or not info:
-        return None
-    try:
-        fields = msgspec.json.decode(info, type=dict[str, object])
-    except msgspec.MsgspecError:
-        return None
-    name, avatar_url = fields.get("name"), fields.get("avatar_url")
-    name = name[:100] if isinstance(name, str) and name else None
-    if not (isinstance(avatar_url, str) and re.fullmatch(r"https?://\S{1,2000}", avatar_url)):
-        avatar_url = None
-    return Profile(name, avatar_url) if name or avatar_url else None

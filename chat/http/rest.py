@@ -18,7 +18,6 @@ from chat.http.deps import HttpDeps
 from chat.http.problems import Refusal
 from chat.http.table import RESOURCES, Resource
 from chat.methods import METHODS, Decoder, method
-from chat.usecases.failures import told
 from chat.vocabulary.types import IdempotencyKey
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
@@ -87,8 +86,7 @@ class _Rest:
     async def _user(self, request: web.Request) -> str:
         """The user who calls; created on first sight."""
         claims = await bearer(request, self._deps.verifier)
-        with told():
-            await self._deps.store.users.ensure([claims.user], at=self._deps.clock_ms())
+        await self._deps.service.arrivals.arrived(claims.user, claims.info)
         return claims.user
 
 

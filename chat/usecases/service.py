@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from storage.store import Store
 
 from chat.usecases.access import Access
+from chat.usecases.arrivals import Arrivals
 from chat.usecases.conversations import Conversations
 from chat.usecases.history import History
 from chat.usecases.messages import Messages
@@ -18,6 +19,7 @@ from chat.usecases.syncing import Syncing
 @dataclass(frozen=True, slots=True)
 class Service:
     access: Access
+    arrivals: Arrivals
     messages: Messages
     conversations: Conversations
     history: History
@@ -36,6 +38,7 @@ def build_service(
 ) -> Service:
     return Service(
         access=access,
+        arrivals=Arrivals(store, clock_ms),
         messages=Messages(store, access, limits, clock_ms),
         conversations=Conversations(store, access, announcer, limits, clock_ms),
         history=History(store, access),

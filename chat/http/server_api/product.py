@@ -5,10 +5,10 @@ from chat.http.deps import HttpDeps
 from chat.http.server_api import requests
 from chat.http.server_api.results import RpcResult
 from chat.methods import Decoder, method
-from chat.usecases.failures import told
 from chat.vocabulary.requests import UserUpsert
 from chat.vocabulary.results import UserResult
 from realtime.protocol.codes import ClientError
+from realtime.protocol.messages import EMPTY
 
 
 class Product:
@@ -28,6 +28,5 @@ class Product:
             bound = self._decoder.decode(found.name, request.params)
         except ClientError as error:
             raise ClientError(error.code, error.detail, f"params.{error.field}".rstrip(".")) from None
-        with told():
-            await self._deps.store.users.ensure([request.user], at=self._deps.clock_ms())
+        await self._deps.service.arrivals.arrived(request.user, EMPTY)
         return RpcResult(await self._calls.run(request.user, found, bound))

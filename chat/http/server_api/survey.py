@@ -1,5 +1,6 @@
 """What no process knows alone: every one answers for itself, and whoever was asked puts the answers together."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
@@ -23,6 +24,8 @@ INFO: Final = "info"
 
 MAX_CHANNELS: Final = 10_000
 """Channels that one answer may list. Beyond it there is an error, never a shorter list."""
+
+_CHUNK: Final = 1_000
 
 
 class _Channels(Struct, frozen=True):
@@ -62,8 +65,8 @@ class Survey:
         answers = await self._engine.operations.ask(INFO)
         return sorted(_decoded(answers, Node), key=lambda node: (node.name, node.uid))
 
-    def _channels_here(self, pattern: bytes) -> bytes:
-        return msgspec.json.encode(listed(self._engine.hub, pattern.decode(errors="replace")))
+    async def _channels_here(self, pattern: bytes) -> bytes:
+        return msgspec.json.encode(await listed(self._engine.hub, pattern.decode(errors="replace")))
 
     def _node_here(self) -> Node:
         process, node, version = self._who
@@ -80,8 +83,8 @@ class Survey:
         )
 
 
-def listed(hub: Hub, pattern: str) -> _Channels:
-    """The channels of this process that match. Looks at each once; the prefix decides most of them."""
+async def listed(hub: Hub, pattern: str) -> _Channels:
+    """The channels of this process that match. Looks at each once and lets the event loop turn in between."""
     try:
         matches = matcher(pattern)
     except BadPattern:
@@ -89,11 +92,16 @@ def listed(hub: Hub, pattern: str) -> _Channels:
         return _Channels({})
     prefix = literal_prefix(pattern)
     found: dict[str, int] = {}
-    for name, channel in hub.channels.items():
-        if name.startswith(prefix) and matches(name) and (subscribers := channel.subscribers):
+    for index, name in enumerate(tuple(hub.channels)):
+        if index % _CHUNK == _CHUNK - 1:
+            await asyncio.sleep(0)
+        if not (name.startswith(prefix) and matches(name)):
+            continue
+        channel = hub.channels.get(name)
+        if channel is not None and (subscribers := channel.subscribers):
             found[name] = subscribers
-            if len(found) > MAX_CHANNELS:
-                return _Channels({}, too_many=True)
+        if len(found) > MAX_CHANNELS:
+            return _Channels({}, too_many=True)
     return _Channels(found)
 
 
