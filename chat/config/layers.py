@@ -16,8 +16,8 @@ PREFIX: Final = "HUBBUB_"
 CONFIG_VARIABLE: Final = "HUBBUB_CONFIG"
 """Names the file."""
 
-_NO_KEYS: Final = frozenset({CONFIG_VARIABLE, "HUBBUB_RUN_DIR", "HUBBUB_SLOT"})
-"""Variables with our prefix that are not keys: the file, and what a supervisor tells the processes it starts."""
+_NO_KEYS: Final = frozenset({CONFIG_VARIABLE, "HUBBUB_DEMO", "HUBBUB_RUN_DIR", "HUBBUB_SLOT"})
+"""Variables with our prefix that are not keys: the file, and what `dev` and `serve` tell the processes they start."""
 
 PLATFORM_VARIABLES: Final = {
     "MONGODB_URL": "mongodb.url",

@@ -26,7 +26,8 @@ Bytes = Annotated[int, Unit.SIZE]
 Pem = Annotated[str, Unit.PEM]
 """A public key in PEM, or nothing."""
 
-_MASK: Final = "***"
+MASK: Final = "***"
+"""What is shown of a secret."""
 _DURATION_UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+")
@@ -53,7 +54,7 @@ class Secret:
 
     @property
     def masked(self) -> str:
-        return _MASK if self._text else ""
+        return MASK if self._text else ""
 
     def __bool__(self) -> bool:
         return bool(self._text)
@@ -78,7 +79,7 @@ class Url(Secret):
 
     @property
     def masked(self) -> str:
-        return _QUERY_PASSWORD.sub(rf"\1{_MASK}", _URL_PASSWORD.sub(rf"\1:{_MASK}@", self._text))
+        return _QUERY_PASSWORD.sub(rf"\1{MASK}", _URL_PASSWORD.sub(rf"\1:{MASK}@", self._text))
 
 
 def parse_duration(text: str) -> float:

@@ -1,0 +1,1 @@
+"""The command line. `main.py` declares the commands and imports nothing else until one of them runs."""

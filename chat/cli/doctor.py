@@ -1,0 +1,199 @@
+"""`doctor`: looks at everything a deployment needs and says what is wrong, why it matters and what to type."""
+
+import asyncio
+import json
+import resource
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from chat.cli.configuring import check_all
+from chat.cli.loading import base_url, load_running
+from chat.cli.outcome import EXIT_ERROR, EXIT_OK, colored, put, put_json
+from chat.config import Config, ConfigError, Layer, Loaded
+from chat.config.checks import remarks
+from chat.config.render import shown
+from chat.config.schema import LogSection
+from chat.config.values import MASK
+
+_CHECK_TIMEOUT_S: Final = 4.0
+_ENOUGH_FILES: Final = 8192
+_COLORS: Final = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+class Severity(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`what` was found, `why` it matters, and the `command` or change that helps (both empty when all is well)."""
+
+    severity: Severity
+    what: str
+    why: str = ""
+    command: str = ""
+
+
+def doctor(config: Path | None, *, url: str | None, as_json: bool) -> int:
+    """Print the findings. Returns the exit code: 1 if there is a problem."""
+    findings = examine(config, url=url)
+    for finding in findings:
+        if as_json:
+            put_json(asdict(finding))
+        else:
+            _print(finding)
+    return EXIT_ERROR if any(one.severity is Severity.PROBLEM for one in findings) else EXIT_OK
+
+
+def examine(path: Path | None, *, url: str | None = None) -> list[Finding]:
+    """Look at everything. Takes a few seconds at most, whatever is away."""
+    try:
+        loaded = load_running(path)
+    except ConfigError as error:
+        return [
+            _wrong(str(problem), "nothing starts with it", "hubbub config show --origin") for problem in error.problems
+        ]
+    findings = [Finding(Severity.OK, "the configuration can be read")]
+    findings += _configuration(loaded)
+    findings += _files(loaded)
+    findings += _open_files()
+    findings += asyncio.run(_servers(loaded.config, base_url(loaded.config, url)))
+    return findings
+
+
+def _configuration(loaded: Loaded) -> Iterator[Finding]:
+    for problem in check_all(loaded):
+        if problem.key:
+            yield _wrong(str(problem), "serve does not start with it", "hubbub check-config")
+    for remark in remarks(loaded.config):
+        yield Finding(Severity.WARNING, str(remark), "it may not be what was meant", "see docs/configuration.md")
+
+
+def _files(loaded: Loaded) -> Iterator[Finding]:
+    """Files with secrets that others on this machine can read."""
+    files = {loaded.origins[path].where for path in _secrets(loaded) if loaded.origins[path].layer is Layer.FILE}
+    for name in sorted(files):
+        mode = stat.S_IMODE(Path(name).stat().st_mode)
+        if mode & 0o077:
+            yield _wrong(f"{name} has secrets and mode {mode:04o}", "others here can read it", f"chmod 600 {name}")
+
+
+def _secrets(loaded: Loaded) -> Iterator[str]:
+    """The keys whose values in force are not shown as they are."""
+    for path, entry in shown(loaded).items():
+        if MASK in json.dumps(entry["value"]):
+            yield path
+
+
+def _open_files() -> Iterator[Finding]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _ENOUGH_FILES:
+        yield Finding(
+            Severity.WARNING,
+            f"a process may open {soft} files",
+            "each connection is one",
+            f"ulimit -n {hard if hard != resource.RLIM_INFINITY else 1_048_576} (or LimitNOFILE= in the systemd unit)",
+        )
+    else:
+        yield Finding(
+            Severity.OK, f"a process may open {soft if soft != resource.RLIM_INFINITY else 'any number of'} files"
+        )
+
+
+async def _servers(config: Config, url: str) -> list[Finding]:
+    from chat.cli.logs import configure_logs
+
+    configure_logs(LogSection(level="error"))  # what else is found, the findings say
+    redis = [_redis(one.reveal(), one.masked) for one in config.redis.urls]
+    return list(await asyncio.gather(_mongodb(config), *redis, _hub(url)))
+
+
+async def _mongodb(config: Config) -> Finding:
+    from storage.errors import NotMigrated, StorageError
+    from storage.mongo.client import connect
+    from storage.mongo.migrate import verify
+
+    where = f"MongoDB at {config.mongodb.url.masked}"
+    try:
+        async with (
+            asyncio.timeout(_CHECK_TIMEOUT_S),
+            connect(config.mongodb.url.reveal(), config.mongodb.database, app_name="hubbub-doctor") as database,
+        ):
+            await verify(database)
+    except NotMigrated as error:
+        return _wrong(f"{where}: {'; '.join(error.missing)}", "serve does not start before", "hubbub migrate")
+    except (StorageError, TimeoutError, ValueError) as error:
+        why = "nothing can be stored; readers and senders get temporary errors"
+        return _wrong(f"{where} does not answer: {_told(error)}", why, "set MONGODB_URL, or: hubbub dev")
+    return Finding(Severity.OK, f"{where} answers, database {config.mongodb.database} is migrated")
+
+
+async def _redis(url: str, shown: str) -> Finding:
+    from realtime.redis.address import parse_address
+    from realtime.redis.connection import dial
+
+    where = f"Redis at {shown}"
+    try:
+        connection = await dial(parse_address(url), _Deaf(), client_name="hubbub-doctor", timeout_s=_CHECK_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        why = "messages are stored and delivered, more slowly; events between processes and presence are missing"
+        return _wrong(f"{where} does not answer: {_told(error)}", why, "set REDIS_URL, or: hubbub dev")
+    connection.abort("done")
+    return Finding(Severity.OK, f"{where} answers")
+
+
+async def _hub(url: str) -> Finding:
+    timeout = aiohttp.ClientTimeout(total=_CHECK_TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/readyz") as response:
+            document: object = await response.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return Finding(
+            Severity.WARNING,
+            f"no server answers at {url} ({type(error).__name__})",
+            "nobody can connect",
+            "hubbub serve",
+        )
+    status = document.get("status") if isinstance(document, Mapping) else None
+    reasons = ", ".join(map(str, document.get("reasons", ()))) if isinstance(document, Mapping) else ""
+    if status == "ok":
+        return Finding(Severity.OK, f"a server answers at {url} and is ready")
+    if status == "degraded":
+        return Finding(
+            Severity.WARNING, f"the server at {url} is degraded: {reasons}", "delivery is slower", "see above"
+        )
+    return _wrong(f"the server at {url} is not ready: {reasons or response.status}", "it gets no traffic", "see above")
+
+
+def _told(error: Exception) -> str:
+    return str(error) or "timed out"
+
+
+class _Deaf:
+    """Wants nothing from a connection but that it was greeted."""
+
+    def on_replies(self, next_reply: Callable[[], object]) -> None:
+        while next_reply() is not False:
+            pass
+
+    def on_writable(self) -> None:
+        pass
+
+
+def _wrong(what: str, why: str, command: str) -> Finding:
+    return Finding(Severity.PROBLEM, what, why, command)
+
+
+def _print(finding: Finding) -> None:
+    put(f"{colored(f'{finding.severity:8}', _COLORS[finding.severity])} {finding.what}")
+    if finding.why:
+        put(f"{'':8} why:  {finding.why}")
+        put(f"{'':8} help: {finding.command}")

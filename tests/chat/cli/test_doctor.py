@@ -1,0 +1,66 @@
+"""The doctor's findings against real servers and missing ones."""
+
+from pathlib import Path
+
+import pytest
+
+from chat.cli.doctor import Severity, examine
+from support.command_line import hubbub
+
+GOOD = f'[token]\nhmac_secret_key = "{"k" * 32}"\n[api]\nkey = "{"a" * 32}"\n'
+
+
+@pytest.fixture(autouse=True)
+def file(empty_directory: Path) -> Path:
+    path = empty_directory / "config.toml"
+    path.write_text(GOOD)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def variables(mongodb_url: str, redis_url: str, database_name: str) -> dict[str, str]:
+    return {"MONGODB_URL": mongodb_url, "REDIS_URL": redis_url, "HUBBUB_MONGODB__DATABASE": database_name}
+
+
+def test_each_problem_says_why_it_matters_and_what_to_type(variables: dict[str, str]) -> None:
+    ran = hubbub("doctor", env=variables)
+    assert ran.code == 1
+    assert "is missing" in ran.out
+    assert "help: hubbub migrate" in ran.out
+    assert hubbub("migrate", env=variables).code == 0
+    ran = hubbub("doctor", env=variables)
+    assert ran.code == 0, ran.out
+    assert "is migrated" in ran.out
+    assert "Redis at" in ran.out
+    assert "no server answers at http://127.0.0.1:8000" in ran.out
+    assert "help: hubbub serve" in ran.out
+
+
+def test_servers_that_do_not_answer_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGODB_URL", "mongodb://u:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100")
+    monkeypatch.setenv("REDIS_URL", "redis://:hunter2@127.0.0.1:1")
+    findings = examine(None, url="http://127.0.0.1:1")
+    problems = [one for one in findings if one.severity is Severity.PROBLEM]
+    assert [one.what.partition(" ")[0] for one in problems] == ["MongoDB", "Redis"]
+    assert all(one.why and one.command for one in problems)
+    assert "hunter2" not in repr(findings)
+
+
+def test_a_readable_file_with_secrets_is_a_problem(file: Path, variables: dict[str, str]) -> None:
+    file.chmod(0o644)
+    assert f"chmod 600 {file}" in hubbub("doctor", env=variables).out
+    file.write_text("")
+    assert "chmod" not in hubbub("doctor", env=variables).out
+
+
+def test_a_configuration_that_cannot_be_read_is_the_only_finding(file: Path) -> None:
+    file.write_text("[server]\nprot = 1\n")
+    (finding,) = examine(None)
+    assert "did you mean server.port?" in finding.what
+
+
+def test_findings_are_lines_of_json_on_request(variables: dict[str, str]) -> None:
+    lines = hubbub("doctor", "--json", env=variables).out.splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith('{"severity":"') for line in lines)
