@@ -44,11 +44,15 @@ PLAY_TOKEN_TTL_S: Final = 600.0
 
 @dataclass(slots=True)
 class Running:
-    """A process with its application. `draining` makes readiness fail and upgrades be refused."""
+    """A process with its application. `draining` makes readiness fail and upgrades be refused.
+
+    `port` is known once it listens.
+    """
 
     process: Process
     app: web.Application
     draining: bool = False
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

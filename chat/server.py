@@ -35,7 +35,7 @@ async def serve(config: Config) -> int:
         loop.add_signal_handler(number, stopping.set)
     while True:
         try:
-            async with listening(config) as running:
+            async with listening(config, demo=bool(os.environ.get("HUBBUB_DEMO"))) as running:
                 log.info(
                     "serving", host=config.server.host, port=config.server.port, process=running.process.who.process
                 )
@@ -56,9 +56,9 @@ async def _happens_within(event: asyncio.Event, timeout_s: float) -> bool:
 
 
 @asynccontextmanager
-async def listening(config: Config) -> AsyncIterator[Running]:
+async def listening(config: Config, *, demo: bool = False) -> AsyncIterator[Running]:
     """An open application behind its port; drained and closed when the block ends."""
-    async with open_app(config, demo=bool(os.environ.get("HUBBUB_DEMO"))) as running:
+    async with open_app(config, demo=demo) as running:
         runner = web.AppRunner(
             running.app,
             access_log=None,
@@ -77,6 +77,7 @@ async def listening(config: Config) -> AsyncIterator[Running]:
         )
         try:
             await site.start()
+            running.port = runner.addresses[0][1]
             yield running
         finally:
             await _drain(running, site, config.server.shutdown_timeout)
