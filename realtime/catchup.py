@@ -5,7 +5,6 @@ taken it. So the log is the buffer, and a slow client costs one piece.
 """
 
 import asyncio
-from collections.abc import Hashable
 from typing import Final
 
 import structlog
@@ -16,42 +15,16 @@ from realtime.outbox import Priority
 from realtime.ports import Feed
 from realtime.protocol.codes import CLOSE_INSUFFICIENT_STATE
 from realtime.protocol.messages import Publication
+from realtime.reads import SharedReads
 from realtime.session import Session
 from realtime.stats import Stats
 from realtime.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-PIECE_ENTRIES: Final = 100
-PIECE_BYTES: Final = 32 * 1024
 MAX_CHANNEL_BYTES: Final = 1024 * 1024
 MAX_SESSION_BYTES: Final = 4 * 1024 * 1024
 RETRY_S: Final = 0.5
-
-
-class SharedReads:
-    """Reads of feeds, where those who ask the same at the same time share one answer.
-
-    Bound: `concurrent` reads run at once, the others wait their turn.
-    """
-
-    def __init__(self, *, concurrent: int = 32) -> None:
-        self._running: dict[Hashable, asyncio.Task[list[Publication]]] = {}
-        self._turn = asyncio.Semaphore(concurrent)
-
-    async def after(self, feed: Feed, channel: str, offset: int) -> list[Publication]:
-        """One piece of what follows `offset`. Safe to cancel: the read goes on for those who share it."""
-        key = (channel, offset)
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._read(feed, channel, offset), name="shared-read")
-            self._running[key] = task
-            task.add_done_callback(lambda _: self._running.pop(key, None))
-        return await asyncio.shield(task)
-
-    async def _read(self, feed: Feed, channel: str, offset: int) -> list[Publication]:
-        async with self._turn:
-            return await feed.after(channel, offset, limit=PIECE_ENTRIES, max_bytes=PIECE_BYTES)
 
 
 class CatchUp:

@@ -10,12 +10,13 @@ from typing import Final
 import structlog
 
 from realtime.backend import Backend, Heads
-from realtime.catchup import CatchUp, SharedReads
+from realtime.catchup import CatchUp
 from realtime.hot import HotChannels
 from realtime.hub import Hub
 from realtime.keeper import Keeper
 from realtime.operations import Operations
 from realtime.ports import Bus, Delivery, Presence, Processes, Streams
+from realtime.reads import SharedReads
 from realtime.repair import Repair
 from realtime.session import Context, Settings
 from realtime.stats import Stats

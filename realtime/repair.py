@@ -11,10 +11,10 @@ from typing import Final
 import structlog
 
 from realtime.backend import Heads
-from realtime.catchup import SharedReads
 from realtime.channel import Channel
 from realtime.hub import Hub, Member
 from realtime.ports import Bus
+from realtime.reads import SharedReads
 from realtime.stats import Stats
 from realtime.streamfeed import StreamFeed
 from realtime.worklist import Worklist
