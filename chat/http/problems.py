@@ -22,6 +22,7 @@ RETRY_AFTER_MS: Final = 1_000
 """What a client is told to wait where nothing better is known."""
 
 MAX_DETAIL_CHARS: Final = 300
+"""Details and fields may quote the caller."""
 
 STATUSES: Final[Mapping[ErrorCode, HTTPStatus]] = {
     codes.INTERNAL: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -94,15 +95,15 @@ def status_of(error: ClientError) -> HTTPStatus:
 def problem(error: ClientError, *, request_id: str, docs_url: str) -> Problem:
     """The document that says what was refused and why."""
     status = status_of(error)
-    detail = error.detail[:MAX_DETAIL_CHARS]
+    detail, field = error.detail[:MAX_DETAIL_CHARS], error.field[:MAX_DETAIL_CHARS]
     return Problem(
         type=f"{docs_url}#{error.code.slug}",
         title=error.code.slug.replace("_", " ").capitalize(),
         status=status,
         code=error.code.slug,
-        detail=f"{error.field[:MAX_DETAIL_CHARS]}: {detail}" if error.field else detail or error.code.when,
+        detail=f"{field}: {detail}" if field else detail or error.code.when,
         instance=request_id,
-        errors=[FieldError(pointer(error.field), detail)] if status == HTTPStatus.BAD_REQUEST and error.field else [],
+        errors=[FieldError(pointer(field), detail)] if status == HTTPStatus.BAD_REQUEST and field else [],
         retry_after_ms=_wait_ms(error, status),
     )
 
