@@ -6,7 +6,6 @@ one fetch. However many unknown `kid`s arrive, fetches are `min_refresh_interval
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
@@ -59,10 +58,9 @@ class KeySet:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._refresh is not None:
-            self._refresh.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._refresh
+        if (refresh := self._refresh) is not None:
+            refresh.cancel()
+            await asyncio.wait({refresh})
 
     async def key(self, algorithm: str, kid: str) -> VerificationKey | None:
         """The key named `kid` (the only one, if the token names none), or None. Raises KeysUnavailable.

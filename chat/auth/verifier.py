@@ -8,7 +8,6 @@ from typing import Final
 
 from chat.auth.cache import ClaimsCache
 from chat.auth.claims import Claims, SubscriptionClaims, TokenPolicy
-from chat.auth.fetch import open_fetch
 from chat.auth.jwks import Fetch, KeySet
 from chat.auth.keys import HMAC, KeyRing, VerificationKey
 from chat.auth.tokens import Header, read_header, verify_subscription_with, verify_with
@@ -107,6 +106,9 @@ async def _open_key_set(
         return
     async with AsyncExitStack() as stack:
         if fetch is None:
+            # The HTTP client is half of what there is to import, and most deployments have no key set.
+            from chat.auth.fetch import open_fetch
+
             fetch = await stack.enter_async_context(open_fetch())
         yield await stack.enter_async_context(
             KeySet(

@@ -349,18 +349,18 @@ def test_j24_a_lone_surrogate_is_refused() -> None:
     ],
 )
 def test_j25_a_payload_that_is_no_object_is_refused_quickly(payload: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert refusal(signed(payload))
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 def test_j26_a_long_token_is_refused_before_it_is_looked_at() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert refusal("a" * 10_000_000) == "is longer than token.max_length_bytes"
     assert refusal(signed(good(info="x" * 8192))) == "is longer than token.max_length_bytes"
     assert refusal(forged("[" * 4000, good())).startswith("header: ")
     assert refusal(forged('{"x":' + "[" * 4000, good())).startswith("header: ")
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 @pytest.mark.parametrize("material", [None, "", [], 1, b""])

@@ -38,7 +38,7 @@ def test_each_problem_says_why_it_matters_and_what_to_type(variables: dict[str, 
 
 
 def test_servers_that_do_not_answer_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MONGODB_URL", "mongodb://u:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100")
+    monkeypatch.setenv("MONGODB_URL", "mongodb://u:hunter2@127.0.0.1:1/?timeoutMS=300")
     monkeypatch.setenv("REDIS_URL", "redis://:hunter2@127.0.0.1:1")
     findings = examine(None, url="http://127.0.0.1:1")
     problems = [one for one in findings if one.severity is Severity.PROBLEM]

@@ -28,7 +28,7 @@ def test_migrate_makes_the_layout_once_and_check_says_whether_it_is_there(variab
 
 
 def test_migrate_says_when_mongodb_does_not_answer() -> None:
-    ran = hubbub("migrate", env={"MONGODB_URL": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"})
+    ran = hubbub("migrate", env={"MONGODB_URL": "mongodb://127.0.0.1:1/?timeoutMS=300"})
     assert ran.code == 4
     assert "(mongodb.url)" in ran.err
     assert len(ran.err.splitlines()) == 1
