@@ -17,6 +17,19 @@ _MOVED: Final = {
 }
 """Places that people look in: Centrifugo's layout where ours differs."""
 
+_INSTEAD: Final = {
+    "engine": "here it is mongodb.url and redis.urls",
+    "broker": "here it is redis.urls",
+    "admin.password": "sign in with a link from hubbub admin link",
+    "admin.insecure": "sign in with a link from hubbub admin link",
+    "prometheus": "metrics are always at /metrics",
+    "health": "health is always at /livez and /readyz",
+    "proxies": "proxies are not offered",
+    "client.proxy": "proxies are not offered, use tokens",
+    "rpc": "methods are documented in docs/protocol.md, there are no others",
+}
+"""Tables of Centrifugo for which there is something else, or nothing."""
+
 _NOT_OFFERED: Final = {
     "allowed_delta_types": "delta compression is not offered",
     "delta_publish": "delta compression is not offered",
@@ -41,6 +54,9 @@ def hint(unknown: str, known: Iterable[str]) -> str:
     for old, new in _MOVED.items():
         if unknown == old or unknown.startswith(f"{old}."):
             return f"here it is {new}{unknown.removeprefix(old)}"
+    for table, instead in _INSTEAD.items():
+        if unknown == table or unknown.startswith(f"{table}."):
+            return instead
     leaf = unknown.rpartition(".")[2]
     if leaf in _NOT_OFFERED:
         return _NOT_OFFERED[leaf]

@@ -119,6 +119,11 @@ def test_a_public_key_in_one_line_gets_its_lines_back() -> None:
         ('[client.token]\nhmac_secret_key = "x"', "here it is token.hmac_secret_key"),
         ('[http_api]\nkey = "x"', "here it is api.key"),
         ("[channel.without_namespace]\ndelta_publish = true", "delta compression is not offered"),
+        (
+            '[engine.redis]\naddress = "redis://x"',
+            "engine.redis.address: unknown key: here it is mongodb.url and redis.urls",
+        ),
+        ('[admin]\npassword = "x"', "sign in with a link from hubbub admin link"),
         ("[completely.unheard]\nof = 1", "completely.unheard.of: unknown key (file "),
         ("server = 3", "server: expected a table"),
     ],
