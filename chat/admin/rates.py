@@ -111,7 +111,7 @@ def percentile(window: Window, share: float) -> float | None:
     for bound in sorted(window):
         count = window[bound]
         if count and seen + count >= wanted:
-            return lower if bound == float("inf") else lower + (bound - lower) * (wanted - seen) / count
+            return lower if bound == float("inf") else min(bound, lower + (bound - lower) * (wanted - seen) / count)
         seen += count
         lower = bound if bound != float("inf") else lower
     return lower

@@ -18,7 +18,7 @@ MAX_SERIES: Final = 20_000
 """Series of one node. A bug that makes labels without bound is cut off here, not in the memory of whoever scrapes."""
 
 _LABELLED: Final = ("process_", "python_")
-_LOWEST: Final = frozenset({"hubbub_bus_alive"})
+_LOWEST: Final = frozenset({"hubbub_bus_alive", "hubbub_log_available"})
 _HIGHEST: Final = frozenset({"hubbub_build"})
 _SUMMED: Final = frozenset({"counter", "histogram", "summary", "gaugehistogram"})
 

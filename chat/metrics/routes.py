@@ -40,7 +40,8 @@ def metrics_routes(metrics: NodeMetrics, *, token: str | None) -> list[web.Route
 
 def _bears(request: web.Request, token: str) -> bool:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(credentials.strip().encode(), token.encode())
+    given = credentials.strip().encode(errors="replace")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given, token.encode())
 
 
 def _encoder(accept: str) -> tuple[Callable[[Exposed], bytes], str]:

@@ -44,7 +44,7 @@ COUNTERS: Final[Mapping[str, str]] = {
     "bus_held": "hubbub_bus_held_total",
     "bus_filled": "hubbub_bus_filled_total",
     "bus_gaps": "hubbub_bus_gaps_total",
-    "stored": "hubbub_storage_appended_total",
+    "stored": "hubbub_log_appended_total",
     "cpu_s": "process_cpu_seconds_total",
 }
 # By family name.
@@ -53,8 +53,8 @@ HISTOGRAMS: Final[Mapping[str, str]] = {
     "ack": "hubbub_ack_duration_seconds",
     "loop_lag": "hubbub_event_loop_lag_seconds",
     "bus_lag": "hubbub_bus_lag_seconds",
-    "batch": "hubbub_storage_batch_entries",
-    "commit": "hubbub_storage_commit_duration_seconds",
+    "batch": "hubbub_log_batch_entries",
+    "commit": "hubbub_log_commit_duration_seconds",
 }
 LABELLED: Final[Mapping[str, str]] = {
     "disconnects": "hubbub_disconnects",

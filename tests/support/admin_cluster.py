@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from chat.admin.connections import ConnectionInfo, ConnectionPage, Order, page
@@ -66,6 +65,8 @@ class FakeProcess:
             started_at=now_ms() - 3_600_000 * (seed + 2),
         )
         self.frozen = False
+        self.clock = now_ms
+        self.hot_suffix = node
         self.phase = 0.0
         self.connections: list[ConnectionInfo] = []
         self.snapshot = self.make()
@@ -93,6 +94,7 @@ class FakeProcess:
                     address=f"203.0.113.{self.random.randrange(1, 255)}",
                 )
             )
+        self.snapshot = self.make()
 
     def step(self, seconds: float) -> None:
         """Let `seconds` of traffic pass."""
@@ -132,13 +134,13 @@ class FakeProcess:
         """The snapshot as the real process would make it, with the storage's families added."""
         hot = [
             Hot(
-                f"01jd{index:02d}q8r5zkx3vtm0n4{self.who.node[-1]}w7y",
+                f"01jd{index:02d}q8r5zkx3vtm0n4{self.hot_suffix}",
                 900 * self.size / (index + 1),
                 400 // (index + 1),
             )
             for index in range(6 if self.who.role == "hub" else 0)
         ]
-        base = make(take(self.registry.collect()), self.who, at=now_ms(), hot=hot)
+        base = make(take(self.registry.collect()), self.who, at=self.clock(), hot=hot)
         if self.who.role != "hub":
             return base
         base.counters["stored"] = self.stored
@@ -236,8 +238,8 @@ def admin(fake: FakeCluster, live: Live) -> Admin:
 
 
 @asynccontextmanager
-async def admin_app(fake: FakeCluster) -> AsyncIterator[tuple[web.Application, Live]]:
-    """An application with the admin routes, and the live view that runs behind it."""
+async def admin_app(fake: FakeCluster, *, past_s: int = 0) -> AsyncIterator[tuple[web.Application, Live]]:
+    """An application with the admin routes, and the live view that runs behind it, with a past of so many seconds."""
     live = Live(fake, lambda: fake.processes[0].snapshot, fake, clock=now_ms, monotonic=time.monotonic)
     app = web.Application()
     app.add_routes(admin_routes(admin(fake, live)))
@@ -246,29 +248,34 @@ async def admin_app(fake: FakeCluster) -> AsyncIterator[tuple[web.Application, L
         live.close()
 
     app.on_shutdown.append(close)
+    await _backfill(fake, live, past_s)
     async with running(live):
         yield app, live
 
 
-async def backfill(fake: FakeCluster, live: Live, seconds: int) -> None:
+async def _backfill(fake: FakeCluster, live: Live, seconds: int) -> None:
     """Give the charts a past, as if the page had been watched for so long."""
-    skew = {"s": -float(seconds)}
-    live._clock = lambda: now_ms() + int(skew["s"] * 1000)
-    live._monotonic = lambda: time.monotonic() + skew["s"]
+    behind_s = float(seconds)
+
+    def clock() -> int:
+        return now_ms() - int(behind_s * 1000)
+
+    live._clock, live._monotonic = clock, lambda: time.monotonic() - behind_s
+    for each in fake.processes:
+        each.clock = clock
     for _ in range(seconds):
         fake.step()
-        for each in fake.processes:
-            each.snapshot = replace(each.snapshot, at=live._clock())
         await live.read()
-        skew["s"] += 1
+        behind_s -= 1
+    for each in fake.processes:
+        each.clock = now_ms
     live._clock, live._monotonic = now_ms, time.monotonic
 
 
 async def main(port: int) -> None:
     """Serve the page over the double until interrupted."""
     fake = cluster()
-    async with admin_app(fake) as (app, live):
-        await backfill(fake, live, 880)
+    async with admin_app(fake, past_s=880) as (app, _):
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port, reuse_port=True).start()
