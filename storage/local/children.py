@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ class Child:
         try:
             await child._started()  # noqa: SLF001 - its own class
         except BaseException:
-            child.abandon()
+            await child.stop(now=True)
             raise
         return child
 
@@ -147,7 +148,9 @@ class Child:
     def abandon(self) -> None:
         """Let go of it without waiting: the guard ends the program as if we had died."""
         if self._exit is None:
-            self._finish(Exit(None), wait=False)
+            self._let_go(Exit(None))
+            # The guard ends within `grace_s`; somebody has to collect it.
+            threading.Thread(target=self._guard.wait, name="collect", daemon=True).start()
 
     def last_lines(self, count: int = LAST_LINES) -> tuple[str, ...]:
         """The end of what this run wrote to its log, for people."""
@@ -178,7 +181,7 @@ class Child:
         self._said += said
         self._take_lines()
         if not said:
-            self._finish(Exit(None), wait=True)
+            self._finish(Exit(None))
 
     def _take_lines(self) -> None:
         *lines, self._said = self._said.split(b"\n")
@@ -189,16 +192,17 @@ class Child:
             elif word == "failed":
                 self._failure = rest
             elif word == "exit":
-                self._finish(Exit(int(rest)), wait=True)
+                self._finish(Exit(int(rest)))
 
-    def _finish(self, how: Exit, *, wait: bool) -> None:
-        if self._exit is not None:
-            return
+    def _finish(self, how: Exit) -> None:
+        if self._exit is None:
+            self._let_go(how)
+            self._guard.wait()  # it has said its last word, so this is a matter of microseconds
+
+    def _let_go(self, how: Exit) -> None:
         self._exit = how
         os.close(self._status_fd)
         os.close(self._life_fd)
-        if wait:
-            self._guard.wait()  # it has said its last word, so this is a matter of microseconds
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -13,11 +13,34 @@ from typing import IO, Any, Self
 
 def alive(pid: int) -> bool:
     """Whether a process runs. A zombie does not: in a container nobody may be there to collect it."""
+    status = _status_of(pid)
+    return bool(status) and status[0] not in {"Z", "X"}
+
+
+def all_processes() -> Iterator[int]:
+    """The ids of all processes that are there at the moment."""
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def command_of(pid: int) -> bytes:
+    """The command line, empty if the process is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in {"Z", "X"}
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def children_of(parent: int) -> list[int]:
+    """The ids of a process' children."""
+    return [pid for pid in all_processes() if _status_of(pid)[1:2] == [str(parent)]]
+
+
+def _status_of(pid: int) -> list[str]:
+    """State, parent and more; empty if the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 class Script:

@@ -18,7 +18,7 @@ import jwt
 import pytest
 
 from storage.local.ports import free_port
-from support.processes import Script, alive
+from support.processes import Script, alive, all_processes, command_of
 from support.servers import short_directory
 from support.waiting import eventually
 
@@ -147,7 +147,7 @@ def test_a_stop_while_it_starts_leaves_nothing(directory: Path) -> None:
         while not log.exists():
             assert running.is_running
         assert running.end(signal.SIGTERM) == 0
-        assert not list(processes_of(directory))
+        assert not processes_of(directory)
 
 
 def test_a_taken_port_is_one_clear_line(directory: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_hub_that_cannot_start_ends_everything(directory: Path) -> None:
     with dev(directory, free_port()) as running:
         assert running.ended() == 1
         assert running.errors() == "hubbub dev: hub: ended before it was ready, exit code 3\n"
-        assert not list(processes_of(directory))
+        assert not processes_of(directory)
 
 
 def test_a_wrong_configuration_is_one_clear_line(directory: Path) -> None:
@@ -201,13 +201,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def processes_of(directory: Path) -> Iterator[int]:
+def processes_of(directory: Path) -> list[int]:
     """Processes whose command line names the directory."""
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit() and int(path.name) != os.getpid():
-            try:
-                command = (path / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if os.fsencode(directory) in command and alive(int(path.name)):
-                yield int(path.name)
+    name = os.fsencode(directory)
+    return [pid for pid in all_processes() if pid != os.getpid() and name in command_of(pid) and alive(pid)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.local.children import Child, ChildFailed, Command, Exit, Service, tail
-from support.processes import Script, alive
+from support.processes import Script, alive, children_of, command_of
 from support.waiting import eventually
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
@@ -53,6 +53,11 @@ async def started(command: Command) -> AsyncIterator[Child]:
         yield child
     finally:
         await child.stop(now=True)
+
+
+def guards() -> set[int]:
+    """The guards that we are the parent of."""
+    return {pid for pid in children_of(os.getpid()) if alive(pid) and b"guard.py" in command_of(pid)}
 
 
 async def printed(log: Path) -> str:
@@ -154,6 +159,28 @@ async def test_the_child_lives_on_when_the_thread_that_started_it_ends() -> None
         await asyncio.wait_for(children[0].exited(), 0.2)
     assert alive(children[0].pid)
     await children[0].stop(now=True)
+
+
+async def test_a_cancelled_start_leaves_nothing() -> None:
+    before = guards()
+    for _ in range(20):
+        starting = asyncio.create_task(Child.start(python(SLEEPER)))
+        await asyncio.sleep(0)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+    assert guards() <= before
+
+
+async def test_a_cancelled_stop_leaves_it_to_the_guard(tmp_path: Path) -> None:
+    async with started(python(STUBBORN, log=tmp_path / "log", grace_s=0.3)) as child:
+        await printed(tmp_path / "log")
+        stopping = asyncio.create_task(child.stop())
+        await asyncio.sleep(0)
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+        await eventually(lambda: not alive(child.pid) and not alive(child.guard_pid))
 
 
 async def test_descriptors_can_be_shared_with_the_child() -> None:

@@ -16,7 +16,7 @@ from storage.local.directory import DirectoryUnusable
 from storage.local.find import Machine, Ran
 from storage.local.restarts import Event
 from storage.local.servers import LocalServers, local_servers
-from support.processes import Script, alive
+from support.processes import Script, alive, children_of, command_of
 from support.servers import short_directory
 from support.waiting import eventually
 
@@ -119,23 +119,10 @@ async def test_sigkill_of_an_ephemeral_parent_leaves_no_data() -> None:
 async def test_sigkill_of_the_guards_and_the_parent_leaves_nothing(tmp_path: Path) -> None:
     with Script.running(PARENT, str(tmp_path)) as parent:
         said = await asyncio.to_thread(parent.line)
-        guards = [pid for pid in pids() if is_guard(pid, parent.pid)]
+        guards = [pid for pid in children_of(parent.pid) if b"guard.py" in command_of(pid)]
         assert len(guards) == 2
         os.kill(parent.pid, signal.SIGSTOP)
         for guard in guards:
             os.kill(guard, signal.SIGKILL)
         parent.kill()
         await eventually(lambda: not any(alive(pid) for pid in said["pids"].values()))
-
-
-def pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def is_guard(pid: int, parent: int) -> bool:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return b"guard.py" in command and int(status.rpartition(")")[2].split()[1]) == parent
