@@ -70,7 +70,12 @@ class CatchUp:
     async def _bring_up_channel(self, session: Session, channel: Channel[Member], budget: int) -> int:
         """Returns how many bytes were sent."""
         sent = 0
-        while not session.ended and (at := channel.behind.get(session)) is not None:
+        while not session.ended:
+            # Catch-up is the last in the outbox: only when that is gone may the session go live, or live publications
+            # would overtake what was missed.
+            await session.wire.emptied()
+            if (at := channel.behind.get(session)) is None:
+                break
             feed = channel.feed
             if feed is None or at == channel.offset:
                 self._hub.caught_up(session, channel)
@@ -84,7 +89,6 @@ class CatchUp:
                 session.restart(channel.name, channel.epoch, channel.offset)
                 self._hub.caught_up(session, channel)
                 break
-            await session.wire.drained()
             publications = await self._read(session, feed, channel, at)
             sent += self._send(session, channel, publications)
         return sent

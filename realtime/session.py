@@ -335,7 +335,8 @@ class Session:
         self._ctx.hub.unwatch(self, name)
         if self._ctx.hub.unsubscribe(self, name) is not None:
             self._ctx.stats.unsubscribed(unsubscribe.code)
-            self.push(name, UnsubscribePush(unsubscribe.code, unsubscribe.reason), Priority.CONTROL)
+            # Not ahead of what was published before: for the client this is the channel's last word.
+            self.push(name, UnsubscribePush(unsubscribe.code, unsubscribe.reason))
 
     def promote(self, name: str, epoch: str, first: Publication) -> Subscription:
         data = self._ctx.backend.promoted(self.user, name, first)

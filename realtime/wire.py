@@ -109,7 +109,7 @@ class Wire:
         if outbox is None or self._closing or self._transport.is_closing():
             return True
         transport = self._transport
-        if transport.get_write_buffer_size() >= WRITE_AHEAD_BYTES // 2:
+        if transport.get_write_buffer_size() > WRITE_AHEAD_BYTES // 2:
             return False
         for frame in outbox.take():
             self.bytes_out += len(frame)
@@ -126,6 +126,14 @@ class Wire:
         if self._closing or self._transport.is_closing():
             raise ConnectionResetError("the connection is closed")
         await self._drain()
+        # The library's drain may return without waiting: whoever loops over this must let the loop turn.
+        await asyncio.sleep(0)
+
+    async def emptied(self) -> None:
+        """Wait until the outbox is gone and the transport has room: what is written then goes out in that order."""
+        await self.drained()
+        while self.outbox is not None:
+            await self.drained()
 
     def close(self, code: int, reason: str, *, flush: bool) -> None:
         """Start the closing handshake; after `CLOSE_TIMEOUT_S` the socket is reset, whatever the peer does.

@@ -48,7 +48,13 @@ class ListFeed:
     async def after(self, channel: str, offset: int, *, limit: int, max_bytes: int) -> list[Publication]:
         if self.away:
             raise ConnectionError("away")
-        return self.logs.get(channel, [])[offset : offset + limit]
+        found: list[Publication] = []
+        for publication in self.logs.get(channel, [])[offset : offset + limit]:
+            max_bytes -= len(publication.data)
+            if found and max_bytes < 0:
+                break
+            found.append(publication)
+        return found
 
 
 @dataclass
