@@ -18,6 +18,7 @@ _COUNTERS: Final = {
     "unknown_outcomes": "Insert commands whose outcome was lost.",
     "expired": "Appends answered as unavailable.",
     "summaries_written": "Summaries of conversations written.",
+    "summaries_dropped": "Entries left to the follower because too many summaries were waiting.",
     "reads_moved": "Read positions moved.",
 }
 _GAUGES: Final = {
@@ -42,6 +43,7 @@ class Stats:
         self.unknown_outcomes = 0
         self.expired = 0
         self.summaries_written = 0
+        self.summaries_dropped = 0
         self.reads_moved = 0
         self.queued = 0
         self.available = 1

@@ -8,7 +8,7 @@ from typing import TypeAlias, cast
 import structlog
 
 from storage.append.work import CatchUp, Found, Insert, InsertOutcome, Lookup, ReadHeads, Transact
-from storage.errors import StorageError, Unavailable
+from storage.errors import Contended, StorageError, Unavailable
 from storage.model import Entry, NewEntry, Position
 from storage.mongo.client import Database, Session, translated
 from storage.mongo.documents import Prepared, document_of, prepare
@@ -60,6 +60,8 @@ class Writer:
         try:
             with _guarded():
                 return await self._commit(work.run.entries[0], cast("Changing", work.item.payload))
+        except Contended:
+            return InsertOutcome.UNKNOWN
         except Unavailable as error:
             _logger.warning("transaction_outcome_unknown", conversation=work.run.conversation, reason=str(error))
             return InsertOutcome.UNKNOWN

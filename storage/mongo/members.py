@@ -1,0 +1,200 @@
+"""Membership: rows, one per user and conversation, changed together with an entry of the log."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from pymongo import ASCENDING, UpdateOne
+
+from storage.errors import Conflict, Invalid, NotFound
+from storage.model import Appended, Entry, EntryKind, Member, NewEntry, Role
+from storage.mongo.appender import Appender
+from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.rows import member_bounds, member_key, member_of, position_document
+from storage.mongo.schema import CONVERSATIONS, MEMBERS
+from storage.mongo.users import Users
+
+MAX_MEMBERS_AT_ONCE: Final = 1000
+"""Members of one entry: they are one transaction."""
+
+Check = Callable[[], bool] | None
+_LIVE: Final[Document] = {"left_at": {"$exists": False}}
+
+
+class Members:
+    """Every method may raise Unavailable; those that append also PreconditionFailed and Overloaded."""
+
+    def __init__(self, db: Database, appender: Appender, users: Users) -> None:
+        self._members = db[MEMBERS]
+        self._conversations = db[CONVERSATIONS]
+        self._appender = appender
+        self._users = users
+
+    async def get(self, conversation: str, user: str) -> Member | None:
+        """The user's row, of a membership that may have ended: look at `live`."""
+        with translated():
+            row = await self._members.find_one({"_id": member_key(conversation, user)})
+        return member_of(row) if row else None
+
+    async def of_user(self, user: str, limit: int) -> list[Member]:
+        """The user's live memberships, in no particular order."""
+        with translated():
+            found = self._members.find({"user": user, **_LIVE}, limit=limit, batch_size=limit + 1)
+            return [member_of(row) for row in await found.to_list(limit)]
+
+    async def page(self, conversation: str, *, after: str = "", limit: int) -> list[Member]:
+        """Live members with a user id above `after`, by user id."""
+        query = {"_id": member_bounds(conversation, after), **_LIVE}
+        with translated():
+            found = self._members.find(query, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit + 1)
+            return [member_of(row) for row in await found.to_list(limit)]
+
+    async def count(self, conversation: str) -> int:
+        """Live members; 0 when there is no such conversation."""
+        with translated():
+            row = await self._conversations.find_one({"_id": conversation}, {"members_count": 1})
+        return int(row["members_count"]) if row else 0
+
+    async def add(
+        self, conversation: str, members: Sequence[tuple[str, Role]], *, by: str, at: int, check: Check = None
+    ) -> Appended | None:
+        """Make these users members, in one member.joined entry that names those who were none. None: all were.
+
+        Raises NotFound (no such conversation), Conflict (somebody is banned), Invalid (none, or too many at once).
+        """
+        chosen = dict(members)
+        if not 1 <= len(chosen) <= MAX_MEMBERS_AT_ONCE:
+            raise Invalid(f"1 to {MAX_MEMBERS_AT_ONCE} members at once")
+        body = {"members": [{"user": user, "role": role.value} for user, role in chosen.items()]}
+        new = NewEntry(conversation, EntryKind.MEMBER_JOINED, by, at, None, body)
+        return await self._appender.append_with(new, partial(self._join, chosen), check=check)
+
+    async def join(self, conversation: str, user: str, *, at: int, role: Role = Role.MEMBER) -> Appended | None:
+        """The user joins by themselves. As `add`."""
+        return await self.add(conversation, [(user, role)], by=user, at=at)
+
+    async def leave(self, conversation: str, user: str, *, at: int) -> Appended | None:
+        """The user leaves. None: was no member."""
+        return await self.remove(conversation, user, by=user, at=at)
+
+    async def remove(
+        self, conversation: str, user: str, *, by: str, at: int, ban: bool = False, check: Check = None
+    ) -> Appended | None:
+        """End a membership; with `ban` the user cannot be added again until `unban`. None: was no member.
+
+        The row stays, with `left_at`, so that the user's devices learn of it when they sync.
+        """
+        new = NewEntry(conversation, EntryKind.MEMBER_LEFT, by, at, None, {"user": user})
+        appended = await self._appender.append_with(new, partial(self._leave, user, ban), check=check)
+        if appended is None and ban:
+            await self._ban_stranger(conversation, user, at)
+        return appended
+
+    async def unban(self, conversation: str, user: str) -> bool:
+        """Let the user be added again. False: was not banned."""
+        with translated():
+            result = await self._members.update_one(
+                {"_id": member_key(conversation, user), "banned_at": {"$exists": True}}, {"$unset": {"banned_at": ""}}
+            )
+        return result.modified_count == 1
+
+    async def set_role(
+        self, conversation: str, user: str, role: Role, *, by: str, at: int, check: Check = None
+    ) -> Appended | None:
+        """Give a member another role. None: has it already. Raises NotFound when the user is no member."""
+        new = NewEntry(conversation, EntryKind.MEMBER_CHANGED, by, at, None, {"user": user, "role": role.value})
+        return await self._appender.append_with(new, partial(self._change_role, user, role), check=check)
+
+    async def put(self, session: Session, entry: Entry, members: Mapping[str, Role]) -> None:
+        """Write the rows of users whom the entry brings in, within its transaction."""
+        revisions = await self._users.bump(session, members.keys(), at=entry.at)
+        writes = [
+            UpdateOne(
+                {"_id": member_key(entry.conversation, user)},
+                {
+                    "$set": {
+                        "conversation": entry.conversation,
+                        "user": user,
+                        "role": role.value,
+                        "joined_at": entry.at,
+                        "joined_offset": entry.offset,
+                        # What was said before is history, not unread.
+                        "read": position_document(entry.position),
+                        "revision": revisions[user],
+                    },
+                    "$unset": {"left_at": ""},
+                },
+                upsert=True,
+            )
+            for user, role in members.items()
+        ]
+        await self._members.bulk_write(writes, session=session)
+
+    async def _join(self, wanted: Mapping[str, Role], session: Session, entry: Entry) -> Entry | None:
+        keys = [member_key(entry.conversation, user) for user in wanted]
+        with translated():
+            rows = await self._members.find({"_id": {"$in": keys}}, session=session, batch_size=len(keys) + 1).to_list(
+                None
+            )
+            banned = sorted(row["user"] for row in rows if "banned_at" in row)
+            if banned:
+                raise Conflict(f"banned: {', '.join(banned)}")
+            present = {row["user"] for row in rows if "left_at" not in row}
+            joining = {user: role for user, role in wanted.items() if user not in present}
+            if not joining:
+                return None
+            await self._count(session, entry.conversation, len(joining))
+            await self.put(session, entry, joining)
+        return replace(entry, body={"members": [{"user": user, "role": role.value} for user, role in joining.items()]})
+
+    async def _leave(self, user: str, ban: bool, session: Session, entry: Entry) -> Entry | None:
+        with translated():
+            revisions = await self._users.bump(session, [user], at=entry.at)
+            changes = {"left_at": entry.at, "revision": revisions[user]}
+            if ban:
+                changes["banned_at"] = entry.at
+            result = await self._members.update_one(
+                {"_id": member_key(entry.conversation, user), **_LIVE}, {"$set": changes}, session=session
+            )
+            if result.modified_count == 0:
+                return None
+            await self._count(session, entry.conversation, -1)
+        return entry
+
+    async def _change_role(self, user: str, role: Role, session: Session, entry: Entry) -> Entry | None:
+        key = member_key(entry.conversation, user)
+        with translated():
+            row = await self._members.find_one({"_id": key, **_LIVE}, session=session)
+            if row is None:
+                raise NotFound(f"{user} is no member of {entry.conversation}")
+            if row["role"] == role.value:
+                return None
+            revisions = await self._users.bump(session, [user], at=entry.at)
+            changes = {"role": role.value, "revision": revisions[user]}
+            await self._members.update_one({"_id": key}, {"$set": changes}, session=session)
+        return entry
+
+    async def _count(self, session: Session, conversation: str, by: int) -> None:
+        result = await self._conversations.update_one(
+            {"_id": conversation}, {"$inc": {"members_count": by}}, session=session
+        )
+        if result.matched_count == 0:
+            raise NotFound(f"no conversation {conversation}")
+
+    async def _ban_stranger(self, conversation: str, user: str, at: int) -> None:
+        """Keep out a user who is no member now: there is nothing to tell the others, so there is no entry."""
+        row = {
+            "conversation": conversation,
+            "user": user,
+            "role": Role.MEMBER.value,
+            "joined_at": at,
+            "joined_offset": 0,
+            "read": {"offset": 0, "n": 0},
+            "revision": 0,
+            "left_at": at,
+        }
+        with translated():
+            await self._members.update_one(
+                {"_id": member_key(conversation, user)}, {"$set": {"banned_at": at}, "$setOnInsert": row}, upsert=True
+            )

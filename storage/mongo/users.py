@@ -1,0 +1,145 @@
+"""Users: created on first sight, owned by the application; and the counter of what is private to each of them."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from pymongo import ReturnDocument, UpdateOne
+
+from storage.errors import NotFound
+from storage.model import User
+from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.rows import custom_text, text, user_defaults, user_of
+from storage.mongo.schema import USERS
+
+KNOWN_USERS: Final = 100_000
+_CHUNK: Final = 1000
+
+
+class Users:
+    """Every method may raise Unavailable."""
+
+    def __init__(self, db: Database) -> None:
+        self._users = db[USERS]
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    async def ensure(self, users: Iterable[str], *, at: int) -> None:
+        """Make rows for those that have none. Costs nothing for users seen lately by this process."""
+        unseen = [user for user in dict.fromkeys(users) if user not in self._known]
+        for chunk in _chunks(unseen):
+            inserts = [UpdateOne({"_id": user}, {"$setOnInsert": _new(at)}, upsert=True) for user in chunk]
+            with translated():
+                await self._users.bulk_write(inserts, ordered=False)
+            self._remember(chunk)
+
+    async def upsert(
+        self,
+        user: str,
+        *,
+        at: int,
+        name: str | None = None,
+        avatar_url: str | None = None,
+        locale: str | None = None,
+        custom: Mapping[str, Any] | None = None,
+    ) -> User:
+        """Set these fields, of a user who may be new; None leaves a field alone. Raises Invalid."""
+        changes = _changes(name, avatar_url, locale, custom)
+        defaults = {field: value for field, value in _new(at).items() if field not in changes}
+        document = await self._update(user, {"$set": changes, "$setOnInsert": defaults}, upsert=True)
+        if document is None:
+            raise NotFound(user)
+        self._remember([user])
+        return user_of(document)
+
+    async def update(
+        self,
+        user: str,
+        *,
+        name: str | None = None,
+        avatar_url: str | None = None,
+        locale: str | None = None,
+        custom: Mapping[str, Any] | None = None,
+    ) -> User:
+        """Set these fields of a user who is there; None leaves a field alone. Raises NotFound, Invalid."""
+        document = await self._update(user, {"$set": _changes(name, avatar_url, locale, custom)}, upsert=False)
+        if document is None:
+            raise NotFound(f"no user {user}")
+        return user_of(document)
+
+    async def get(self, user: str) -> User | None:
+        """One user."""
+        with translated():
+            document = await self._users.find_one({"_id": user})
+        return user_of(document) if document else None
+
+    async def get_many(self, users: Collection[str]) -> dict[str, User]:
+        """Those that exist, by id. Any number; they are read in chunks."""
+        found: dict[str, User] = {}
+        for chunk in _chunks(users):
+            with translated():
+                documents = await self._users.find({"_id": {"$in": chunk}}, batch_size=len(chunk) + 1).to_list(None)
+            found.update((document["_id"], user_of(document)) for document in documents)
+        return found
+
+    async def touch_last_seen(self, users: Iterable[str], at: int) -> None:
+        """These users were here at that time; it only moves forward. Unknown ones are left out."""
+        for chunk in _chunks(users):
+            with translated():
+                await self._users.bulk_write(
+                    [UpdateOne({"_id": user}, {"$max": {"last_seen_at": at}}) for user in chunk], ordered=False
+                )
+
+    async def bump(self, session: Session, users: Collection[str], *, at: int) -> dict[str, int]:
+        """Count one private change of each user, within the transaction that makes it; the new revisions by user.
+
+        Whoever counts for the same user has to wait for this transaction, so revisions become visible in their order: a
+        reader who saw revision r has everything up to r.
+        """
+        revisions: dict[str, int] = {}
+        for chunk in _chunks(users):
+            defaults = user_defaults(at)
+            counts = [
+                UpdateOne({"_id": user}, {"$inc": {"revision": 1}, "$setOnInsert": defaults}, upsert=True)
+                for user in sorted(chunk)
+            ]
+            await self._users.bulk_write(counts, ordered=True, session=session)
+            found = self._users.find({"_id": {"$in": chunk}}, {"revision": 1}, session=session)
+            async for document in found.batch_size(len(chunk) + 1):
+                revisions[document["_id"]] = int(document["revision"])
+        return revisions
+
+    async def _update(self, user: str, update: Document, *, upsert: bool) -> Document | None:
+        update = {operator: fields for operator, fields in update.items() if fields}
+        if not update:
+            with translated():
+                return await self._users.find_one({"_id": user})
+        with translated():
+            document: Document | None = await self._users.find_one_and_update(
+                {"_id": user}, update, upsert=upsert, return_document=ReturnDocument.AFTER
+            )
+        return document
+
+    def _remember(self, users: Iterable[str]) -> None:
+        for user in users:
+            self._known[user] = None
+        while len(self._known) > KNOWN_USERS:
+            self._known.popitem(last=False)
+
+
+def _new(at: int) -> Document:
+    return {**user_defaults(at), "revision": 0}
+
+
+def _changes(
+    name: str | None, avatar_url: str | None, locale: str | None, custom: Mapping[str, Any] | None
+) -> Document:
+    texts = {"name": name, "avatar_url": avatar_url, "locale": locale}
+    changes: Document = {field: text(value, field) for field, value in texts.items() if value is not None}
+    if custom is not None:
+        changes["custom"] = custom_text(custom) or "{}"
+    return changes
+
+
+def _chunks(users: Iterable[str]) -> list[list[str]]:
+    every = list(dict.fromkeys(users))
+    return [every[start : start + _CHUNK] for start in range(0, len(every), _CHUNK)]

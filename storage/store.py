@@ -1,0 +1,104 @@
+"""Everything storage offers, opened together on one database."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from storage.mongo.appender import Appender
+from storage.mongo.client import connect
+from storage.mongo.conversations import Conversations
+from storage.mongo.heads import read_heads
+from storage.mongo.health import Health
+from storage.mongo.inbox import Inbox
+from storage.mongo.log import Log
+from storage.mongo.members import Members
+from storage.mongo.migrate import migrate, verify
+from storage.mongo.reading import Reading
+from storage.mongo.summaries import Summaries
+from storage.mongo.users import Users
+from storage.stats import Stats
+
+
+def clock_ms() -> int:
+    """Now, in integer milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The stores of one process. `epoch` names the generation of the database: it changes only when one is restored."""
+
+    epoch: str
+    log: Log
+    appender: Appender
+    conversations: Conversations
+    members: Members
+    inbox: Inbox
+    users: Users
+    reading: Reading
+    summaries: Summaries
+    stats: Stats
+    health: Health
+
+    async def ping_ms(self) -> float:
+        """Round trip to MongoDB's primary. Raises Unavailable within about a second."""
+        return await self.health.ping_ms()
+
+
+@asynccontextmanager
+async def open_store(
+    url: str,
+    database: str,
+    *,
+    app_name: str = "hubbub",
+    registry: CollectorRegistry | None = None,
+    clock: Callable[[], int] = clock_ms,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+) -> AsyncIterator[Store]:
+    """The stores of a migrated database. Leaving commits what is queued and writes summaries, within about 8 s.
+
+    Raises NotMigrated, Unavailable, ValueError (not a URL).
+    """
+    stats = Stats(registry or CollectorRegistry())
+    async with connect(url, database, app_name=app_name) as db:
+        epoch = await verify(db)
+        async with Health(db) as health, Summaries(db, stats=stats) as summaries:
+            users = Users(db)
+            appender = Appender(
+                db,
+                heads=partial(read_heads, db),
+                health=health,
+                stats=stats,
+                random=random,
+                note=summaries.note,
+            )
+            members = Members(db, appender, users)
+            conversations = Conversations(db, appender, members, random=random)
+            reading = Reading(db, users, tail=appender.tail, clock=clock, stats=stats)
+            async with appender, reading:
+                yield Store(
+                    epoch=epoch,
+                    log=Log(db),
+                    appender=appender,
+                    conversations=conversations,
+                    members=members,
+                    inbox=Inbox(db),
+                    users=users,
+                    reading=reading,
+                    summaries=summaries,
+                    stats=stats,
+                    health=health,
+                )
+
+
+async def migrate_database(
+    url: str, database: str, *, app_name: str = "hubbub", random: Callable[[int], bytes] = secrets.token_bytes
+) -> str:
+    """Lay the database out as this version needs it; returns its epoch. Raises Unavailable, NotMigrated, ValueError."""
+    async with connect(url, database, app_name=app_name) as db:
+        return await migrate(db, random=random)
