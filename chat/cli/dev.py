@@ -18,13 +18,17 @@ from typing import Final
 import aiohttp
 
 from chat.admin.links import mint as admin_link
+from chat.auth.admin_secret import admin_secret
 from chat.auth.mint import connection_token
 from chat.cli.dev_config import as_file, child_environment, effective, is_given
 from chat.cli.dev_data import prepared
 from chat.cli.dev_keys import Keys, KeysUnusable, keys_in, write_private
 from chat.cli.dev_screen import ForPeople, ForPrograms, Ready, Screen
-from chat.cli.ports import PortUnusable, check
-from chat.cli.supervise import EXIT_CONFIG, FATAL_EXIT_CODES, SELF, Stopping, stop
+from chat.cli.loading import base_url
+from chat.cli.logs import configure_logs
+from chat.cli.outcome import EXIT_CONFIG, EXIT_ERROR, EXIT_OK
+from chat.cli.ports import PortUnusable, reserved
+from chat.cli.supervise import FATAL_EXIT_CODES, SELF, Stopping, stop
 from chat.config import Config, ConfigError, Loaded, locate
 from chat.seed import USERS
 from storage.errors import StorageError
@@ -42,7 +46,6 @@ _READY_WITHIN_S: Final = 60.0
 _READY_POLL_S: Final = 0.05
 _READY_ANSWER_S: Final = 2.0
 _CHILD_GRACE_S: Final = 10.0
-_EVERYWHERE: Final = {"", "0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 _NO_KEYS: Final = Keys(token="-" * 64, api="-" * 64, admin="-" * 64)
 
@@ -80,11 +83,14 @@ def run(options: Options, environ: Mapping[str, str] | None = None) -> int:
         return EXIT_CONFIG
     except (ChildFailed, GaveUp) as error:
         screen.failed(str(error), error.last_lines)
-        return 1
+        return EXIT_ERROR
     except (DirectoryUnusable, KeysUnusable, PortUnusable, StorageError) as error:
         screen.failed(str(error))
-        return 1
-    return 0
+        return EXIT_ERROR
+    except OSError as error:
+        screen.failed(f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error))
+        return EXIT_ERROR
+    return EXIT_OK
 
 
 @contextmanager
@@ -121,7 +127,9 @@ async def _deployment(
 ) -> None:
     user_file = locate(options.config, environ, Path.cwd())
     wanted = effective(user_file, environ, options.flags, _NO_KEYS)  # is it sound? before anything is started
-    check(wanted.config.server.host, wanted.config.server.port)
+    configure_logs(wanted.config.log)
+    with reserved(wanted.config.server.host, wanted.config.server.port) as port:  # 0 becomes a free one
+        flags = {**options.flags, "server.port": port}
     async with local_servers(
         data,
         on_event=screen.event,
@@ -135,11 +143,11 @@ async def _deployment(
             # On the loopback interface an insecure option is a test, not an accident.
             "server.allow_insecure_options": wanted.config.server.host in _LOOPBACK,
         }
-        loaded = effective(user_file, environ, options.flags, _keys(data, screen), found)
+        loaded = effective(user_file, environ, flags, _keys(data, screen), found)
         config_file = _written(loaded, data)
         screen.step("database", await prepared(loaded.config))
         commands = _commands(child_environment(environ, config_file), data if options.ephemeral else None)
-        async with _running(commands, base_url(loaded.config), screen, stopping) as processes:
+        async with _running(commands, _local_url(loaded.config), screen, stopping) as processes:
             screen.ready(_ready(loaded.config, servers, processes, data, stays=not options.ephemeral))
             await asyncio.Event().wait()
 
@@ -214,16 +222,15 @@ def _never_give_up() -> BackOff:
     return BackOff(give_up_on=FATAL_EXIT_CODES)
 
 
-def base_url(config: Config) -> str:
-    """Where this machine reaches the hub, without a slash at the end."""
-    host = "127.0.0.1" if config.server.host in _EVERYWHERE else config.server.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+def _local_url(config: Config) -> str:
+    """Where this machine reaches the hub, whatever its public URL."""
+    return base_url(replace(config, server=replace(config.server, public_url="")))
 
 
 def _ready(
     config: Config, servers: LocalServers, processes: Mapping[str, Service], data: Path, *, stays: bool
 ) -> Ready:
-    http = config.server.public_url.rstrip("/") or base_url(config)
+    http = base_url(config)
     now_s = time.time()
     tokens = {
         user: connection_token(
@@ -235,11 +242,14 @@ def _ready(
         )
         for user in USERS
     }
-    link = admin_link(config.admin.secret.reveal().encode(), int(now_s * 1000), ttl_s=config.admin.link_ttl)
+    admin = ""
+    if config.admin.enabled:
+        link = admin_link(admin_secret(config), int(now_s * 1000), ttl_s=config.admin.link_ttl)
+        admin = f"{http}/admin/login#{link}"
     return Ready(
         http=http,
         websocket=f"ws{http.removeprefix('http')}/connection/websocket",
-        admin=f"{http}/admin/login#{link}",
+        admin=admin,
         play=f"{http}/play?as={next(iter(USERS))}",
         docs=f"{http}/docs",
         api_key=config.api.key.reveal(),

@@ -78,7 +78,7 @@ class ForPeople:
         rows = [
             ("Chat", ready.play),
             *(("", f"{ready.http}/play?as={user}") for user in users[1:2]),
-            ("Admin", f"{ready.admin}"),
+            *([("Admin", ready.admin)] if ready.admin else []),
             ("Docs", ready.docs),
             ("WebSocket", ready.websocket),
             ("API key", ready.api_key),

@@ -14,14 +14,13 @@ from typing import Final
 
 import structlog
 
+from chat.cli.outcome import EXIT_CONFIG, EXIT_ERROR, EXIT_OK, EXIT_USAGE
 from storage.local.children import ChildFailed, Command, Service
 from storage.local.restarts import BackOff, Event, GaveUp, OnEvent, start_all, stop_all, watched
 
 SELF: Final = (sys.executable, "-m", "chat")
 """How a process starts another `hubbub`: the same Python, wherever the script is."""
 
-EXIT_USAGE: Final = 2
-EXIT_CONFIG: Final = 3
 FATAL_EXIT_CODES: Final = frozenset({EXIT_USAGE, EXIT_CONFIG})
 """A process that ends with one of these would do it again."""
 
@@ -119,11 +118,11 @@ def run(commands: Iterable[Command], *, back_off: Callable[[], BackOff] = give_u
                 await supervise(commands, stopping, log_event, back_off=back_off)
             except GaveUp as end:
                 _log.error("gave_up", process=end.name, reason=str(end))
-                return end.exit_code or 1
+                return end.exit_code or EXIT_ERROR
             except ChildFailed as failure:
                 _log.error("start_failed", process=failure.name, reason=failure.reason)
-                return 1
-            return 0
+                return EXIT_ERROR
+            return EXIT_OK
 
     return asyncio.run(main())
 

@@ -107,6 +107,14 @@ def test_one_line_says_everything_when_it_is_ready(directory: Path) -> None:
         assert not any(alive(pid) for pid in ready["pids"].values())
 
 
+def test_port_0_is_a_free_one(directory: Path) -> None:
+    with dev(directory, 0) as running:
+        http = running.line()["http"]
+        assert not http.endswith(":0")
+        assert answers(http)
+        running.end(signal.SIGTERM)
+
+
 def test_keys_and_addresses_are_the_same_the_next_time(directory: Path) -> None:
     port = free_port()
     lines = []
