@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from chat.admin.connections import ConnectionInfo, ConnectionPage, Order, page
@@ -95,6 +96,10 @@ class FakeProcess:
                 )
             )
         self.snapshot = self.make()
+
+    def named(self, *, user: str, sdk: str, address: str) -> ConnectionInfo:
+        """The first connection, as if its client called itself something else."""
+        return replace(self.connections[0], user=user, sdk=sdk, address=address)
 
     def step(self, seconds: float) -> None:
         """Let `seconds` of traffic pass."""
