@@ -1,11 +1,13 @@
 """What a process hears from one Redis server: a subscriber that proves that it still hears.
 
 Redis pub/sub loses messages without a word, and a frozen or replaced server looks like a quiet one. So the process
-publishes a heartbeat to itself through the writer, and only what comes back counts as life. A link goes through
-phases: its own channels first, and not before a heartbeat was heard on them the others (many: a server that does not
-answer is not asked for them again and again); it is up when a heartbeat has come back that was sent after the last
-of these was confirmed. Losing a link that was up begins a new epoch: deliveries may have been lost, and the owner is
-told as soon as the link is up again, when looking for them makes sense.
+publishes a heartbeat to itself through the writer, and only what comes back counts as life. (Other messages put the
+verdict off: a process that is behind with its reading must not be cut off from what it is still to read.)
+
+A link goes through phases: its own channels first, and not before a heartbeat was heard on them the others (many: a
+server that does not answer is not asked for them again and again). It is up when a heartbeat has come back that was
+sent after the last of these was confirmed. Losing a link that was up begins a new epoch: deliveries may have been
+lost, and the owner is told as soon as the link is up again, when looking for them makes sense.
 """
 
 import asyncio
@@ -85,7 +87,9 @@ class Link:
         self._goal = 0
         self._proof = 0
         self._beats = 0
+        # For how long nothing at all was heard, and for how long no heartbeat was.
         self._silence_s = 0.0
+        self._overdue_s = 0.0
         self._waiting_beats: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._waiting_settled: deque[tuple[int, asyncio.Future[bool]]] = deque()
         self._reported_away = False
@@ -97,10 +101,6 @@ class Link:
     @property
     def up(self) -> bool:
         return self._phase is Phase.UP
-
-    @property
-    def phase(self) -> Phase:
-        return self._phase
 
     def __contains__(self, name: object) -> bool:
         return name in self._channels
@@ -161,6 +161,7 @@ class Link:
     # --- for the connection ---
 
     def on_replies(self, next_reply: Callable[[], object]) -> None:
+        self._silence_s = 0.0
         channels, on_message, received = self._channels, self._on_message, 0
         while (reply := next_reply()) is not False:
             if not isinstance(reply, list) or len(reply) != 3:
@@ -193,7 +194,7 @@ class Link:
         self._connection = connection
         self._phase = Phase.PROVING
         self.connects += 1
-        self._silence_s = 0.0
+        self._silence_s = self._overdue_s = 0.0
         self._asked, self._confirmed = len(self._own), 0
         connection.write(pack((b"SUBSCRIBE", *self._own)))
         interval_s = self._settings.heartbeat_interval_s
@@ -201,7 +202,10 @@ class Link:
             await asyncio.wait((connection.closed,), timeout=interval_s)
             # Counted in turns of this loop, not by the clock: a process that was itself too busy to read hears first.
             self._silence_s += interval_s
+            self._overdue_s += interval_s
             if self._silence_s >= self._settings.dead_after_s:
+                connection.abort("silent")
+            elif self._overdue_s >= self._settings.heartbeat_overdue_s:
                 connection.abort("no heartbeat came back")
             else:
                 self._beat()
@@ -214,7 +218,7 @@ class Link:
     def _on_heartbeat(self, message: bytes) -> None:
         if not message.isdigit() or len(message) > 20:
             return
-        self._silence_s = 0.0
+        self._overdue_s = 0.0
         beat = int(message)
         while self._waiting_beats and self._waiting_beats[0][0] <= beat:
             _, heard = self._waiting_beats.popleft()

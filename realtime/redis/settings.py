@@ -14,7 +14,10 @@ class RedisSettings:
     """How often each link proves itself. Dead peers are found within `heartbeat_interval_s + dead_after_s`."""
 
     dead_after_s: float = 1.5
-    """Silence, counted in heartbeats not heard, after which a connection is given up."""
+    """Silence, though heartbeats are sent, after which a connection is given up."""
+
+    heartbeat_overdue_s: float = 15.0
+    """The same where other messages arrive, but no heartbeat."""
 
     connect_timeout_s: float = 1.5
     """For connecting and greeting: a frozen server accepts connections, its kernel does."""

@@ -78,10 +78,6 @@ class Writer:
     def queued_bytes(self) -> int:
         return self._queued_bytes
 
-    @property
-    def connected(self) -> bool:
-        return self._connection is not None
-
     async def drained(self) -> None:
         """Wait until all that was published has been answered; at once where no server is connected.
 

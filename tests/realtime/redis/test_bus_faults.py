@@ -7,6 +7,11 @@ from dataclasses import replace
 import redis
 import redis.asyncio
 
+from realtime.ports import Delivery
+from realtime.redis.address import parse_address
+from realtime.redis.envelope import encode
+from realtime.redis.link import Link
+from realtime.tasks import Tasks
 from storage.local.redis_server import RedisServer
 from support.redis_bus import FAST, Heard, frozen, process, pub, subscribed
 from support.waiting import eventually
@@ -134,12 +139,69 @@ async def test_a_process_that_was_itself_too_busy_does_not_blame_the_link(server
     async with process("p1", heard, server.url) as opened:
         await subscribed(opened, "news")
 
-        for _ in range(3):
-            time.sleep(4 * FAST.dead_after_s)
+        for _ in range(2):
+            time.sleep(2 * FAST.dead_after_s)
             await asyncio.sleep(FAST.heartbeat_interval_s)
 
         assert opened.bus.alive
         assert heard.gaps == []
+
+
+async def test_a_process_that_is_behind_with_its_reading_is_not_cut_off(server: RedisServer) -> None:
+    class Slow(Heard):
+        def on_delivery(self, delivery: Delivery) -> None:
+            time.sleep(0.001)
+            super().on_delivery(delivery)
+
+    heard = Slow()
+    async with process("p1", heard, server.url) as opened:
+        await subscribed(opened, "news")
+        with redis.from_url(server.url, protocol=2) as client, client.pipeline(transaction=False) as pipeline:
+            for _ in range(3_000):
+                pipeline.publish("t:c:news", encode(pub("news", b"x" * 5_000)))
+            pipeline.execute()
+
+        await eventually(lambda: len(heard.deliveries) == 3_000, within_s=20)
+        assert opened.bus.alive
+        assert heard.gaps == []
+
+
+async def test_a_link_whose_heartbeats_do_not_come_back_is_given_up_though_others_are_heard(
+    server: RedisServer,
+) -> None:
+    heard: list[bytes] = []
+    muted = False
+
+    def send(channel: bytes, message: bytes) -> None:
+        if not muted:
+            other.bus.writers[0].beat(channel, message)
+
+    async with process("p2", Heard(), server.url) as other, Tasks() as tasks:
+        link = Link(
+            parse_address(server.url),
+            client_name="t",
+            heartbeat=b"t:b:t",
+            own=(),
+            send=send,
+            on_message=lambda _, message: heard.append(message),
+            on_control=lambda _: None,
+            on_up=lambda _: None,
+            settings=replace(FAST, heartbeat_overdue_s=0.6),
+        )
+        link.subscribe(b"t:c:news", "news")
+        tasks.spawn(link.run(), name="link")
+        await eventually(lambda: link.up)
+        muted = True
+
+        def lost_while_hearing() -> bool:
+            other.bus.publish(pub("news", b"1"))
+            return link.epoch == 1
+
+        await eventually(lost_while_hearing)
+        assert len(heard) > 10
+        assert not link.up
+        muted = False
+        await eventually(lambda: link.up)
 
 
 async def test_two_servers_share_the_channels_and_fail_apart(server: RedisServer, second_server: RedisServer) -> None:
