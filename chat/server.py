@@ -64,8 +64,10 @@ async def listening(config: Config, *, demo: bool = False) -> AsyncIterator[Runn
             access_log=None,
             handle_signals=False,
             shutdown_timeout=1.0,
-            # Slow senders of headers and bodies are cut off by aiohttp itself.
+            # Slow senders of headers are cut off by this, slow senders of bodies by whoever reads them.
             keepalive_timeout=75.0,
+            # Bodies are small and come as they are: nothing is unpacked, a bomb least of all.
+            auto_decompress=False,
         )
         await runner.setup()
         site = web.TCPSite(

@@ -43,7 +43,7 @@ _HTTP_CODES: Final[dict[int, ErrorCode]] = {
 def edge_middlewares(deps: HttpDeps) -> list[Middleware]:
     """Outermost first: request id for everything, then CORS for `/v1`, then the ladder for `/v1` and `/api`."""
     edge = _Edge(deps)
-    return [web.middleware(edge.identified), web.middleware(edge.cross_origin), web.middleware(edge.laddered)]
+    return [edge.identified, edge.cross_origin, edge.laddered]
 
 
 def of_rest(request: web.Request) -> bool:
@@ -59,6 +59,7 @@ class _Edge:
         self._origins = deps.origins
         self._docs_url = deps.docs_url
 
+    @web.middleware
     async def identified(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every request has an id: the caller's if it is sane. It is in the answer, in problems and in log lines."""
         given = request.headers.get("X-Request-Id", "")
@@ -76,6 +77,7 @@ class _Edge:
             response.headers.setdefault(hdrs.SERVER, "hubbub")
         return response
 
+    @web.middleware
     async def cross_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Pages of `client.allowed_origins` may call `/v1`. A refused origin gets no CORS headers: its browser keeps
         the answer from it.
@@ -114,6 +116,7 @@ class _Edge:
         }
         return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
 
+    @web.middleware
     async def laddered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The one ladder from what a handler raised to what the caller is told."""
         if not (of_rest(request) or of_api(request)):

@@ -42,8 +42,10 @@ def rest_routes(deps: HttpDeps) -> list[web.RouteDef]:
 
 
 def _route(verb: str, path: str, handler: Handler) -> web.RouteDef:
+    # By itself aiohttp takes no braces in a part of a path, which an id may have.
+    pattern = path.replace("}", ":[^/]+}")
     # `web.get` answers HEAD as well.
-    return web.get(path, handler) if verb == "GET" else web.route(verb, path, handler)
+    return web.get(pattern, handler) if verb == "GET" else web.route(verb, pattern, handler)
 
 
 class _Rest:

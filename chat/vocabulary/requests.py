@@ -166,7 +166,7 @@ class Sync(Struct, frozen=True):
     """
 
     epoch: Annotated[str, Meta(max_length=64)] = ""
-    revision: Annotated[int, Meta(ge=0)] = 0
+    revision: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     cursors: dict[ConversationId, Offset] = {}
     before: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     limit: PageLimit = 100

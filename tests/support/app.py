@@ -51,7 +51,7 @@ def test_config(mongodb_url: str, database: str, redis_url: str, prefix: str, **
     overrides: Mapping[str, object] = {
         "server.host": "127.0.0.1",
         "server.port": 0,
-        "server.shutdown_timeout": 1.0,
+        "server.shutdown_timeout": "1s",
         "mongodb.url": mongodb_url,
         "mongodb.database": database,
         "redis.urls": redis_url,
