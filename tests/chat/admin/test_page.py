@@ -204,15 +204,16 @@ async def test_away_servers_and_hung_processes_are_named(world: World) -> None:
         await expect(page.locator("tr[data-state=gone]")).to_have_count(1)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
-async def test_nothing_is_wider_than_the_window(world: World, width: int) -> None:
-    async with world.visitor(width=width) as page:
+async def test_nothing_is_wider_than_the_window(world: World) -> None:
+    async with world.visitor() as page:
         await world.sign_in(page)
         for name in ("overview", "connections", "conversations"):
             await page.goto(world.url(f"/admin#/{name}"))
             await expect(page.locator("tbody tr").first).to_be_visible()
-            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide == 0, name
+            for width in (320, 390, 768, 1280, 1920):
+                await page.set_viewport_size({"width": width, "height": 800})
+                # The charts follow the window when the browser next measures them.
+                await expect(page.locator("html")).to_have_js_property("scrollWidth", width)
 
 
 async def test_everything_can_be_done_from_the_keyboard(world: World) -> None:
