@@ -193,9 +193,18 @@ class Channel(Generic[R]):
                     for receiver in tuple(receivers):
                         receiver.write(ready_frame, priority)
                 told += len(receivers) * len(publications)
+            if self.behind:
+                told += self._tell_behind([one for one in publications if one.offset == 0])
         if len(publications) < len(pending) and self.hearers:
             told += self._tell_hearers([delivery for delivery in pending if delivery.kind != "pub"])
         return told
+
+    def _tell_behind(self, ephemeral: Sequence[Publication]) -> int:
+        """Those who are behind have no part in what has an offset yet, but may see who is typing."""
+        for receiver in self.behind if ephemeral else ():
+            for ready_frame, priority in publication_frames(receiver.codec, self.name, ephemeral):
+                receiver.write(ready_frame, priority)
+        return len(self.behind) * len(ephemeral)
 
     def _tell_hearers(self, deliveries: Sequence[Delivery]) -> int:
         for codec in {receiver.codec for receiver in self.hearers}:
