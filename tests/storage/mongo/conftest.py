@@ -7,6 +7,7 @@ import pytest
 from storage.mongo.client import Database, connect
 from storage.mongo.log import Log
 from storage.mongo.migrate import migrate
+from storage.store import Store, open_store
 
 
 @pytest.fixture
@@ -19,3 +20,16 @@ async def db(mongodb_url: str, database_name: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def log(db: Database) -> Log:
     return Log(db)
+
+
+@pytest.fixture
+async def store(mongodb_url: str, db: Database) -> AsyncIterator[Store]:
+    async with open_store(mongodb_url, db.name) as one:
+        yield one
+
+
+@pytest.fixture
+async def other_store(mongodb_url: str, db: Database) -> AsyncIterator[Store]:
+    """The store of another process."""
+    async with open_store(mongodb_url, db.name) as one:
+        yield one

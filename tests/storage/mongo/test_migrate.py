@@ -80,7 +80,7 @@ async def test_an_index_of_the_right_name_and_another_form_is_told(bare: Databas
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
-    async with connect("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50", "test") as database:
+    async with connect("mongodb://127.0.0.1:1/?timeoutMS=100", "test") as database:
         with pytest.raises(Unavailable):
             await verify(database)
 
