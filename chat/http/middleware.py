@@ -2,12 +2,12 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from chat.http.answers import SECURITY_HEADERS
 from chat.http.deps import HttpDeps
@@ -16,9 +16,6 @@ from realtime.protocol import codes
 from realtime.protocol.codes import ClientError, ErrorCode
 
 log = structlog.get_logger(__name__)
-
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 

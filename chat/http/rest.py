@@ -1,12 +1,12 @@
 """Serves the resources of the table: each is a method with its parameters spread over path, query and body."""
 
 import re
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from chat.http.answers import json_answer
@@ -21,8 +21,6 @@ from chat.methods import METHODS, Decoder, method
 from chat.vocabulary.types import IdempotencyKey
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RPC_PATH: Final = "/v1/rpc/{method}"
 

@@ -3,9 +3,10 @@
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from chat.http.deps import HttpDeps
-from chat.http.middleware import Middleware, edge_middlewares
+from chat.http.middleware import edge_middlewares
 from chat.http.rest import rest_routes
 from chat.http.server_api.api import API_METHODS
 from chat.http.server_api.routes import api_routes

@@ -9,6 +9,8 @@ import pytest
 
 from chat.http.table import RESOURCES
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def problem(response: aiohttp.ClientResponse, status: int, code: str) -> dict[str, object]:
     assert response.status == status
