@@ -60,13 +60,14 @@ class ForPeople:
         self._err = Console(highlight=False, soft_wrap=True, stderr=True)
         self._monotonic = monotonic
         self._started = monotonic()
+        self._is_ready = False
 
     def step(self, name: str, detail: str) -> None:
         took_s = self._monotonic() - self._started
         self._out.print(f"  [green]✔[/] {escape(name):<10} {escape(detail)}  [dim]{took_s:.1f} s[/]")
 
     def event(self, event: Event) -> None:
-        if event.kind == "ready":
+        if event.kind == "ready" and not self._is_ready:
             detail = f" · {event.detail}" if event.detail else ""
             self.step(event.name, f"pid {event.pid}{detail}")
         else:
@@ -74,6 +75,7 @@ class ForPeople:
             self._tail(event.last_lines if event.kind == "failed" else ())
 
     def ready(self, ready: Ready) -> None:
+        self._is_ready = True
         users = list(ready.tokens)
         rows = [
             ("Chat", ready.play),
@@ -105,16 +107,20 @@ class ForPeople:
 
 
 class ForPrograms:
-    """One JSON line on standard output when everything runs; troubles as text on standard error."""
+    """One JSON line on standard output when everything runs; what happens later as text on standard error."""
+
+    def __init__(self) -> None:
+        self._is_ready = False
 
     def step(self, name: str, detail: str) -> None:
         """Nobody reads it."""
 
     def event(self, event: Event) -> None:
-        if event.kind != "ready":
+        if event.kind != "ready" or self._is_ready:
             self._say(happened(event))
 
     def ready(self, ready: Ready) -> None:
+        self._is_ready = True
         line = {
             "ready": True,
             "http": ready.http,
@@ -145,7 +151,9 @@ class ForPrograms:
 
 
 def happened(event: Event) -> str:
-    """An unexpected event in words."""
+    """An event that was not asked for, in words."""
+    if event.kind == "ready":
+        return f"{event.name} is back (pid {event.pid})"
     again = f"in {event.again_in_s:g} s"
     if event.kind == "died":
         return f"{event.name} died ({event.detail}) and is started again {again}"

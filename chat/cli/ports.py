@@ -27,6 +27,9 @@ def reserved(host: str, port: int) -> Iterator[int]:
             held = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             _bind(held, (address, port), host)
+            # What ended a moment ago must not keep us out, so we took the port with this option. Without it we keep it:
+            # to listen there, others now have to share it knowingly.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             port = held.getsockname()[1]
         yield port
 
@@ -35,8 +38,7 @@ def check(host: str, port: int) -> None:
     """Raise PortUnusable if a server could not listen there now."""
     for family, address in _addresses(host, port):
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _bind(probe, (address, port), host)
+            _bind(probe, (address, port), host, listen=True)
 
 
 def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
@@ -47,13 +49,21 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _bind(new: socket.socket, address: tuple[str, int], host: str) -> None:
-    if new.family == socket.AF_INET6:
-        new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does it
+def _bind(new: socket.socket, address: tuple[str, int], host: str, *, listen: bool = False) -> None:
     try:
-        new.bind(address)
+        _take(new, address, listen=listen)
     except OSError as error:
         raise PortUnusable(_explained(error, host, address[1])) from error
+
+
+def _take(new: socket.socket, address: tuple[str, int], *, listen: bool) -> None:
+    """Bind as asyncio does it. Some conflicts only show when one wants to listen."""
+    new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if new.family == socket.AF_INET6:
+        new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    new.bind(address)
+    if listen:
+        new.listen(1)
 
 
 def _explained(error: OSError, host: str, port: int) -> str:
@@ -68,12 +78,12 @@ def _explained(error: OSError, host: str, port: int) -> str:
 
 
 def _free_after(host: str, port: int) -> int:
+    """A free port soon after this one, or 0."""
     for candidate in range(port + 1, min(port + _NEXT_PORTS, 65536)):
         try:
             for family, address in _addresses(host, candidate):
                 with socket.socket(family, socket.SOCK_STREAM) as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind((address, candidate))
+                    _take(probe, (address, candidate), listen=True)
         except OSError:
             continue
         return candidate

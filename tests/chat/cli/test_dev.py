@@ -42,18 +42,10 @@ if os.path.exists(os.environ["STUB_FAILS"]):
 http.server.ThreadingHTTPServer((server["host"], server["port"]), Ready).serve_forever()
 """
 DEV = """
-import sys, types
+import sys
 from pathlib import Path
 sys.path.insert(0, ".")
 stub, arguments = sys.argv[1], sys.argv[2:]
-fake = types.ModuleType("chat.cli.dev_data")
-async def prepared(config):
-    return "ready"
-fake.prepared = prepared
-sys.modules["chat.cli.dev_data"] = fake
-store = types.ModuleType("storage.store")
-store.Store = object
-sys.modules["storage.store"] = store
 from chat.cli import dev
 dev.SELF = (sys.executable, stub)
 flags = dict(argument.split("=") for argument in arguments)
@@ -131,11 +123,13 @@ async def test_what_dies_is_started_again_and_said_so(directory: Path) -> None:
         ready = await asyncio.to_thread(running.line)
         for name in ("hub", "mongod", "redis"):
             os.kill(ready["pids"][name], signal.SIGKILL)
-        await eventually(lambda: answers(ready["http"]), within_s=20)
+        await eventually(lambda: running.errors().count(" is back ") == 3, within_s=30)
+        assert answers(ready["http"])
         running.end(signal.SIGTERM)
         said = running.errors()
         for name in ("hub", "mongod", "redis"):
             assert f"{name} died (killed by SIGKILL) and is started again in 0.1 s" in said
+            assert f"{name} is back (pid " in said
 
 
 async def test_sigkill_leaves_nothing(directory: Path) -> None:

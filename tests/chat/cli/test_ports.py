@@ -30,6 +30,21 @@ def test_a_port_that_is_shared_already_counts_as_taken() -> None:
         check("127.0.0.1", port)
 
 
+async def test_what_ended_a_moment_ago_keeps_nobody_out() -> None:
+    with reserved("127.0.0.1", 0) as port:
+        server = await listen(port, b"first")  # it closes first, so the port remembers the connection for a minute
+        assert await answer(port) == b"first"
+        server.close()
+    check("127.0.0.1", port)
+    with reserved("127.0.0.1", port):
+        pass
+
+
+def test_nobody_else_can_listen_on_a_reserved_port() -> None:
+    with reserved("127.0.0.1", 0) as port, pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", port)).close()
+
+
 def test_a_foreign_address_is_one_line() -> None:
     with pytest.raises(PortUnusable, match=r"^192\.0\.2\.1 is no address of this machine: leave --host out"):
         check("192.0.2.1", 8000)
