@@ -5,6 +5,7 @@ Processes are put together after that: a process that starts or ends moves a tot
 counters happened to stand at.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -155,8 +156,10 @@ def together(parts: Iterable[Doing]) -> Point:
             seconds = percentile(windows.get(key, {}), share)
             values[f"{key}_{name}_ms"] = None if seconds is None else seconds * 1000
     values["loop_lag_p99_ms"] = max(lags, default=None)
-    values["batch_p50"] = percentile(windows.get("batch", {}), 0.5)
-    values["batch_p99"] = percentile(windows.get("batch", {}), 0.99)
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        entries = percentile(windows.get("batch", {}), share)
+        # Entries are whole: what lies between two numbers was the higher one.
+        values[f"batch_{name}"] = None if entries is None else float(math.ceil(entries))
     values["bus_alive"] = sum(buses) / len(buses) if buses else None
     return Point(**{key: gauges.get(key) for key in _GAUGES}, **{key: _short(value) for key, value in values.items()})
 

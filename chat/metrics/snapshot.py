@@ -114,7 +114,12 @@ def make(families: Iterable[Family], who: Identity, *, at: int, hot: Sequence[Ho
         at=at,
         who=who,
         gauges={key: totals[name] for key, name in GAUGES.items() if name in totals},
-        counters={key: totals[name] for key, name in COUNTERS.items() if name in totals},
+        # A family that counts by code has no sample before its first one: that is zero, not unknown.
+        counters={
+            key: totals.get(name, 0.0)
+            for key, name in COUNTERS.items()
+            if name in totals or name.removesuffix("_total") in by_name
+        },
         histograms={key: _buckets(by_name[name]) for key, name in HISTOGRAMS.items() if name in by_name},
         labelled={key: _by_label(by_name[name]) for key, name in LABELLED.items() if name in by_name},
         hot=list(hot[:MAX_HOT]),

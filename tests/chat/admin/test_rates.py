@@ -74,6 +74,18 @@ def test_processes_are_put_together_by_their_buckets_not_their_percentiles() -> 
     assert point.ack_p99_ms <= 1.0
 
 
+def test_a_batch_has_a_whole_number_of_entries() -> None:
+    def batches(counts: list[int]) -> Track:
+        return track(
+            snapshot(0, histograms={"batch": Buckets([1.0, 2.0, 4.0], [0] * 4)}),
+            snapshot(1_000, histograms={"batch": Buckets([1.0, 2.0, 4.0], counts)}),
+        )
+
+    assert together([batches([10, 0, 0, 0]).doing()]).batch_p50 == 1
+    assert together([batches([0, 10, 0, 0]).doing()]).batch_p50 == 2
+    assert together([batches([0, 0, 10, 0]).doing()]).batch_p50 in (3, 4)
+
+
 def test_the_loop_lag_of_several_is_that_of_the_worst() -> None:
     def process(counts: list[int]) -> Track:
         return track(
