@@ -2,6 +2,7 @@
 
 import aiohttp
 import pytest
+
 from support.app import serve_app, test_config
 from support.waiting import eventually
 from support.wire_client import wire_client

@@ -3,6 +3,7 @@
 import re
 
 from aiohttp import web
+
 from chat.docs.routes import anchor, docs_routes, load, render
 
 

@@ -1,0 +1,105 @@
+"""Redis or MongoDB away: what is promised then, and that it heals by itself."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.app import serve_app, test_config
+from support.servers import short_directory
+from support.talking import created, group, say
+from support.waiting import eventually
+from support.wire_client import wire_client
+
+from storage.local.mongod import mongod
+from storage.local.redis_server import redis_server
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A server that takes connections and answers nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+async def own_redis():
+    with short_directory() as directory:
+        async with redis_server(directory, ephemeral=True) as server:
+            yield server
+
+
+@pytest.fixture
+async def own_mongod():
+    with short_directory() as directory:
+        async with mongod(directory, ephemeral=True) as server:
+            yield server
+
+
+async def test_with_redis_frozen_messages_are_acknowledged_and_cross_hubs_within_seconds(
+    own_redis, mongodb_url, database_name, redis_prefix
+):
+    config = test_config(mongodb_url, database_name, own_redis.url, redis_prefix)
+    async with serve_app(config) as one, serve_app(config) as two:
+        async with wire_client(one.websocket) as alice, wire_client(two.websocket) as bob:
+            await alice.connect(one.token("alice"))
+            await bob.connect(two.token("bob"))
+            conversation = await group(alice, "bob")
+            await bob.until(lambda: bob.offsets(f"conv:{conversation}") == [1])
+            with frozen(own_redis.pid):
+                for number in range(5):
+                    assert "message" in await say(alice, conversation, str(number))
+                await bob.until(lambda: len(created(bob, conversation)) == 5, within_s=10)
+                async with wire_client(one.websocket) as late:
+                    assert (await late.connect(one.token("alice")))["client"]
+            await eventually(lambda: one.running.process.redis.bus.alive, within_s=10)
+            await say(alice, conversation, "after")
+            await bob.until(lambda: "after" in created(bob, conversation), within_s=10)
+            assert created(bob, conversation) == ["0", "1", "2", "3", "4", "after"]
+            assert bob.offsets(f"conv:{conversation}") == list(range(1, 8))
+
+
+async def test_with_mongodb_frozen_sends_get_a_temporary_error_and_the_retry_lands_once(
+    own_mongod, database_name, redis_url, redis_prefix
+):
+    config = test_config(own_mongod.url, database_name, redis_url, redis_prefix)
+    async with serve_app(config) as app, wire_client(app.websocket) as alice:
+        await alice.connect(app.token("alice"))
+        conversation = await group(alice)
+        send = {"conversation": conversation, "idempotency_key": "k", "text": "once"}
+        with frozen(own_mongod.pid):
+            answer = await alice.rpc("message.send", **send)
+            assert answer["error"]["temporary"] is True
+            assert alice.close_code is None
+            async with wire_client(app.websocket) as late:
+                refused = await late.connect(app.token("bob"))
+                assert (refused["error"]["code"], refused["error"]["temporary"]) == (100, True)
+
+        async def lands() -> bool:
+            return "message" in await alice.rpc("message.send", **send)
+
+        await eventually(lands, within_s=15)
+        page = await alice.rpc("history.page", conversation=conversation)
+        assert [message["text"] for message in page["items"]] == ["once"]
+
+
+async def test_a_hub_that_is_killed_loses_nothing_that_was_acknowledged(
+    mongodb_url, database_name, redis_url, redis_prefix
+):
+    """The summary of a conversation lags; a hub that starts anew must not take it for the truth."""
+    config = test_config(mongodb_url, database_name, redis_url, redis_prefix)
+    async with serve_app(config) as app, wire_client(app.websocket) as alice:
+        await alice.connect(app.token("alice"))
+        conversation = await group(alice)
+        for number in range(20):
+            await say(alice, conversation, str(number))
+        async with serve_app(config) as other, wire_client(other.websocket) as phone:
+            subs = {f"conv:{conversation}": {"recover": True, "epoch": "", "offset": 0}}
+            result = await phone.connect(other.token("alice"), subs=subs)
+            assert result["subs"][f"conv:{conversation}"]["recovered"] is True
+            await phone.until(lambda: len(created(phone, conversation)) == 20, within_s=10)
+            assert created(phone, conversation) == [str(number) for number in range(20)]
