@@ -1,6 +1,7 @@
 """The one ladder from what a method of the server API raised to `{"error": {code, message}}`."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from msgspec import Struct
@@ -24,6 +25,17 @@ async def answered(work: Awaitable[Struct], method: str) -> Reply:
     except Exception:
         log.exception("api_method_failed", method=method)
         return refused(ClientError(codes.INTERNAL, "a fault of the server; its log has more"))
+
+
+@contextmanager
+def within(field: str) -> Iterator[None]:
+    """Fields that are refused inside are parts of `field`: `$.text` becomes `$.data.text`."""
+    try:
+        yield
+    except ClientError as error:
+        if error.code is not codes.BAD_REQUEST:
+            raise
+        raise ClientError(error.code, error.detail, f"{field}.{error.field}".rstrip(".")) from None
 
 
 def refused(error: ClientError) -> Reply:

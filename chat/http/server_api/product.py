@@ -3,11 +3,11 @@
 from chat.http.calls import Calls
 from chat.http.deps import HttpDeps
 from chat.http.server_api import requests
+from chat.http.server_api.answering import within
 from chat.http.server_api.results import RpcResult
 from chat.methods import Decoder, method
 from chat.vocabulary.requests import UserUpsert
 from chat.vocabulary.results import UserResult
-from realtime.protocol.codes import ClientError
 from realtime.protocol.messages import EMPTY
 
 
@@ -24,9 +24,7 @@ class Product:
     async def rpc(self, request: requests.Rpc) -> RpcResult:
         """`{user, method, params}` → `{data}`: the method's parameters and result, and the user's own rights."""
         found = method(request.method)
-        try:
+        with within("params"):
             bound = self._decoder.decode(found.name, request.params)
-        except ClientError as error:
-            raise ClientError(error.code, error.detail, f"params.{error.field}".rstrip(".")) from None
-        await self._deps.service.arrivals.arrived(request.user, EMPTY)
-        return RpcResult(await self._calls.run(request.user, found, bound))
+            await self._deps.service.arrivals.arrived(request.user, EMPTY)
+            return RpcResult(await self._calls.run(request.user, found, bound))

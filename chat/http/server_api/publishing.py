@@ -11,7 +11,7 @@ from chat.channels import ChannelKind
 from chat.http.calls import Calls
 from chat.http.deps import HttpDeps
 from chat.http.server_api import requests
-from chat.http.server_api.answering import answered
+from chat.http.server_api.answering import answered, within
 from chat.http.server_api.payloads import either
 from chat.http.server_api.results import Broadcasted, Published, Reply
 from chat.methods import METHODS, Decoder, invalid
@@ -79,8 +79,9 @@ class Publishing:
         if request.tags or request.skip_history:
             raise ClientError(codes.NOT_AVAILABLE, "messages have no tags and are always kept", "tags")
         sender, fields = _message_fields(conversation, data, request.idempotency_key)
-        bound = self._decoder.decode("message.send", msgspec.json.encode(fields))
-        sent = await self._calls.run(sender, self._send, bound)
+        with within("data"):
+            bound = self._decoder.decode("message.send", msgspec.json.encode(fields))
+            sent = await self._calls.run(sender, self._send, bound)
         if not isinstance(sent, MessageSent):
             raise TypeError(f"message.send gave {type(sent).__name__}")
         return Published(sent.message.offset, self._deps.store.epoch)
@@ -92,8 +93,8 @@ def _message_fields(conversation: str, data: Payload, key: str) -> tuple[str, di
         about = msgspec.json.decode(data, type=requests.ConversationPublish)
         fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
-        refused = invalid(error)
-        raise ClientError(refused.code, refused.detail, f"data.{refused.field}".rstrip(".")) from None
+        with within("data"):
+            raise invalid(error) from None
     given: dict[str, Any] = {**fields, "conversation": conversation}
     if about.idempotency_key is UNSET:
         given["idempotency_key"] = key or uuid.uuid4().hex

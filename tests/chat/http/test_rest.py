@@ -1,0 +1,473 @@
+"""The resources, over the whole product."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import aiohttp
+import pytest
+
+from support.waiting import eventually
+from support.wire_client import wire_client
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOWHERE = "z" * 26
+
+
+def key() -> str:
+    return str(uuid.uuid4())
+
+
+async def create(session: aiohttp.ClientSession, kind: str = "group", **fields: Any) -> dict[str, Any]:
+    async with session.post("/v1/conversations", json={"kind": kind, **fields}) as response:
+        assert response.status == 201, await response.text()
+        return (await response.json())["conversation"]
+
+
+async def send(session: aiohttp.ClientSession, conversation: str, text: str) -> dict[str, Any]:
+    body = {"text": text, "idempotency_key": key()}
+    async with session.post(f"/v1/conversations/{conversation}/messages", json=body) as response:
+        assert response.status == 201, await response.text()
+        return (await response.json())["message"]
+
+
+async def refusal(response: aiohttp.ClientResponse) -> tuple[int, str]:
+    assert response.content_type == "application/problem+json", await response.text()
+    return response.status, (await response.json())["code"]
+
+
+def without_instance(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name != "instance"}
+
+
+async def test_a_conversation_is_created_found_and_listed(alice):
+    async with alice.post("/v1/conversations", json={"kind": "group", "members": ["bob"], "title": "A"}) as response:
+        assert response.status == 201
+        created = await response.json()
+        location = response.headers["Location"]
+    assert created["duplicate"] is False
+    async with alice.get(location) as response:
+        assert response.status == 200
+        assert (await response.json())["conversation"] == created["conversation"]
+    async with alice.get("/v1/conversations?limit=1") as response:
+        page = await response.json()
+    assert [one["id"] for one in page["conversations"]] == [created["conversation"]["id"]]
+
+
+async def test_the_list_is_paged(alice):
+    made = [(await create(alice, title=str(number)))["id"] for number in range(5)]
+    found: list[str] = []
+    before: dict[str, str] = {}
+    while True:
+        async with alice.get("/v1/conversations", params={"limit": "2", **before}) as response:
+            page = await response.json()
+        found += [one["id"] for one in page["conversations"]]
+        if "next" not in page:
+            break
+        before = {"before": page["next"]}
+    assert len(found) == len(set(found))
+    assert set(made) <= set(found)
+
+
+@pytest.mark.parametrize("cursor", ["garbage", "", "AAAA", "!!!", "MS4x"])
+async def test_a_cursor_of_nobody_is_refused_or_empty(alice, cursor):
+    async with alice.get("/v1/conversations", params={"before": cursor}) as response:
+        assert response.status in (200, 400)
+
+
+async def test_two_people_have_one_direct_conversation(alice, bob):
+    one = await create(alice, "direct", members=["bob"])
+    async with bob.post("/v1/conversations", json={"kind": "direct", "members": ["alice"]}) as response:
+        assert response.status == 200
+        told = await response.json()
+    assert told["duplicate"] is True
+    assert told["conversation"]["id"] == one["id"]
+    assert told["conversation"]["peer"]["id"] == "alice"
+
+
+async def test_a_key_as_header_makes_one_conversation(alice):
+    headers = {"Idempotency-Key": f'"{key()}"'}
+    statuses, ids = [], set()
+    for _ in range(2):
+        async with alice.post("/v1/conversations", json={"kind": "group"}, headers=headers) as response:
+            statuses.append(response.status)
+            ids.add((await response.json())["conversation"]["id"])
+    assert statuses == [201, 200]
+    assert len(ids) == 1
+
+
+async def test_title_and_custom_are_changed_by_those_who_may(alice, bob):
+    conversation = (await create(alice, members=["bob"]))["id"]
+    async with alice.patch(f"/v1/conversations/{conversation}", json={"title": "New", "custom": {"a": 1}}) as response:
+        assert response.status == 200
+        changed = (await response.json())["conversation"]
+    assert (changed["title"], changed["custom"]) == ("New", {"a": 1})
+    async with bob.patch(f"/v1/conversations/{conversation}", json={"title": "Mine"}) as response:
+        assert await refusal(response) == (403, "permission_denied")
+
+
+async def test_members_come_and_go(alice, bob):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}"
+    async with alice.post(f"{path}/members", json={"members": ["bob", "carol"]}) as response:
+        assert (response.status, await response.json()) == (200, {})
+    async with bob.get(f"{path}/members") as response:
+        members = {one["user"]: one["role"] for one in (await response.json())["members"]}
+    assert members == {"alice": "owner", "bob": "member", "carol": "member"}
+    async with alice.patch(f"{path}/members/bob", json={"role": "moderator"}) as response:
+        assert response.status == 200
+    async with bob.delete(f"{path}/members/carol") as response:
+        assert response.status == 200
+    async with bob.delete(f"{path}/members/alice") as response:
+        assert await refusal(response) == (403, "permission_denied")
+    async with bob.delete(f"{path}/members/nobody") as response:
+        assert await refusal(response) == (404, "permission_denied")
+    async with bob.post(f"{path}/leave") as response:
+        assert response.status == 200
+    async with bob.get(path) as response:
+        assert await refusal(response) == (404, "permission_denied")
+
+
+async def test_anybody_may_join_a_channel_but_only_read(alice, bob):
+    conversation = (await create(alice, "channel", title="News"))["id"]
+    async with bob.post(f"/v1/conversations/{conversation}/join") as response:
+        assert (await response.json())["conversation"]["role"] == "reader"
+    body = {"text": "me too", "idempotency_key": key()}
+    async with bob.post(f"/v1/conversations/{conversation}/messages", json=body) as response:
+        assert await refusal(response) == (403, "permission_denied")
+
+
+async def test_a_message_is_sent_once_for_its_key(alice):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}/messages"
+    body = {"text": "hello", "idempotency_key": key()}
+    async with alice.post(path, json=body) as response:
+        assert response.status == 201
+        first = await response.json()
+        location = response.headers["Location"]
+    async with alice.post(path, json=body) as response:
+        assert response.status == 200
+        again = await response.json()
+    assert again == {**first, "duplicate": True}
+    async with alice.get(location) as response:
+        assert (await response.json())["message"] == first["message"]
+
+
+async def test_the_key_of_a_message_may_be_a_header(alice):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}/messages"
+    headers = {"Idempotency-Key": "from-the-header"}
+    async with alice.post(path, json={"text": "hello"}, headers=headers) as response:
+        assert (await response.json())["message"]["idempotency_key"] == "from-the-header"
+    async with alice.post(path, json={"text": "hello", "idempotency_key": "other"}, headers=headers) as response:
+        assert await refusal(response) == (400, "bad_request")
+    async with alice.post(path, json={"text": "hello"}) as response:
+        assert await refusal(response) == (400, "bad_request")
+    for bad in ("", "with space", '"x" "y"', "x" * 65):
+        async with alice.post(path, json={"text": "hello"}, headers={"Idempotency-Key": bad}) as response:
+            assert await refusal(response) == (400, "bad_request")
+
+
+async def test_one_key_sent_many_times_at_once_over_rest_and_socket_is_one_message(app, alice):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}/messages"
+    fields = {"text": "once", "idempotency_key": key()}
+
+    async def over_rest() -> dict[str, Any]:
+        async with alice.post(path, json=fields) as response:
+            assert response.status in (200, 201)
+            return await response.json()
+
+    async with wire_client(app.websocket) as socket:
+        await socket.connect(app.token("alice"))
+        answers = await asyncio.gather(
+            *(over_rest() for _ in range(15)),
+            *(socket.rpc("message.send", conversation=conversation, **fields) for _ in range(15)),
+        )
+    assert {answer["message"]["id"] for answer in answers} == {answers[0]["message"]["id"]}
+    assert sum(not answer["duplicate"] for answer in answers) == 1
+
+
+async def test_what_rest_sends_reaches_the_sockets(app, alice):
+    conversation = (await create(alice, members=["dora"]))["id"]
+    async with wire_client(app.websocket) as dora:
+        await dora.connect(app.token("dora"))
+        message = await send(alice, conversation, "over REST")
+        await dora.until(lambda: dora.offsets(f"conv:{conversation}") == [message["offset"]])
+        (publication,) = dora.publications(f"conv:{conversation}")
+    assert publication["data"]["message"] == message
+
+
+async def test_pages_ascend_and_meet(alice):
+    conversation = (await create(alice))["id"]
+    sent = [(await send(alice, conversation, str(number)))["offset"] for number in range(10)]
+    path = f"/v1/conversations/{conversation}/messages"
+
+    async def page(**query: Any) -> dict[str, Any]:
+        async with alice.get(path, params=query) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    newest = await page(limit=4)
+    assert [one["offset"] for one in newest["items"]] == sent[-4:]
+    assert (newest["page"]["has_before"], newest["page"]["has_after"]) == (True, False)
+    older = await page(limit=4, before=newest["page"]["oldest"])
+    assert [one["offset"] for one in older["items"]] == sent[2:6]
+    after = await page(limit=3, after=sent[4])
+    assert [one["offset"] for one in after["items"]] == sent[5:8]
+    around = await page(limit=4, around=sent[5])
+    assert sent[5] in [one["offset"] for one in around["items"]]
+    unread = await page(**{"from": "first_unread"}, limit=200)
+    assert {one["offset"] for one in unread["items"]} <= set(sent)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "before=1&after=2",
+        "from=last",
+        "limit=0",
+        "limit=201",
+        "limit=ten",
+        "before=-1",
+        f"before={2**44}",
+        "limit[$gt]=1",
+        "limit=5&limit=6",
+        "at=5",
+    ],
+)
+async def test_wrong_pages_are_refused(alice, query):
+    conversation = (await create(alice))["id"]
+    async with alice.get(f"/v1/conversations/{conversation}/messages?{query}") as response:
+        assert await refusal(response) == (400, "bad_request")
+
+
+async def test_an_unchanged_page_is_304(alice):
+    conversation = (await create(alice))["id"]
+    await send(alice, conversation, "x" * 2000)
+    path = f"/v1/conversations/{conversation}/messages"
+    async with alice.get(path) as response:
+        etag = response.headers["ETag"]
+        assert response.headers["Cache-Control"] == "private, no-cache"
+        assert "no-store" not in response.headers["Cache-Control"]
+        assert response.headers["Content-Encoding"] == "gzip"
+        await response.json()
+    async with alice.get(path, headers={"If-None-Match": etag}) as response:
+        assert response.status == 304
+        assert await response.read() == b""
+        assert response.headers["ETag"] == etag
+    async with alice.get(path, headers={"If-None-Match": etag, "Accept-Encoding": "identity"}) as response:
+        assert response.status == 304
+    await send(alice, conversation, "another")
+    async with alice.get(path, headers={"If-None-Match": etag}) as response:
+        assert response.status == 200
+        assert response.headers["ETag"] != etag
+
+
+async def test_small_answers_and_those_who_do_not_ask_get_no_gzip(alice):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}/messages"
+    async with alice.get(path) as response:
+        assert "Content-Encoding" not in response.headers
+    await send(alice, conversation, "x" * 2000)
+    async with alice.get(path, headers={"Accept-Encoding": "identity"}) as response:
+        assert "Content-Encoding" not in response.headers
+
+
+async def test_head_is_get_without_a_body(alice):
+    async with alice.head("/v1/me") as response:
+        assert response.status == 200
+        assert await response.read() == b""
+
+
+async def test_reading_moves_forward(alice, bob):
+    conversation = (await create(alice, members=["bob"]))["id"]
+    sent = [await send(alice, conversation, str(number)) for number in range(3)]
+    path = f"/v1/conversations/{conversation}"
+    async with bob.put(f"{path}/read", json={"offset": sent[1]["offset"]}) as response:
+        told = await response.json()
+    assert told["read"]["offset"] == sent[1]["offset"]
+
+    async def unread() -> bool:
+        async with bob.get(path) as response:
+            return (await response.json())["conversation"]["unread"] == 1
+
+    await eventually(unread)
+    async with bob.put(f"{path}/read", json={"offset": sent[0]["offset"]}) as response:
+        assert (await response.json())["read"]["offset"] == sent[1]["offset"]
+
+
+async def test_typing_is_told(app, alice):
+    conversation = (await create(alice, members=["emil"]))["id"]
+    async with wire_client(app.websocket) as emil:
+        await emil.connect(app.token("emil"))
+        async with alice.post(f"/v1/conversations/{conversation}/typing") as response:
+            assert response.status == 200
+        async with alice.delete(f"/v1/conversations/{conversation}/typing") as response:
+            assert response.status == 200
+        await emil.until(lambda: len(emil.publications(f"conv:{conversation}")) == 2)
+        events = [one["data"] for one in emil.publications(f"conv:{conversation}")]
+    assert [(one["type"], one["active"]) for one in events] == [("typing", True), ("typing", False)]
+
+
+async def test_sync_tells_what_is_new(alice):
+    conversation = (await create(alice))["id"]
+    async with alice.post("/v1/sync", json={}) as response:
+        first = await response.json()
+    assert conversation in [one["conversation"]["id"] for one in first["conversations"]]
+    assert first["epoch"]
+
+
+async def test_a_profile_is_ones_own(app, alice, bob):
+    async with alice.patch("/v1/me", json={"name": "Alice", "custom": {"team": "a"}}) as response:
+        assert (await response.json())["user"]["name"] == "Alice"
+    async with alice.get("/v1/me") as response:
+        me = (await response.json())["user"]
+    async with bob.get("/v1/users/alice") as response:
+        assert (await response.json())["user"] == me
+    assert (me["id"], me["custom"]) == ("alice", {"team": "a"})
+    async with bob.patch("/v1/me", json={"role": "admin", "id": "alice"}) as response:
+        assert (await response.json())["user"]["id"] == "bob"
+
+
+async def test_a_token_introduces_its_user(app):
+    headers = {"Authorization": f"Bearer {app.token('frida', info={'name': 'Frida'})}"}
+    async with aiohttp.ClientSession(app.http, headers=headers) as frida:
+        async with frida.get("/v1/me") as response:
+            assert (await response.json())["user"]["name"] == "Frida"
+        async with frida.patch("/v1/me", json={"name": "Frida K."}) as response:
+            assert response.status == 200
+        async with frida.get("/v1/me") as response:
+            assert (await response.json())["user"]["name"] == "Frida K."
+
+
+async def test_presence_tells_who_is_online(app, alice):
+    async with wire_client(app.websocket) as gustav:
+        await gustav.connect(app.token("gustav"))
+
+        async def online() -> bool:
+            async with alice.post("/v1/presence", json={"users": ["gustav", "never"]}) as response:
+                presence = {one["user"]: one.get("online", False) for one in (await response.json())["presence"]}
+            return presence == {"gustav": True, "never": False}
+
+        await eventually(online)
+
+
+async def test_every_method_is_an_rpc(alice):
+    async with alice.post("/v1/rpc/user.get", json={"user": "alice"}) as response:
+        assert response.status == 200
+        assert (await response.json())["user"]["id"] == "alice"
+    async with alice.post("/v1/rpc/conversation.list") as response:
+        assert response.status == 200
+    async with alice.post("/v1/rpc/nothing.here", json={}) as response:
+        assert await refusal(response) == (404, "not_available")
+    async with alice.post("/v1/rpc/user.get", json={"user": 7}) as response:
+        assert await refusal(response) == (400, "bad_request")
+    async with alice.post("/v1/rpc/user.get?user=alice", json={}) as response:
+        assert await refusal(response) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("GET", "", None),
+        ("PATCH", "", {"title": "x"}),
+        ("GET", "/members", None),
+        ("POST", "/members", {"members": ["bob"]}),
+        ("PATCH", "/members/bob", {"role": "admin"}),
+        ("DELETE", "/members/bob", None),
+        ("POST", "/join", None),
+        ("POST", "/leave", None),
+        ("GET", "/messages", None),
+        ("POST", "/messages", {"text": "x", "idempotency_key": "k"}),
+        ("GET", "/messages/1", None),
+        ("PUT", "/read", {"offset": 1}),
+        ("POST", "/typing", None),
+        ("DELETE", "/typing", None),
+    ],
+)
+async def test_foreign_and_missing_conversations_are_the_same_answer(alice, bob, verb, path, body):
+    foreign = (await create(alice))["id"]
+    answers = []
+    for conversation in (foreign, NOWHERE):
+        async with bob.request(verb, f"/v1/conversations/{conversation}{path}", json=body) as response:
+            answers.append((response.status, without_instance(await response.json())))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+
+
+async def test_missing_messages_and_users_are_404(alice):
+    conversation = (await create(alice))["id"]
+    async with alice.get(f"/v1/conversations/{conversation}/messages/99") as response:
+        assert await refusal(response) == (404, "permission_denied")
+    async with alice.get(f"/v1/conversations/{conversation}/messages/1") as response:
+        assert await refusal(response) == (404, "permission_denied")  # an entry, but no message
+    async with alice.get("/v1/users/nobody-at-all") as response:
+        assert await refusal(response) == (404, "permission_denied")
+
+
+@pytest.mark.parametrize(
+    "conversation", ["nope", "..%2f..%2fetc", "a%00b", "a%0d%0aX:y", "%ff", "Z" * 26, "a" * 26 + "%0a", "a" * 4000]
+)
+async def test_ids_that_cannot_be_are_refused(alice, conversation):
+    async with alice.get(f"/v1/conversations/{conversation}") as response:
+        assert response.status in (400, 404)
+        assert (await response.json())["code"] in ("bad_request", "method_not_found")
+
+
+async def test_a_thread_id_is_an_id(alice):
+    conversation = (await create(alice))["id"]
+    for thread in (f"{conversation}~1", f"{conversation}%7E1"):
+        async with alice.get(f"/v1/conversations/{thread}") as response:
+            assert await refusal(response) == (404, "permission_denied")
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({}, "/text"),
+        ({"text": "x" * 20_000}, "/text"),
+        ({"text": "x", "mentions": ["ok", "not ok"]}, "/mentions/1"),
+        ({"text": "x", "reply_to": -1}, "/reply_to"),
+        ({"text": "x", "custom": {"big": "y" * 20_000}}, "/custom"),
+        ({"text": "x", "attachments": [1]}, "/attachments/0"),
+    ],
+)
+async def test_nothing_is_stored_of_a_wrong_message(alice, fields, pointer):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}/messages"
+    async with alice.post(path, json={"idempotency_key": key(), **fields}) as response:
+        assert response.status == 400
+        told = await response.json()
+    assert told["errors"][0]["pointer"] == pointer
+    async with alice.get(path) as response:
+        assert (await response.json())["items"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'"\\u0000"', b'"a\\u0000b"', b'"\xf0\x9f\x91\x8d"', b'"\\r\\n\\u2028"', b'"{\\"$gt\\":1}"', b'"</script>"'],
+)
+async def test_any_text_is_kept_as_it_is_or_refused(alice, text):
+    conversation = (await create(alice))["id"]
+    path = f"/v1/conversations/{conversation}/messages"
+    body = b'{"idempotency_key":"k","text":' + text + b"}"
+    async with alice.post(path, data=body, headers={"Content-Type": "application/json"}) as response:
+        assert response.status in (201, 400)
+        kept = (await response.json())["message"]["text"] if response.status == 201 else None
+    async with alice.get(path) as response:
+        assert [one["text"] for one in (await response.json())["items"]] == ([] if kept is None else [kept])
+
+
+@pytest.mark.parametrize(
+    "custom", [b'{"n":' + b"9" * 30 + b"}", b'{"$set":{"a":1}}', b'{"a.b":1}', b'{"":1}', b'{"n":1e308}']
+)
+async def test_any_custom_object_is_kept_as_it_is_or_refused(alice, custom):
+    body = b'{"kind":"group","custom":' + custom + b"}"
+    async with alice.post("/v1/conversations", data=body, headers={"Content-Type": "application/json"}) as response:
+        assert response.status in (201, 400), await response.text()
+        if response.status == 201:
+            created = (await response.json())["conversation"]
+            async with alice.get(f"/v1/conversations/{created['id']}") as found:
+                assert (await found.json())["conversation"]["custom"] == created["custom"]
