@@ -9,8 +9,9 @@ from typing import Final, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
-from chat.metrics.families import Family, ProcessSamples, merge, take
+from chat.metrics.families import Exposed, Family, ProcessSamples, merge, take
 from chat.metrics.run_directory import RunDirectory
 from chat.metrics.snapshot import Hot, Identity, Snapshot, encode, make
 
@@ -50,14 +51,20 @@ class NodeMetrics:
         """The latest of this process; at most about a second old while the event loop turns."""
         return self._snapshot
 
-    async def families(self) -> list[Family]:
-        """What `/metrics` of this node says now. OSError or TimeoutError if the run directory is of no use.
+    async def exposition(self, encode: Callable[[Collector], bytes]) -> bytes:
+        """What this node's processes count together, as `encode` (prometheus_client's) puts it.
 
         This process' samples are written first: nothing is ever exposed that would be forgotten if it were killed next.
+        All but the collecting is done in a thread, since encoding takes tens of milliseconds. OSError or TimeoutError
+        if the run directory is of no use.
         """
+
+        def read() -> bytes:
+            living, retired = self._directory.read()
+            return encode(Exposed(merge(living, retired, now=self._clock())))
+
         await self._write(take(self._registry.collect()))
-        living, retired = await self._in_thread(self._directory.read)
-        return merge(living, retired, now=self._clock())
+        return await self._in_thread(read)
 
     async def publish(self) -> None:
         """Renew the snapshot and write the samples. OSError if the disk is full."""

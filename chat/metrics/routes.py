@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
-from chat.metrics.families import Exposed
 from chat.metrics.node import NodeMetrics
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -25,13 +25,13 @@ def metrics_routes(metrics: NodeMetrics, *, token: str | None) -> list[web.Route
             return web.Response(
                 status=401, text="a bearer token is needed\n", headers={**_NO_STORE, "WWW-Authenticate": "Bearer"}
             )
+        encode, content_type = _encoder(request.headers.get("Accept", ""))
         try:
-            families = await metrics.families()
+            body = await metrics.exposition(encode)
         except (OSError, TimeoutError) as error:
             _log.warning("metrics_not_read", reason=str(error))
             return web.Response(status=503, text="the samples of this node cannot be read\n", headers=_NO_STORE)
-        encode, content_type = _encoder(request.headers.get("Accept", ""))
-        response = web.Response(body=encode(Exposed(families)), headers={**_NO_STORE, "Content-Type": content_type})
+        response = web.Response(body=body, headers={**_NO_STORE, "Content-Type": content_type})
         response.enable_compression()
         return response
 
@@ -44,7 +44,7 @@ def _bears(request: web.Request, token: str) -> bool:
     return scheme.lower() == "bearer" and hmac.compare_digest(given, token.encode())
 
 
-def _encoder(accept: str) -> tuple[Callable[[Exposed], bytes], str]:
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
     """The encoder and its content type.
 
     prometheus_client is asked with one of two headers of ours: given the client's own it fails on a version that is no

@@ -30,14 +30,14 @@ def test_the_exposition_is_the_one_of_prometheus_client(observations: list[float
     assert generate_latest(ours).decode().splitlines() == expected
 
 
-def test_children_are_told_apart_by_their_label() -> None:
+def test_children_are_told_apart_by_their_label_once_they_observed_something() -> None:
     registry = CollectorRegistry()
     family = HistogramFamily(registry, "hubbub_x_seconds", "T.", BOUNDS, label="command", values=("rpc", "ping"))
     family.children["rpc"].observe(0.01)
 
     assert registry.get_sample_value("hubbub_x_seconds_count", {"command": "rpc"}) == 1
     assert registry.get_sample_value("hubbub_x_seconds_bucket", {"command": "rpc", "le": "0.01"}) == 1
-    assert registry.get_sample_value("hubbub_x_seconds_count", {"command": "ping"}) == 0
+    assert registry.get_sample_value("hubbub_x_seconds_count", {"command": "ping"}) is None
 
 
 def test_a_name_is_taken_once_per_registry() -> None:
