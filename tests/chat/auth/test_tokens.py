@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.auth.claims import TokenError, TokenExpired, TokenInvalid, TokenMismatch, TokenPolicy
@@ -493,6 +493,7 @@ def test_a_subscription_token_is_for_one_user_and_one_channel() -> None:
 SECRETS = st.text(alphabet="abcdefgh", min_size=20, max_size=40)
 
 
+@settings(deadline=None)
 @given(SECRETS, st.sampled_from(["sub", "kid", "typ", "info", "iss", "exp", "channels", "alg"]))
 def test_no_reason_quotes_the_token(secret: str, place: str) -> None:
     header: dict[str, Any] = {"alg": "HS256"}
@@ -503,6 +504,7 @@ def test_no_reason_quotes_the_token(secret: str, place: str) -> None:
     assert secret not in f"{caught.value} {caught.value!r} {caught.value.reason} {caught.value.__cause__!r}"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_any_bytes_give_claims_or_a_token_error(header: bytes, payload: bytes) -> None:
     for token in (forged(header, payload), forged({"alg": "HS256"}, payload), signed(payload)):
@@ -520,6 +522,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, JSON, max_size=4))
 def test_any_claims_are_read_or_refused(extra: dict[str, Any]) -> None:
     policy = TokenPolicy(user_id_pattern=PATTERN, audience="chat")

@@ -1,7 +1,7 @@
 """Names of channels, taken apart; options by namespace."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.channels import BadChannel, ChannelKind, Namespaces, parse, personal_channel
@@ -62,6 +62,7 @@ def test_the_longest_name_is_accepted() -> None:
     assert parse("a" * 255).rest == "a" * 255
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_a_channel_or_refused(name: str) -> None:
     try:

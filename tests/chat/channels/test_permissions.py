@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.channels import Action, Allowed, Asked, Denied, NotAvailable, Override, Principal, may, parse, plan
@@ -93,6 +93,7 @@ def test_a_user_limited_channel_is_for_the_users_it_names() -> None:
     assert isinstance(may(Action.SUBSCRIBE, pair, options(allow_user_limited_channels=False), ANNA), Denied)
 
 
+@settings(deadline=None)
 @given(st.booleans(), st.booleans(), st.sampled_from(list(Action)), st.sampled_from([ANNA, NOBODY]), st.data())
 def test_every_rule_and_key_in_a_decision_exists(
     subscribed: bool, token: bool, action: Action, who: Principal, data: st.DataObject
@@ -104,6 +105,7 @@ def test_every_rule_and_key_in_a_decision_exists(
     assert (decision.rule if isinstance(decision, Allowed) else decision.key) in known
 
 
+@settings(deadline=None)
 @given(st.sampled_from([Action.PUBLISH, Action.PRESENCE, Action.HISTORY]), st.data())
 def test_turning_the_key_that_a_refusal_names_changes_the_decision(action: Action, data: st.DataObject) -> None:
     flags = [f"allow_{action}_for_{who}" for who in ("client", "subscriber", "anonymous")]

@@ -1,7 +1,7 @@
 """Secrets that hide, durations and sizes that read back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.config.values import Secret, Url, format_duration, format_size, parse_duration, parse_size
@@ -30,6 +30,7 @@ def test_what_is_not_a_duration_is_refused_with_examples(text: str) -> None:
         parse_duration(text)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_every_whole_millisecond_is_written_and_read_back(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)
@@ -40,6 +41,7 @@ def test_durations_are_written_as_people_write_them() -> None:
     assert shown == ["0s", "300ms", "25s", "1m", "90s", "90m", "1h", "720h", "1500ms"]
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=2**40))
 def test_every_size_is_written_and_read_back(size_bytes: int) -> None:
     assert parse_size(format_size(size_bytes)) == size_bytes
