@@ -20,10 +20,13 @@ _COUNTERS: Final = {
     "summaries_written": "Summaries of conversations written.",
     "summaries_dropped": "Entries left to the follower because too many summaries were waiting.",
     "reads_moved": "Read positions moved.",
+    "followed": "Entries read by the follower.",
+    "summaries_repaired": "Rows that the follower found behind the log.",
 }
 _GAUGES: Final = {
     "queued": "Appends that are not answered yet.",
     "available": "1 while MongoDB answers, else 0.",
+    "leading": "1 while this process is the one that follows the log.",
 }
 _ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -45,8 +48,11 @@ class Stats:
         self.summaries_written = 0
         self.summaries_dropped = 0
         self.reads_moved = 0
+        self.followed = 0
+        self.summaries_repaired = 0
         self.queued = 0
         self.available = 1
+        self.leading = 0
         self.batch_entries = Histogram(
             "hubbub_log_batch_entries", "Entries per insert command.", buckets=_ENTRIES, registry=registry
         )

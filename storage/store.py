@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from storage.mongo.appender import Appender
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
+from storage.mongo.follower import Follower, OnEntries
 from storage.mongo.heads import read_heads
 from storage.mongo.health import Health
 from storage.mongo.inbox import Inbox
@@ -102,3 +103,24 @@ async def migrate_database(
     """Lay the database out as this version needs it; returns its epoch. Raises Unavailable, NotMigrated, ValueError."""
     async with connect(url, database, app_name=app_name) as db:
         return await migrate(db, random=random)
+
+
+@asynccontextmanager
+async def open_follower(
+    url: str,
+    database: str,
+    *,
+    owner: str,
+    on_entries: OnEntries | None = None,
+    app_name: str = "hubbub-worker",
+    registry: CollectorRegistry | None = None,
+) -> AsyncIterator[Follower]:
+    """The follower of a migrated database, running until the block ends. `owner` names this process and run.
+
+    Raises NotMigrated, Unavailable, ValueError (not a URL).
+    """
+    async with connect(url, database, app_name=app_name) as db:
+        await verify(db)
+        stats = Stats(registry or CollectorRegistry())
+        async with Follower(db, owner=owner, stats=stats, on_entries=on_entries) as follower:
+            yield follower

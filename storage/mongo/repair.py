@@ -1,0 +1,88 @@
+"""Bringing summaries to what the log says, where a process died between a commit and writing the summary."""
+
+from collections.abc import Iterable
+
+from pymongo import ASCENDING
+
+from storage.mongo.client import Collection, Database, Document, translated
+from storage.mongo.fold import Fold
+from storage.mongo.log import Log
+from storage.mongo.rows import member_key
+from storage.mongo.schema import CONVERSATIONS, MEMBERS
+from storage.mongo.summaries import write
+
+_CHUNK = 1000
+
+
+class Repair:
+    """Compares before it writes: as a rule the hubs have written everything. Every method may raise Unavailable."""
+
+    def __init__(self, db: Database) -> None:
+        self._log = Log(db)
+        self._conversations = db[CONVERSATIONS]
+        self._members = db[MEMBERS]
+
+    async def apply(self, fold: Fold) -> int:
+        """Write what of the fold is not in the rows yet; returns how many rows were behind."""
+        behind = Fold()
+        heads = await _offsets(self._conversations, fold.summaries, "head")
+        messages = await _offsets(self._conversations, fold.summaries, "last_message")
+        for conversation, summary in fold.summaries.items():
+            head_is_there = heads.get(conversation, summary.head.offset) >= summary.head.offset
+            last = summary.last
+            message_is_there = last is None or messages.get(conversation, 0) >= last.offset
+            if conversation in heads and not (head_is_there and message_is_there):
+                behind.summaries[conversation] = summary
+        keys = {member_key(conversation, user): (conversation, user) for conversation, user in fold.reads}
+        reads = await _offsets(self._members, keys, "read")
+        for key, offset in reads.items():
+            position = fold.reads[keys[key]]
+            if offset < position.offset:
+                behind.reads[keys[key]] = position
+        await write(behind, members=self._members, conversations=self._conversations)
+        return len(behind)
+
+    async def everything(self) -> int:
+        """Compare every conversation with its log, page by page; returns how many rows were behind.
+
+        For when it is not known what was missed. Senders' read positions are brought forward as far as their messages
+        are after the summary's head.
+        """
+        repaired, after = 0, ""
+        while True:
+            with translated():
+                rows = await self._conversations.find(
+                    {"_id": {"$gt": after}}, {"head": 1}, sort=[("_id", ASCENDING)], limit=_CHUNK, batch_size=_CHUNK + 1
+                ).to_list(_CHUNK)
+            for row in rows:
+                repaired += await self._conversation(row["_id"], int(row["head"]["offset"]))
+            if len(rows) < _CHUNK:
+                return repaired
+            after = rows[-1]["_id"]
+
+    async def _conversation(self, conversation: str, head: int) -> int:
+        repaired = 0
+        while True:
+            found = await self._log.range(conversation, head, limit=_CHUNK)
+            if found.entries:
+                fold = Fold()
+                fold.add(found.entries)
+                await write(fold, members=self._members, conversations=self._conversations)
+                repaired += len(fold)
+                head = found.entries[-1].offset
+            if found.complete:
+                return repaired
+
+
+async def _offsets(collection: Collection, ids: Iterable[str], field: str) -> dict[str, int]:
+    """The `offset` in that field of each row that exists, 0 where it has none."""
+    every = list(ids)
+    offsets: dict[str, int] = {}
+    for start in range(0, len(every), _CHUNK):
+        chunk = every[start : start + _CHUNK]
+        with translated():
+            rows: list[Document] = await collection.find(
+                {"_id": {"$in": chunk}}, {f"{field}.offset": 1}, batch_size=len(chunk) + 1
+            ).to_list(None)
+        offsets.update((row["_id"], int(row.get(field, {}).get("offset", 0))) for row in rows)
+    return offsets

@@ -1,0 +1,158 @@
+"""The follower makes summaries right whoever died, hands on every entry, and has one leader."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from storage.model import Entry, Position
+from storage.mongo.client import Database, connect
+from storage.mongo.follower import Follower, OnEntries
+from storage.mongo.schema import META
+from storage.stats import Stats
+from storage.store import Store
+from support.appending import Hub, a_hub
+from support.conversing import a_group
+from support.entries import message
+from support.waiting import eventually
+
+
+@asynccontextmanager
+async def following(
+    url: str, database: str, *, on_entries: OnEntries | None = None, lease_ttl_ms: int = 2000
+) -> AsyncIterator[Stats]:
+    stats = Stats(CollectorRegistry())
+    owner = secrets.token_hex(4)
+    async with (
+        connect(url, database, app_name="worker") as db,
+        Follower(db, owner=owner, stats=stats, on_entries=on_entries, settle_s=0.1, lease_ttl_ms=lease_ttl_ms),
+    ):
+        yield stats
+
+
+@pytest.fixture
+async def dying(mongodb_url: str, db: Database) -> AsyncIterator[Hub]:
+    """A hub that never writes a summary, as if it were always killed right after a commit."""
+    async with a_hub(mongodb_url, db.name) as hub:
+        yield hub
+
+
+async def head(store: Store, conversation: str) -> Position:
+    found = await store.conversations.get(conversation)
+    assert found is not None
+    return found.head
+
+
+async def test_summaries_come_right_after_a_hub_died_before_writing_them(
+    mongodb_url: str, db: Database, store: Store, dying: Hub
+) -> None:
+    conversation = (await a_group(store)).id
+    async with following(mongodb_url, db.name) as stats:
+        await eventually(lambda: stats.leading)
+        for text in ("1", "2"):
+            await dying.appender.append(message(conversation, by="bob", text=text))
+
+        async def repaired() -> bool:
+            return await head(store, conversation) == Position(3, 2)
+
+        await eventually(repaired)
+        found = await store.conversations.get(conversation)
+        assert found is not None
+        assert found.last_message is not None
+        assert found.last_message.text == "2"
+        member = await store.members.get(conversation, "bob")
+        assert member is not None
+        assert member.read == Position(3, 2)
+
+
+async def test_what_the_hubs_wrote_is_left_alone(mongodb_url: str, db: Database, store: Store, dying: Hub) -> None:
+    written, unwritten = (await a_group(store)).id, (await a_group(store)).id
+    await store.summaries.flush()
+    async with following(mongodb_url, db.name) as stats:
+        await eventually(lambda: state_is_saved(db))
+        await store.appender.append(message(written, by="ada"))
+        await store.summaries.flush()
+        await dying.appender.append(message(unwritten, by="ada"))
+        await eventually(lambda: stats.summaries_repaired)
+        # The later one's summary and its sender's read position, and nothing of the earlier one.
+        assert stats.summaries_repaired == 2
+
+
+async def test_a_first_follower_looks_through_everything(
+    mongodb_url: str, db: Database, store: Store, dying: Hub
+) -> None:
+    conversation = (await a_group(store)).id
+    await store.summaries.flush()
+    await asyncio.gather(*(dying.appender.append(message(conversation, by="bob")) for _ in range(5)))
+    async with following(mongodb_url, db.name) as stats:
+        await eventually(lambda: stats.summaries_repaired)
+    assert await head(store, conversation) == Position(6, 5)
+
+
+async def test_entries_committed_while_nobody_followed_are_handed_on_later(
+    mongodb_url: str, db: Database, dying: Hub
+) -> None:
+    got: list[str | None] = []
+
+    async def collect(entries: Sequence[Entry]) -> None:
+        got.extend(entry.key for entry in entries)
+
+    async with following(mongodb_url, db.name, on_entries=collect) as stats:
+        await eventually(lambda: stats.leading)
+        await eventually(lambda: state_is_saved(db))
+    await dying.appender.append(message(key="while away"))
+    async with following(mongodb_url, db.name, on_entries=collect):
+        await eventually(lambda: "while away" in got)
+
+
+async def test_what_the_hook_failed_for_it_gets_again(mongodb_url: str, db: Database, dying: Hub) -> None:
+    got: list[str | None] = []
+
+    async def fail_once(entries: Sequence[Entry]) -> None:
+        got.extend(entry.key for entry in entries)
+        if len(got) == 1:
+            raise RuntimeError("a bug elsewhere")
+
+    async with following(mongodb_url, db.name, on_entries=fail_once) as stats:
+        await eventually(lambda: stats.leading)
+        await eventually(lambda: state_is_saved(db))
+        await dying.appender.append(message(key="k"))
+        await eventually(lambda: got == ["k", "k"])
+
+
+async def test_one_of_several_leads_and_another_takes_over(mongodb_url: str, db: Database) -> None:
+    async with following(mongodb_url, db.name) as first:
+        await eventually(lambda: first.leading)
+        async with following(mongodb_url, db.name) as second:
+            await eventually(lambda: state_is_saved(db))
+            assert (first.leading, second.leading) == (1, 0)
+            await db[META].update_one({"_id": "lease:follower"}, {"$set": {"owner": "somebody else"}})
+            await eventually(lambda: not first.leading)
+            await db[META].update_one({"_id": "lease:follower"}, {"$unset": {"owner": "", "until": ""}})
+            await eventually(lambda: first.leading + second.leading == 1)
+
+
+@pytest.mark.parametrize("broken", ["", "826000000000000001296E04"])
+async def test_a_follower_that_lost_its_place_looks_through_everything(
+    mongodb_url: str, db: Database, store: Store, dying: Hub, broken: str
+) -> None:
+    conversation = (await a_group(store)).id
+    async with following(mongodb_url, db.name):
+        await eventually(lambda: state_is_saved(db))
+    await dying.appender.append(message(conversation, by="bob"))
+    held = await db[META].find_one({"_id": "lease:follower"})
+    assert held is not None
+    place = held["state"]["_data"]
+    no_longer_there = place[:2] + "60000000" + place[10:]
+    await db[META].update_one({"_id": "lease:follower"}, {"$set": {"state._data": broken or no_longer_there}})
+    async with following(mongodb_url, db.name) as stats:
+        await eventually(lambda: stats.summaries_repaired, within_s=10)
+    assert await head(store, conversation) == Position(2, 1)
+
+
+async def state_is_saved(db: Database) -> bool:
+    found = await db[META].find_one({"_id": "lease:follower"})
+    return found is not None and "state" in found
