@@ -11,7 +11,7 @@ import { DialogView } from "./view-dialog.js";
 import { HeaderView, welcome } from "./view-header.js";
 import { ListView } from "./view-list.js";
 import { ThreadView } from "./view-thread.js";
-import { unreadTotal } from "./select.js";
+import { listItems, unreadTotal } from "./select.js";
 
 const TICK_MS = 30_000;
 
@@ -49,8 +49,13 @@ function play(user) {
   document.getElementById("new").addEventListener("click", () => dialog.open());
 
   let typingTimer;
+  let greeted = false;
   function draw() {
     const { state } = store;
+    if (!greeted && state.list.loaded) {
+      greeted = true;
+      beginSomewhere(state);
+    }
     document.body.dataset.view = state.open ? "conversation" : "list";
     const unread = unreadTotal(state);
     document.title = `${unread ? `(${unread}) ` : ""}${user.name} · Hubbub`;
@@ -66,6 +71,14 @@ function play(user) {
     clearTimeout(typingTimer);
     const ends = Object.values(state.typing).flatMap(Object.values).filter((until) => until > now());
     if (ends.length) typingTimer = setTimeout(draw, Math.min(...ends) - now() + 20);
+  }
+
+  /** Where there is room for both, the list and an empty half make a poor start: show the latest conversation. */
+  function beginSomewhere(state) {
+    const [latest] = listItems(state, now(), times);
+    if (state.open || !latest || !matchMedia("(min-width: 761px)").matches) return;
+    history.replaceState(null, "", `#${latest.id}`);
+    app.open(latest.id);
   }
 
   const fromAddress = () => app.open(decodeURIComponent(location.hash.slice(1)) || null);

@@ -61,10 +61,8 @@ function create(item) {
   return h("li", {}, h("a", { class: "item", href: `#${item.id}`, data: { id: item.id } },
     h("span", { class: "face" }, avatar(item.avatar, { initials: initials(item.title), hue: hue(item.avatar), group: item.group }),
       item.group ? null : h("span", { class: "presence", "aria-hidden": "true" })),
-    h("span", { class: "item-title" }),
-    h("time", { class: "item-when" }),
-    h("span", { class: "item-preview" }),
-    h("span", { class: "item-badge" })));
+    h("span", { class: "item-line" }, h("span", { class: "item-title" }), h("time", { class: "item-when" })),
+    h("span", { class: "item-line" }, h("span", { class: "item-preview" }), h("span", { class: "item-badge" }))));
 }
 
 function update(element, item) {

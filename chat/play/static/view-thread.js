@@ -89,7 +89,7 @@ export class ThreadView {
     this.#keyed.draw(list);
     if (!this.#placed && state.logs[state.open]?.loaded) this.#place();
     else if (this.#following || sentNow) this.#toEnd();
-    else if (anchor) this.#part.scroller.scrollTop += anchor.row.getBoundingClientRect().top - anchor.top;
+    else if (anchor) this.#part.scroller.scrollTop += anchor.row.getBoundingClientRect().bottom - anchor.bottom;
   }
 
   /** Begin at the line above what is new, if it would be off the screen, else at the end. */
@@ -103,11 +103,11 @@ export class ThreadView {
     this.#following = this.#atEnd();
   }
 
-  /** The first message on screen, to be kept where it is. */
+  /** The first message on screen. Its end is kept where it is: its own head may come or go with what is above it. */
   #anchor() {
     const { scroller, rows: list } = this.#part;
     const row = this.#rowAt(scroller.scrollTop) ?? list.lastElementChild;
-    return row && { row, top: row.getBoundingClientRect().top };
+    return row && { row, bottom: row.getBoundingClientRect().bottom };
   }
 
   /** The first message that ends below so many px of the scrolled content. */
@@ -136,7 +136,7 @@ export class ThreadView {
       first: [h("span", { class: "spinner" })],
       more: [h("span", { class: "spinner" })],
       enough: ["Older messages are not shown here."],
-      start: ["This is where it began."],
+      start: ["The beginning of this conversation"],
       "": [],
     }[what]);
   }
@@ -197,6 +197,7 @@ export class ThreadView {
   #toEnd({ smooth = false } = {}) {
     const { scroller } = this.#part;
     this.#following = !smooth || this.#following;
-    scroller.scrollTo({ top: scroller.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    scroller.scrollTo({ top: scroller.scrollHeight, behavior: smooth && !still ? "smooth" : "instant" });
   }
 }

@@ -1,0 +1,70 @@
+"""`hubbub dev` as a child process, for tests that look at it from outside: through a browser, through REST."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from storage.local.ports import free_port
+
+
+class Local:
+    """A deployment on this machine. Its data outlives `kill`: start it again with the same directory and port."""
+
+    def __init__(self, process: "subprocess.Popen[str]", ready: dict[str, Any]) -> None:
+        self._process = process
+        self.ready = ready
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, data: Path, port: int | None = None) -> Iterator[Self]:
+        """Start it on a free port, or on this one; it is stopped at the end of the block. Its log is `dev.log`."""
+        data.mkdir(exist_ok=True)
+        with (data / "dev.log").open("a") as log, cls._start(data, port or free_port(), log.fileno()) as process:
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                assert line, f"hubbub dev ended: {(data / 'dev.log').read_text()[-2000:]}"
+                yield cls(process, json.loads(line))
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=30)
+
+    @staticmethod
+    def _start(data: Path, port: int, log: int) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "chat", "dev", "--json", "--port", str(port), "--data", str(data / "hubbub")]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=log, text=True)
+
+    @property
+    def port(self) -> int:
+        return int(self.http.rpartition(":")[2])
+
+    @property
+    def http(self) -> str:
+        return str(self.ready["http"])
+
+    def pid(self, name: str) -> int:
+        """The process that was started first under this name: hub, worker, mongod or redis."""
+        return int(self.ready["pids"][name])
+
+    def kill(self) -> None:
+        """SIGKILL to the command itself; everything it started goes with it."""
+        self._process.kill()
+        self._process.wait()
+
+    async def call(self, user: str, method: str, /, **params: Any) -> Any:
+        """A method as a demo user, over REST."""
+        headers = {"Authorization": f"Bearer {self.ready['tokens'][user]}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{self.http}/v1/rpc/{method}", json=params) as response,
+        ):
+            answer = await response.json()
+            assert response.status == 200, answer
+            return answer
