@@ -3,9 +3,9 @@
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +24,8 @@ from chat.config import Config
 from chat.docs.routes import docs_routes
 from chat.health import Health, health_routes
 from chat.http.deps import HttpDeps
-from chat.http.routes import METHOD_NAMES, http_middlewares, http_routes
+from chat.http.routes import http_middlewares, http_routes
 from chat.metrics.loop_lag import sampled_loop_lag
-from chat.metrics.methods import MethodStats
 from chat.metrics.node import NodeMetrics, published
 from chat.metrics.routes import metrics_routes
 from chat.metrics.run_directory import RunDirectory
@@ -34,6 +33,7 @@ from chat.metrics.snapshot import Hot, Identity
 from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
 from chat.seed import USERS
+from chat.vocabulary.render import CONVERSATION_PREFIX
 from realtime.protocol.codes import DISCONNECTS
 
 log = structlog.get_logger(__name__)
@@ -46,12 +46,13 @@ PLAY_TOKEN_TTL_S: Final = 600.0
 class Running:
     """A process with its application. `draining` makes readiness fail and upgrades be refused.
 
-    `port` is known once it listens.
+    `port` is known once it listens. `on_drain` ends what would keep requests open for ever.
     """
 
     process: Process
     app: web.Application
     draining: bool = False
+    on_drain: list[Callable[[], None]] = field(default_factory=list)
     port: int = 0
 
 
@@ -110,6 +111,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
                 process.redis.processes, lambda: metrics.snapshot, health, clock=clock_ms, monotonic=time.monotonic
             )
             await stack.enter_async_context(live_running(live))
+            running.on_drain.append(live.close)
             app.add_routes(admin_routes(_admin(process, live, secret)))
         yield running
 
@@ -117,14 +119,13 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
 def _http_deps(process: Process, origins: OriginCheck) -> HttpDeps:
     config = process.config
     return HttpDeps(
-        service=process.service,
+        calls=process.calls,
         store=process.store,
         verifier=process.verifiers.connections,
         plain=process.plain,
         engine=process.engine,
         streams=process.redis.streams,
         presence=process.redis.presence,
-        method_stats=MethodStats(process.registry, METHOD_NAMES),
         origins=origins,
         api_key=config.api.key,
         process=process.who.process,
@@ -182,10 +183,11 @@ async def _open_metrics(process: Process) -> AsyncIterator[NodeMetrics]:
 
     def hot() -> list[Hot]:
         return [
-            Hot(one.channel, one.per_s, channel.subscribers)
-            for one in engine.hub.hot.top(20)
-            if (channel := engine.hub.channels.get(one.channel)) is not None
-        ]
+            Hot(one.channel.removeprefix(CONVERSATION_PREFIX), one.per_s, channel.subscribers)
+            for one in engine.hub.hot.top(50)
+            if one.channel.startswith(CONVERSATION_PREFIX)
+            and (channel := engine.hub.channels.get(one.channel)) is not None
+        ][:20]
 
     with tempfile.TemporaryDirectory(prefix="hubbub-metrics-") as own:
         metrics = NodeMetrics(

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from storage.store import Store, open_store
 
 import chat
 from chat.auth.verifier import Verifiers, open_verifiers
@@ -22,18 +21,22 @@ from chat.backend.conversing import ConversationChannels
 from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
 from chat.backend.plain import PlainChannels
+from chat.calls import Calls
 from chat.channels import Namespaces
 from chat.config import Config
+from chat.http.routes import METHOD_NAMES
+from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.usecases import ports
 from chat.usecases.access import Access
-from chat.usecases.service import Service, build_service
+from chat.usecases.service import build_service
 from chat.vocabulary import results
 from realtime.engine import Engine, Links, Listener, open_engine
 from realtime.protocol.machine import ConnectionSettings
 from realtime.redis.opening import OpenRedis, open_redis
 from realtime.session import Settings
 from realtime.stats import Stats
+from storage.store import Store, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Process:
     redis: OpenRedis
     verifiers: Verifiers
     engine: Engine
-    service: Service
+    calls: Calls
     plain: PlainChannels
     stats: Stats
     registry: CollectorRegistry
@@ -84,7 +87,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             open_redis(
-                [str(url) for url in config.redis.urls],
+                [url.reveal() for url in config.redis.urls],
                 prefix=f"{config.redis.prefix}:",
                 process=who.process,
                 node=who.node,
@@ -92,7 +95,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             )
         )
         store = await stack.enter_async_context(
-            open_store(str(config.mongodb.url), config.mongodb.database, registry=registry)
+            open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry)
         )
         verifiers = await stack.enter_async_context(open_verifiers(config, clock=time.time, monotonic=time.monotonic))
         access = Access(store, time.monotonic)
@@ -103,6 +106,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         store.appender.on_skipped = lambda conversation, _: access.forget(conversation)
         limits = ports.Limits(message_text_bytes=config.limits.message_text_max_size)
         service = build_service(store, access, announcer, redis.presence, limits, clock_ms)
+        calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
         plain = PlainChannels(
             Namespaces(config.channel),
             verifiers.subscriptions,
@@ -113,7 +117,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         last_seen = await stack.enter_async_context(open_last_seen(store, clock_ms))
         backend = ChatBackend(
             store,
-            service,
+            calls,
             verifiers.connections,
             plain,
             _conversing(config, store, access, feed),
@@ -136,7 +140,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         )
         announcer.attach(engine)
         publisher.attach(engine)
-        yield Process(config, who, store, redis, verifiers, engine, service, plain, stats, registry)
+        yield Process(config, who, store, redis, verifiers, engine, calls, plain, stats, registry)
 
 
 def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> ConversationChannels:

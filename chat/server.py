@@ -99,6 +99,8 @@ async def _until_stopped(running: Running, stopping: asyncio.Event) -> int:
 async def _drain(running: Running, site: web.TCPSite, timeout_s: float) -> None:
     """Stop taking connections, close those there are in batches, and let what is being written finish."""
     running.draining = True
+    for end in running.on_drain:
+        end()
     endpoint = running.process.engine.endpoint
     log.info("draining", connections=len(endpoint.open))
     await site.stop()

@@ -7,11 +7,10 @@ import uuid
 
 import structlog
 import uvloop
-from storage.mongo.follower import Follower
-from storage.store import open_store
 
 from chat.config import Config
 from storage.errors import Unavailable
+from storage.store import open_follower
 
 log = structlog.get_logger(__name__)
 
@@ -24,20 +23,25 @@ def main(config: Config) -> int:
 
 
 async def run(config: Config) -> int:
-    """Follow the log whenever this worker is the elected one, and stand by otherwise."""
+    """Follow the log whenever this worker is the elected one, and stand by otherwise. Raises NotMigrated."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     owner = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     while not stopping.is_set():
         try:
-            async with (
-                open_store(str(config.mongodb.url), config.mongodb.database, app_name="hubbub-worker") as store,
-                Follower(store, owner=owner),
-            ):
+            async with open_follower(config.mongodb.url.reveal(), config.mongodb.database, owner=owner):
                 log.info("following", owner=owner)
                 await stopping.wait()
         except Unavailable as error:
             log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
-            await asyncio.wait({asyncio.create_task(stopping.wait())}, timeout=STORE_RETRY_S)
+            await _pause(stopping)
     return 0
+
+
+async def _pause(stopping: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(STORE_RETRY_S):
+            await stopping.wait()
+    except TimeoutError:
+        pass

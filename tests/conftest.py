@@ -2,16 +2,12 @@
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from pymongo import MongoClient
-
-sys.path.insert(0, str(Path(__file__).parent))  # so that tests say `from support.waiting import eventually`
 
 from storage.local.mongod import mongod
 from storage.local.redis_server import redis_server

@@ -7,18 +7,17 @@ from typing import Final
 import msgspec
 import structlog
 from msgspec import UNSET, Struct, UnsetType
-from storage.store import Store
 
 from chat.auth.claims import Claims, SubscribeOptions, TokenExpired, TokenInvalid
 from chat.auth.jwks import KeysUnavailable
 from chat.auth.verifier import TokenVerifier
 from chat.backend.conversing import Chosen, ConversationChannels
 from chat.backend.plain import PlainChannels
+from chat.calls import SEND, Calls
 from chat.channels import personal_channel
-from chat.methods import Decoder, invalid, method
+from chat.methods import METHODS, Decoder, invalid, method
 from chat.usecases.failures import told
 from chat.usecases.futures import mapped
-from chat.usecases.service import Service
 from chat.vocabulary import render
 from chat.vocabulary.requests import MessageSend
 from chat.vocabulary.results import ConnectData, Limits
@@ -33,6 +32,7 @@ from realtime.protocol.messages import (
     Publication,
     SubscribeRequest,
 )
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class ChatBackend:
     def __init__(
         self,
         store: Store,
-        service: Service,
+        calls: Calls,
         verifier: TokenVerifier,
         plain: PlainChannels,
         conversing: ConversationChannels,
@@ -73,7 +73,8 @@ class ChatBackend:
         seen: Callable[[str], None],
     ) -> None:
         self._store = store
-        self._service = service
+        self._calls = calls
+        self._service = calls.service
         self._verifier = verifier
         self._plain = plain
         self._conversing = conversing
@@ -184,7 +185,7 @@ class ChatBackend:
         if not channel.startswith(render.CONVERSATION_PREFIX):
             return self._plain.publish(caller, channel, data)
         request = self._send_request(channel.removeprefix(render.CONVERSATION_PREFIX), data)
-        await (await self._service.messages.send(self._signed_in(caller), request))
+        await self._calls.run(self._signed_in(caller), METHODS[SEND], request)
         return None
 
     def _send_request(self, conversation: str, data: Payload) -> MessageSend:
@@ -205,7 +206,7 @@ class ChatBackend:
     async def rpc(self, caller: Caller, method_name: str, data: Payload) -> Payload | Awaitable[Payload]:
         user = self._signed_in(caller)
         found = method(method_name)
-        outcome = await found.run(self._service, user, self._decoder.decode(method_name, data))
+        outcome = await self._calls.start(user, found, self._decoder.decode(method_name, data))
         if isinstance(outcome, Struct):
             return render.encode(outcome)
         return mapped(outcome, render.encode)

@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from storage.store import Store
-
 from chat.auth.origin import OriginCheck
 from chat.auth.verifier import TokenVerifier
 from chat.backend.plain import PlainChannels
+from chat.calls import Calls
 from chat.config import Secret
-from chat.metrics.methods import MethodStats
-from chat.usecases.service import Service
 from realtime.engine import Engine
 from realtime.ports import Presence, Streams
+from storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +22,13 @@ class HttpDeps:
     machine's name; `version` goes into `info`.
     """
 
-    service: Service
+    calls: Calls
     store: Store
     verifier: TokenVerifier
     plain: PlainChannels
     engine: Engine
     streams: Streams
     presence: Presence
-    method_stats: MethodStats
     origins: OriginCheck
     api_key: Secret
     process: str

@@ -12,7 +12,6 @@ from msgspec import Struct
 from chat.http.answers import json_answer
 from chat.http.bearer import bearer
 from chat.http.binding import Binder
-from chat.http.calls import Calls
 from chat.http.decoding import read_json
 from chat.http.deps import HttpDeps
 from chat.http.problems import Refusal
@@ -49,7 +48,7 @@ def _route(verb: str, path: str, handler: Handler) -> web.RouteDef:
 class _Rest:
     def __init__(self, deps: HttpDeps) -> None:
         self._deps = deps
-        self._calls = Calls(deps.service, deps.method_stats, deps.monotonic)
+        self._calls = deps.calls
         self._decoder = Decoder()
 
     def handler(self, resource: Resource) -> Handler:
@@ -86,7 +85,7 @@ class _Rest:
     async def _user(self, request: web.Request) -> str:
         """The user who calls; created on first sight."""
         claims = await bearer(request, self._deps.verifier)
-        await self._deps.service.arrivals.arrived(claims.user, claims.info)
+        await self._deps.calls.service.arrivals.arrived(claims.user, claims.info)
         return claims.user
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from chat.http.calls import Calls
 from chat.http.decoding import decode
 from chat.http.deps import HttpDeps
 from chat.http.server_api import requests, results
@@ -157,7 +156,7 @@ class ServerApi:
     """Serves commands, each as a reply: a method that fails is an answer too."""
 
     def __init__(self, deps: HttpDeps) -> None:
-        calls = Calls(deps.service, deps.method_stats, deps.monotonic)
+        calls = deps.calls
         survey = Survey(
             deps.engine,
             process=deps.process,
@@ -169,7 +168,7 @@ class ServerApi:
         self._parts = Parts(
             Publishing(deps, calls), Sessions(deps, deps.clock_ms), Reading(deps), Product(deps, calls), survey
         )
-        self._stats = deps.method_stats
+        self._stats = deps.calls.stats
         self._monotonic = deps.monotonic
         self._decoders = {name: msgspec.json.Decoder(method.request) for name, method in API.items()}
         self._batches = msgspec.json.Decoder(requests.Batch)

@@ -7,11 +7,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from chat.calls import Calls
 from chat.channels import ChannelKind
-from chat.http.calls import Calls
 from chat.http.deps import HttpDeps
 from chat.http.server_api import requests
 from chat.http.server_api.answering import answered, within
+from chat.http.server_api.conversations import conversation_in
 from chat.http.server_api.payloads import either
 from chat.http.server_api.results import Broadcasted, Published, Reply
 from chat.methods import METHODS, Decoder, invalid
@@ -55,7 +56,7 @@ class Publishing:
             raise ClientError(codes.NOT_AVAILABLE, "versions of publications are not kept", "version")
         channel, options = self._deps.plain.resolve(name)
         if channel.kind is ChannelKind.CONVERSATION:
-            return await self._message(channel.rest, data, request)
+            return await self._message(conversation_in(channel), data, request)
         publication = Publication(data=data, tags=request.tags)
         stream = None if options is None or request.skip_history else self._deps.plain.stream(options)
         if stream is not None:

@@ -10,6 +10,7 @@ from chat.channels import Channel, ChannelKind
 from chat.config import ChannelOptions
 from chat.http.deps import HttpDeps
 from chat.http.server_api import requests
+from chat.http.server_api.conversations import conversation_in
 from chat.http.server_api.results import History, Nothing, Presence, PresenceStats
 from chat.usecases.failures import Unseen, told
 from chat.vocabulary import render
@@ -48,7 +49,7 @@ class Reading:
     async def history(self, request: requests.History) -> History:
         channel, options = self._deps.plain.resolve(request.channel)
         if channel.kind is ChannelKind.CONVERSATION:
-            return await self._entries(channel.rest, request)
+            return await self._entries(conversation_in(channel), request)
         stream = self._stream(channel, options)
         limit = MAX_PUBLICATIONS if request.limit < 0 else min(request.limit, MAX_PUBLICATIONS)
         since = None if request.since is None else Position(request.since.epoch, request.since.offset)
