@@ -203,6 +203,7 @@ def invalid(error: msgspec.ValidationError) -> ClientError:
     if rule.startswith("Object missing required field `"):
         missing = rule.removeprefix("Object missing required field `").rstrip("`")
         return ClientError(codes.BAD_REQUEST, "is required", f"{field}.{missing}" if field else missing)
+    rule = rule.replace(r"$(?!\\n)'", "$'")  # what the end of a pattern is for Python, as others write it
     return ClientError(codes.BAD_REQUEST, rule[:1].lower() + rule[1:], field)
 
 

@@ -2,8 +2,12 @@
 
 import base64
 import binascii
+import re
+from typing import Final
 
 from realtime.protocol.codes import BAD_REQUEST, ClientError
+
+_PLACE: Final = re.compile(r"([0-9]{1,15})\.([a-z2-7]{26}(?:~[0-9]{1,13})?)", re.ASCII)
 
 
 def encode_cursor(activity_at: int, conversation: str) -> str:
@@ -14,7 +18,9 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
     """(activity_at, conversation). Raises ClientError on anything that `encode_cursor` did not make."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        activity_at, _, conversation = base64.urlsafe_b64decode(padded.encode()).decode("ascii").partition(".")
-        return int(activity_at), conversation
+        place = _PLACE.fullmatch(base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii"))
     except (ValueError, binascii.Error):
-        raise ClientError(BAD_REQUEST, "must be the `next` of an earlier page", "before") from None
+        place = None
+    if place is None:
+        raise ClientError(BAD_REQUEST, "must be the `next` of an earlier page", "before")
+    return int(place[1]), place[2]

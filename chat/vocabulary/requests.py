@@ -65,7 +65,7 @@ class ConversationList(Struct, frozen=True):
     """Newest activity first. `before` is the `next` of the page before."""
 
     limit: PageLimit = 50
-    before: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    before: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
 
 
 class ConversationUpdate(Struct, frozen=True):
@@ -168,5 +168,5 @@ class Sync(Struct, frozen=True):
     epoch: Annotated[str, Meta(max_length=64)] = ""
     revision: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
     cursors: dict[ConversationId, Offset] = {}
-    before: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    before: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
     limit: PageLimit = 100

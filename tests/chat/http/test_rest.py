@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chat.vocabulary.cursor import encode_cursor
 from support.waiting import eventually
 from support.wire_client import wire_client
 
@@ -70,10 +71,18 @@ async def test_the_list_is_paged(alice):
     assert set(made) <= set(found)
 
 
-@pytest.mark.parametrize("cursor", ["garbage", "", "AAAA", "!!!", "MS4x"])
-async def test_a_cursor_of_nobody_is_refused_or_empty(alice, cursor):
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("garbage", "", "AAAA", "!!!", "é", "x" * 200),
+        *(encode_cursor(10**20, NOWHERE), encode_cursor(-5, NOWHERE), encode_cursor(5, "$x"), encode_cursor(0, "")),
+    ],
+)
+async def test_a_cursor_of_nobody_is_refused(alice, cursor):
     async with alice.get("/v1/conversations", params={"before": cursor}) as response:
-        assert response.status in (200, 400)
+        assert await refusal(response) == (400, "bad_request")
+    async with alice.post("/v1/sync", json={"before": cursor}) as response:
+        assert await refusal(response) == (400, "bad_request")
 
 
 async def test_two_people_have_one_direct_conversation(alice, bob):

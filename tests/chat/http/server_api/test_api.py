@@ -168,8 +168,10 @@ async def test_only_members_can_be_the_sender(api):
     for sender in ("mia", "never-seen"):
         answer = await call(api, "publish", channel=channel, data={"sender": sender, "text": "x"})
         assert answer["error"]["code"] == 103
-    missing = await call(api, "publish", channel="conv:" + "z" * 26, data={"sender": "kai", "text": "x"})
-    assert missing["error"]["code"] == 103
+    for nowhere in ("conv:" + "z" * 26, "conv:nope"):
+        missing = await call(api, "publish", channel=nowhere, data={"sender": "kai", "text": "x"})
+        assert missing["error"]["code"] == 103
+        assert (await call(api, "history", channel=nowhere))["error"]["code"] == 103
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""Where lists are continued."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.vocabulary.cursor import decode_cursor, encode_cursor
+from realtime.protocol.codes import ClientError
+
+conversations = st.from_regex(r"[a-z2-7]{26}(~[1-9][0-9]{0,12})?", fullmatch=True)
+
+
+@given(st.integers(min_value=0, max_value=10**15 - 1), conversations)
+def test_a_cursor_comes_back_as_it_was(activity_at, conversation):
+    assert decode_cursor(encode_cursor(activity_at, conversation)) == (activity_at, conversation)
+
+
+@given(st.text(max_size=128))
+def test_any_text_is_a_place_or_refused(text):
+    try:
+        activity_at, _ = decode_cursor(text)
+    except ClientError as error:
+        assert error.field == "before"  # noqa: PT017 - either outcome is right
+    else:
+        assert 0 <= activity_at < 10**15
+
+
+@pytest.mark.parametrize("place", [(10**15, "a" * 26), (-1, "a" * 26), (1, ""), (1, "a" * 25), (1, "a" * 26 + "\n")])
+def test_places_that_cannot_be_are_refused(place):
+    with pytest.raises(ClientError):
+        decode_cursor(encode_cursor(*place))
