@@ -114,9 +114,13 @@ class Access:
             running.discard(look_up)
             if not running:
                 self._looking.pop(conversation, None)
-        if standing is not None and not look_up.outdated:
+        if standing is None or look_up.outdated:
+            return standing
+        # Somebody else may have looked it up meanwhile: theirs stays, or what they queued on it would be decided anew.
+        known = self.cached(user, conversation)
+        if known is None:
             self._remember(user, conversation, standing)
-        return standing
+        return known or standing
 
     async def _read(self, user: str, conversation: str) -> Standing | None:
         known_at = self._monotonic()

@@ -1,0 +1,85 @@
+"""Standings: looked up once, forgotten when the log says that something changed."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from chat.usecases.access import MAX_AGE_S, Access
+from chat.usecases.rights import Right
+from realtime.protocol.codes import PERMISSION_DENIED, ClientError
+from storage.model import ConversationKind, Role
+from storage.mongo.client import connect
+from storage.mongo.migrate import migrate
+from storage.store import Store, open_store
+
+
+@pytest.fixture
+async def store(mongodb_url, database_name):
+    async with connect(mongodb_url, database_name) as database:
+        await migrate(database)
+    async with open_store(mongodb_url, database_name) as store:
+        yield store
+
+
+@asynccontextmanager
+async def conversation(store: Store):
+    await store.users.ensure(["alice", "bob"], at=1)
+    made = await store.conversations.create(
+        kind=ConversationKind.GROUP, by="alice", members=[("alice", Role.OWNER), ("bob", Role.MEMBER)], at=1
+    )
+    yield made.conversation.id
+
+
+async def test_everyone_who_looks_at_the_same_time_gets_the_same_standing(store):
+    """Sends that were queued on one of several equal standings would else fail one another for ever."""
+    access = Access(store, time.monotonic)
+    async with conversation(store) as id:
+        found = await asyncio.gather(*(access.require("alice", id, Right.SEND) for _ in range(20)))
+        assert all(access.still("alice", id, standing) for standing in found)
+
+
+async def test_a_membership_entry_makes_what_was_known_of_its_users_invalid(store):
+    access = Access(store, time.monotonic)
+    async with conversation(store) as id:
+        alice = await access.require("alice", id, Right.SEND)
+        bob = await access.require("bob", id, Right.SEND)
+        removed = await store.members.remove(id, "bob", by="alice", at=2)
+        access.examined(id, [removed.entry])
+        assert access.still("alice", id, alice)
+        assert not access.still("bob", id, bob)
+        with pytest.raises(ClientError) as refused:
+            await access.require("bob", id, Right.READ)
+        assert refused.value.code is PERMISSION_DENIED
+
+
+async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(store):
+    access = Access(store, time.monotonic)
+    async with conversation(store) as id:
+        looking = asyncio.create_task(access.require("bob", id, Right.SEND))
+        await asyncio.sleep(0)
+        access.forget(id, ["bob"])
+        standing = await looking
+        assert not access.still("bob", id, standing)
+
+
+async def test_what_is_known_ends_by_itself_after_a_while(store):
+    now = 0.0
+    access = Access(store, lambda: now)
+    async with conversation(store) as id:
+        await access.require("alice", id, Right.SEND)
+        assert access.cached("alice", id) is not None
+        now = MAX_AGE_S + 1
+        assert access.cached("alice", id) is None
+
+
+async def test_foreign_and_missing_conversations_are_refused_alike(store):
+    access = Access(store, time.monotonic)
+    async with conversation(store) as id:
+        refusals = []
+        for name in (id, "a" * 26):
+            with pytest.raises(ClientError) as refused:
+                await access.require("mallory", name, Right.READ)
+            refusals.append(refused.value.message)
+        assert refusals[0] == refusals[1]
