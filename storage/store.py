@@ -22,6 +22,7 @@ from storage.mongo.migrate import migrate, verify
 from storage.mongo.reading import Reading
 from storage.mongo.summaries import Summaries
 from storage.mongo.users import Users
+from storage.mongo.writer import Writer
 from storage.stats import Stats
 
 
@@ -71,8 +72,7 @@ async def open_store(
         async with Health(db) as health, Summaries(db, stats=stats) as summaries:
             users = Users(db)
             appender = Appender(
-                db,
-                heads=partial(read_heads, db),
+                Writer(db, partial(read_heads, db)),
                 health=health,
                 stats=stats,
                 random=random,

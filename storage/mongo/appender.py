@@ -24,10 +24,9 @@ from storage.append.work import (
 )
 from storage.errors import Overloaded, Unavailable
 from storage.model import Appended, Entry, NewEntry, Position
-from storage.mongo.client import Database
 from storage.mongo.documents import Prepared, prepare
 from storage.mongo.health import Health
-from storage.mongo.writer import Changes, Changing, Heads, Writer
+from storage.mongo.writer import Changes, Changing, Writer
 from storage.stats import Stats
 
 DEADLINE_S: Final = 4.0
@@ -55,9 +54,8 @@ class Appender:
 
     def __init__(
         self,
-        db: Database,
+        writer: Writer,
         *,
-        heads: Heads,
         health: Health,
         stats: Stats,
         random: Callable[[int], bytes],
@@ -68,7 +66,7 @@ class Appender:
         self.on_committed: Callable[[Sequence[Appended]], None] = lambda _run: None
         self.on_examined: Callable[[str, Sequence[Entry]], None] = lambda _conversation, _entries: None
         self.on_skipped: Callable[[str, int], None] = lambda _conversation, _upto: None
-        self._writer = Writer(db, heads)
+        self._writer = writer
         self._health = health
         self._stats = stats
         self._random = random

@@ -15,6 +15,7 @@ from storage.mongo.appender import DEADLINE_S, Appender
 from storage.mongo.client import Database, connect
 from storage.mongo.health import Health
 from storage.mongo.log import Log
+from storage.mongo.writer import Writer
 from storage.stats import Stats
 
 
@@ -65,8 +66,7 @@ async def a_hub(
     commands, stats = Commands(), Stats(CollectorRegistry())
     async with connect(url, database, app_name=app_name, listeners=[commands]) as db, Health(db) as health:
         appender = Appender(
-            db,
-            heads=no_heads,
+            Writer(db, no_heads),
             health=health,
             stats=stats,
             random=secrets.token_bytes,
