@@ -35,50 +35,50 @@ async def conversation(store: Store):
 async def test_everyone_who_looks_at_the_same_time_gets_the_same_standing(store):
     """Sends that were queued on one of several equal standings would else fail one another for ever."""
     access = Access(store, time.monotonic)
-    async with conversation(store) as id:
-        found = await asyncio.gather(*(access.require("alice", id, Right.SEND) for _ in range(20)))
-        assert all(access.still("alice", id, standing) for standing in found)
+    async with conversation(store) as group:
+        found = await asyncio.gather(*(access.require("alice", group, Right.SEND) for _ in range(20)))
+        assert all(access.still("alice", group, standing) for standing in found)
 
 
 async def test_a_membership_entry_makes_what_was_known_of_its_users_invalid(store):
     access = Access(store, time.monotonic)
-    async with conversation(store) as id:
-        alice = await access.require("alice", id, Right.SEND)
-        bob = await access.require("bob", id, Right.SEND)
-        removed = await store.members.remove(id, "bob", by="alice", at=2)
-        access.examined(id, [removed.entry])
-        assert access.still("alice", id, alice)
-        assert not access.still("bob", id, bob)
+    async with conversation(store) as group:
+        alice = await access.require("alice", group, Right.SEND)
+        bob = await access.require("bob", group, Right.SEND)
+        removed = await store.members.remove(group, "bob", by="alice", at=2)
+        access.examined(group, [removed.entry])
+        assert access.still("alice", group, alice)
+        assert not access.still("bob", group, bob)
         with pytest.raises(ClientError) as refused:
-            await access.require("bob", id, Right.READ)
+            await access.require("bob", group, Right.READ)
         assert refused.value.code is PERMISSION_DENIED
 
 
 async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(store):
     access = Access(store, time.monotonic)
-    async with conversation(store) as id:
-        looking = asyncio.create_task(access.require("bob", id, Right.SEND))
+    async with conversation(store) as group:
+        looking = asyncio.create_task(access.require("bob", group, Right.SEND))
         await asyncio.sleep(0)
-        access.forget(id, ["bob"])
+        access.forget(group, ["bob"])
         standing = await looking
-        assert not access.still("bob", id, standing)
+        assert not access.still("bob", group, standing)
 
 
 async def test_what_is_known_ends_by_itself_after_a_while(store):
     now = 0.0
     access = Access(store, lambda: now)
-    async with conversation(store) as id:
-        await access.require("alice", id, Right.SEND)
-        assert access.cached("alice", id) is not None
+    async with conversation(store) as group:
+        await access.require("alice", group, Right.SEND)
+        assert access.cached("alice", group) is not None
         now = MAX_AGE_S + 1
-        assert access.cached("alice", id) is None
+        assert access.cached("alice", group) is None
 
 
 async def test_foreign_and_missing_conversations_are_refused_alike(store):
     access = Access(store, time.monotonic)
-    async with conversation(store) as id:
+    async with conversation(store) as group:
         refusals = []
-        for name in (id, "a" * 26):
+        for name in (group, "a" * 26):
             with pytest.raises(ClientError) as refused:
                 await access.require("mallory", name, Right.READ)
             refusals.append(refused.value.message)
