@@ -9,8 +9,8 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from chat.auth.origin import OriginCheck
 from chat.http.answers import SECURITY_HEADERS
-from chat.http.deps import HttpDeps
 from chat.http.problems import CONTENT_TYPE, Problem, Refusal, encode, fault, headers_of, problem
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError, ErrorCode
@@ -37,9 +37,9 @@ _HTTP_CODES: Final[dict[int, ErrorCode]] = {
 }
 
 
-def edge_middlewares(deps: HttpDeps) -> list[Middleware]:
+def edge_middlewares(origins: OriginCheck, docs_url: str) -> list[Middleware]:
     """Outermost first: request id for everything, then CORS for `/v1`, then the ladder for `/v1` and `/api`."""
-    edge = _Edge(deps)
+    edge = _Edge(origins, docs_url)
     return [edge.identified, edge.cross_origin, edge.laddered]
 
 
@@ -52,9 +52,9 @@ def of_api(request: web.Request) -> bool:
 
 
 class _Edge:
-    def __init__(self, deps: HttpDeps) -> None:
-        self._origins = deps.origins
-        self._docs_url = deps.docs_url
+    def __init__(self, origins: OriginCheck, docs_url: str) -> None:
+        self._origins = origins
+        self._docs_url = docs_url
 
     @web.middleware
     async def identified(self, request: web.Request, handler: Handler) -> web.StreamResponse:
