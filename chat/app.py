@@ -1,12 +1,9 @@
 """HTTP in front of a process: the routes of everything, one application."""
 
-import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -26,14 +23,14 @@ from chat.health import Health, health_routes
 from chat.http.deps import HttpDeps
 from chat.http.routes import http_middlewares, http_routes
 from chat.metrics.loop_lag import sampled_loop_lag
-from chat.metrics.node import NodeMetrics, published
 from chat.metrics.routes import metrics_routes
-from chat.metrics.run_directory import RunDirectory
-from chat.metrics.snapshot import Hot, Identity
+from chat.metrics.snapshot import Hot
+from chat.observing import StoreDependency, open_metrics
 from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
 from chat.seed import USERS
 from chat.vocabulary.render import CONVERSATION_PREFIX
+from realtime.engine import Engine
 from realtime.protocol.codes import DISCONNECTS
 
 log = structlog.get_logger(__name__)
@@ -88,21 +85,29 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
     """
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(open_process(config))
-        metrics = await stack.enter_async_context(_open_metrics(process))
+        metrics = await stack.enter_async_context(
+            open_metrics(
+                process.registry,
+                process.who,
+                role="hub",
+                set_snapshot=process.redis.processes.set_snapshot,
+                hot=lambda: _hot(process.engine),
+            )
+        )
         await stack.enter_async_context(sampled_loop_lag(process.stats.loop_lag.observe, monotonic=time.monotonic))
         origins = OriginCheck([*config.client.allowed_origins, *_own(config)])
         deps = _http_deps(process, origins)
         app = web.Application(client_max_size=config.limits.request_max_size, middlewares=http_middlewares(deps))
         running = Running(process, app)
         health = Health(
-            required={"mongodb": process.store},
+            required={"mongodb": StoreDependency(process.store)},
             optional={"redis": process.redis.bus},
             not_ready=lambda: "draining" if running.draining else None,
             monotonic=time.monotonic,
         )
         app.router.add_get("/connection/websocket", Gate(running, origins).websocket)
         app.add_routes(health_routes(health))
-        app.add_routes(metrics_routes(metrics, token=None))
+        app.add_routes(metrics_routes(metrics, token=config.server.metrics_token.reveal() or None))
         app.add_routes(http_routes(deps))
         app.add_routes(play_routes(_play(config, demo=demo)))
         app.add_routes(docs_routes())
@@ -134,6 +139,7 @@ def _http_deps(process: Process, origins: OriginCheck) -> HttpDeps:
         clock_ms=clock_ms,
         monotonic=time.monotonic,
         max_body_bytes=config.limits.request_max_size,
+        max_data_bytes=config.client.command_data_max_size,
     )
 
 
@@ -164,39 +170,14 @@ def _admin(process: Process, live: Live, secret: bytes) -> Admin:
     )
 
 
+def _hot(engine: Engine) -> list[Hot]:
+    """The busiest conversations of this process."""
+    return [
+        Hot(one.channel.removeprefix(CONVERSATION_PREFIX), one.per_s, channel.subscribers)
+        for one in engine.hub.hot.top(50)
+        if one.channel.startswith(CONVERSATION_PREFIX) and (channel := engine.hub.channels.get(one.channel)) is not None
+    ][:20]
+
+
 def _own(config: Config) -> list[str]:
     return [config.server.public_url] if config.server.public_url else []
-
-
-@asynccontextmanager
-async def _open_metrics(process: Process) -> AsyncIterator[NodeMetrics]:
-    engine, who = process.engine, process.who
-    identity = Identity(
-        process=who.process,
-        node=who.node,
-        slot=os.environ.get("HUBBUB_SLOT", "0"),
-        role="hub",
-        pid=os.getpid(),
-        version=chat.__version__,
-        started_at=clock_ms(),
-    )
-
-    def hot() -> list[Hot]:
-        return [
-            Hot(one.channel.removeprefix(CONVERSATION_PREFIX), one.per_s, channel.subscribers)
-            for one in engine.hub.hot.top(50)
-            if one.channel.startswith(CONVERSATION_PREFIX)
-            and (channel := engine.hub.channels.get(one.channel)) is not None
-        ][:20]
-
-    with tempfile.TemporaryDirectory(prefix="hubbub-metrics-") as own:
-        metrics = NodeMetrics(
-            process.registry,
-            RunDirectory(Path(os.environ.get("HUBBUB_RUN_DIR", own)), who.process),
-            identity,
-            clock=clock_ms,
-            hot=hot,
-            set_snapshot=process.redis.processes.set_snapshot,
-        )
-        async with published(metrics):
-            yield metrics

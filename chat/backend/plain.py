@@ -146,8 +146,10 @@ class PlainChannels:
     def stream(self, options: ChannelOptions) -> StreamOptions | None:
         if not (options.history_size and options.history_ttl):
             return None
-        meta_ttl_s = int(self._namespaces.history_meta_ttl_s(options))
-        return StreamOptions(options.history_size, max(1, int(options.history_ttl)), meta_ttl_s)
+        ttl_s = max(1, int(options.history_ttl))
+        # A position that is forgotten before its publications would start another epoch among them.
+        meta_ttl_s = max(ttl_s, int(self._namespaces.history_meta_ttl_s(options)))
+        return StreamOptions(options.history_size, ttl_s, meta_ttl_s)
 
     async def _permit(self, caller: Caller, request: SubscribeRequest) -> Permit | None:
         if not request.token:

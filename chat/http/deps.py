@@ -19,7 +19,8 @@ class HttpDeps:
 
     `verifier` is the one for connection tokens: a REST call shows the same token as a connect. `docs_url` is where
     problem types point to, with the code's slug as anchor. `clock_ms` gives ms UTC, `monotonic` seconds. `node` is this
-    machine's name; `version` goes into `info`.
+    machine's name; `version` goes into `info`. `max_data_bytes` bounds what the server API publishes, as it does what
+    clients publish: every receiver has to take it in one frame.
     """
 
     calls: Calls
@@ -37,4 +38,5 @@ class HttpDeps:
     clock_ms: Callable[[], int]
     monotonic: Callable[[], float]
     max_body_bytes: int = 1024**2
+    max_data_bytes: int = 64 * 1024
     docs_url: str = "/docs/reference"

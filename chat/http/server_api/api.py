@@ -165,9 +165,7 @@ class ServerApi:
             monotonic=deps.monotonic,
         )
         survey.answer()
-        self._parts = Parts(
-            Publishing(deps, calls), Sessions(deps, deps.clock_ms), Reading(deps), Product(deps, calls), survey
-        )
+        self._parts = Parts(Publishing(deps, calls), Sessions(deps), Reading(deps), Product(deps, calls), survey)
         self._stats = deps.calls.stats
         self._monotonic = deps.monotonic
         self._decoders = {name: msgspec.json.Decoder(method.request) for name, method in API.items()}

@@ -9,12 +9,17 @@ from realtime.protocol.messages import Payload
 from realtime.protocol.payload import checked_payload
 
 
-def either(data: Payload, b64: str, field: str) -> Payload:
-    """The payload of `field`, EMPTY if neither is given. Raises ClientError for what is not base64 of JSON."""
-    if not b64:
-        return data  # checked with the body that it came in
-    try:
-        decoded = base64.b64decode(b64, validate=True)
-    except (binascii.Error, ValueError):
-        raise ClientError(codes.BAD_REQUEST, "must be base64", f"b64{field}") from None
-    return checked_payload(decoded, f"b64{field}")
+def either(data: Payload, b64: str, field: str, *, max_bytes: int) -> Payload:
+    """The payload of `field`, EMPTY if neither is given. Raises ClientError for what is too large or not base64 of
+    JSON.
+    """
+    if b64:
+        field = f"b64{field}"
+        try:
+            data = checked_payload(base64.b64decode(b64, validate=True), field)
+        except (binascii.Error, ValueError):
+            raise ClientError(codes.BAD_REQUEST, "must be base64", field) from None
+    # Without b64 it was checked with the body that it came in.
+    if len(bytes(data)) > max_bytes:
+        raise ClientError(codes.BAD_REQUEST, f"must have at most {max_bytes} bytes", field)
+    return data

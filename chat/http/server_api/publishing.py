@@ -35,12 +35,12 @@ class Publishing:
 
     async def publish(self, request: requests.Publish) -> Published:
         """Raises ClientError: 102 unknown namespace, 107 not JSON, 108 what the channel does not have."""
-        data = either(request.data, request.b64data, "data")
+        data = either(request.data, request.b64data, "data", max_bytes=self._deps.max_data_bytes)
         return await self._publish(request.channel, data, request)
 
     async def broadcast(self, request: requests.Broadcast) -> Broadcasted:
         """The same publication to several channels. Each succeeds or fails by itself."""
-        data = either(request.data, request.b64data, "data")
+        data = either(request.data, request.b64data, "data", max_bytes=self._deps.max_data_bytes)
         responses: list[Reply] = []
         for start in range(0, len(request.channels), AT_ONCE):
             some = request.channels[start : start + AT_ONCE]

@@ -3,8 +3,6 @@
 Done is what was told to all processes. A user who is not connected is no error, and nothing is kept for later.
 """
 
-from collections.abc import Callable
-
 from chat.backend.plain import Permit
 from chat.channels import ChannelKind, Override
 from chat.http.deps import HttpDeps
@@ -17,10 +15,11 @@ from realtime.protocol.codes import ClientError
 
 
 class Sessions:
-    def __init__(self, deps: HttpDeps, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, deps: HttpDeps) -> None:
         self._plain = deps.plain
         self._operations = deps.engine.operations
-        self._clock_ms = clock_ms
+        self._clock_ms = deps.clock_ms
+        self._max_bytes = deps.max_data_bytes
 
     async def subscribe(self, request: requests.Subscribe) -> Nothing:
         """Give a channel to sessions. `recover_since` sends them what was published after that position."""
@@ -29,7 +28,7 @@ class Sessions:
             kind = "conversation" if channel.kind is ChannelKind.CONVERSATION else "user"
             raise ClientError(codes.NOT_AVAILABLE, f"who is in a {kind} channel follows from the chat", "channel")
         permit = Permit(
-            either(request.info, request.b64info, "info"),
+            either(request.info, request.b64info, "info", max_bytes=self._max_bytes),
             _override(request.override),
             float(request.expire_at) if request.expire_at else None,
         )
@@ -39,7 +38,7 @@ class Sessions:
             SubscribeSessions(
                 _target(request),
                 request.channel,
-                data=either(request.data, request.b64data, "data"),
+                data=either(request.data, request.b64data, "data", max_bytes=self._max_bytes),
                 chan_info=grant.chan_info,
                 expire_at=grant.expire_at,
                 presence=grant.presence,

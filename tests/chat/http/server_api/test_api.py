@@ -74,6 +74,8 @@ async def test_the_content_type_does_not_matter(api):
         ({"channel": "plain:x", "data": 1, "tags": {"a": 1}}, "$.tags"),
         ({"channel": "plain:x", "b64data": "?"}, "$.b64data"),
         ({"channel": "plain:x", "b64data": base64.b64encode(b"\xff\xfe").decode()}, "$.b64data"),
+        ({"channel": "plain:x", "b64data": base64.b64encode(b'"%s"' % (b"x" * 65536)).decode()}, "$.b64data"),
+        ({"channel": "plain:x", "data": "x" * 65536}, "$.data"),
     ],
 )
 async def test_wrong_parameters_are_107_and_name_the_field(api, params, field):
