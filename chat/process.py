@@ -184,5 +184,7 @@ def _settings(config: Config) -> Settings:
         max_queued_bytes=client.queue_max_size,
         max_frame_bytes=client.frame_max_size,
         max_history_publications=client.history_max_publication_limit,
+        max_recovery_channel_bytes=config.limits.recovery_max_size,
+        max_recovery_session_bytes=config.limits.recovery_session_max_size,
         expired_subscription_grace_s=client.expired_sub_close_delay,
     )

@@ -2,13 +2,19 @@
 
 import asyncio
 import signal
-import socket
-import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
 
+import chat
 from chat.config import Config
+from chat.metrics.registry import process_registry
+from chat.observing import open_metrics
+from chat.process import Who
+from realtime.engine import Listener
+from realtime.redis.opening import open_redis
 from storage.errors import Unavailable
 from storage.store import open_follower
 
@@ -27,16 +33,36 @@ async def run(config: Config) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    owner = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     while not stopping.is_set():
         try:
-            async with open_follower(config.mongodb.url.reveal(), config.mongodb.database, owner=owner):
-                log.info("following", owner=owner)
+            async with _following(config):
                 await stopping.wait()
         except Unavailable as error:
             log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
             await _pause(stopping)
     return 0
+
+
+@asynccontextmanager
+async def _following(config: Config) -> AsyncIterator[None]:
+    """A running follower that is seen in the metrics of its node and on the admin page."""
+    who = Who.of(config)
+    registry = process_registry(chat.__version__)
+    redis = open_redis(
+        [url.reveal() for url in config.redis.urls],
+        prefix=f"{config.redis.prefix}:",
+        process=who.process,
+        node=who.node,
+        listener=Listener(),
+    )
+    follower = open_follower(config.mongodb.url.reveal(), config.mongodb.database, owner=who.process, registry=registry)
+    async with (
+        redis as opened,
+        follower,
+        open_metrics(registry, who, role="worker", set_snapshot=opened.processes.set_snapshot),
+    ):
+        log.info("following", process=who.process)
+        yield
 
 
 async def _pause(stopping: asyncio.Event) -> None:

@@ -27,6 +27,9 @@ STALE_AFTER_S: Final = 5.0
 GONE_KEPT_S: Final = 60.0
 MAX_PROCESSES: Final = 512
 
+_NOTHING_YET: Final = (b"", b"{}")
+"""What a process that has its lease but was never asked says of itself."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -220,7 +223,7 @@ class Live:
             try:
                 snapshots[info.process] = decode(info.snapshot)
             except ValueError as error:
-                if info.snapshot:  # empty: it has a lease and nothing to tell yet
+                if info.snapshot not in _NOTHING_YET:
                     _log.warning("snapshot_unreadable", process=info.process, reason=str(error))
         snapshots[own.who.process] = own
         return snapshots, source

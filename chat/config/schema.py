@@ -52,6 +52,10 @@ class ServerSection:
             maximum=600.0,
         ),
     ] = 25.0
+    metrics_token: Annotated[
+        Secret,
+        Rule("What a scraper must send to `/metrics` as `Authorization: Bearer`. Empty: open to whoever reaches it."),
+    ] = NO_SECRET
     allow_insecure_options: Annotated[
         bool,
         Rule(
