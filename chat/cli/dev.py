@@ -146,7 +146,9 @@ async def _deployment(
         loaded = effective(user_file, environ, flags, _keys(data, screen), found)
         config_file = _written(loaded, data)
         screen.step("database", await prepared(loaded.config))
-        commands = _commands(child_environment(environ, config_file), data if options.ephemeral else None)
+        # The hub and the worker are one node: `/metrics` of the hub shows both.
+        shared = {**child_environment(environ, config_file), "HUBBUB_RUN_DIR": str(data.absolute() / "run")}
+        commands = _commands(shared, data if options.ephemeral else None)
         async with _running(commands, _local_url(loaded.config), screen, stopping) as processes:
             screen.ready(_ready(loaded.config, servers, processes, data, stays=not options.ephemeral))
             await asyncio.Event().wait()
@@ -175,11 +177,11 @@ def _commands(environment: Mapping[str, str], remove_if_orphaned: Path | None) -
     hub = Command(
         "hub",
         (*SELF, "serve", "--workers", "1"),
-        environment={**environment, DEMO_VARIABLE: "1"},
+        environment={**environment, DEMO_VARIABLE: "1", "HUBBUB_SLOT": "0"},
         grace_s=_CHILD_GRACE_S,
         remove_if_orphaned=remove_if_orphaned,
     )
-    worker = replace(hub, name="worker", argv=(*SELF, "worker"), environment=environment)
+    worker = replace(hub, name="worker", argv=(*SELF, "worker"), environment={**environment, "HUBBUB_SLOT": "worker"})
     return hub, worker
 
 
