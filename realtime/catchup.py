@@ -22,8 +22,6 @@ from realtime.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-MAX_CHANNEL_BYTES: Final = 1024 * 1024
-MAX_SESSION_BYTES: Final = 4 * 1024 * 1024
 RETRY_S: Final = 0.5
 
 
@@ -31,15 +29,26 @@ class CatchUp:
     """Takes the hub's `behind` list and runs one task per session on it, which ends when the session is live
     everywhere.
 
-    Bounds: one piece per session in memory; at most `MAX_CHANNEL_BYTES` for a conversation and `MAX_SESSION_BYTES` for
-    a session: beyond them the session is put at the head, and told so by a fresh `subscribe` push (never `recovered`).
+    Bounds: one piece per session in memory; at most `max_channel_bytes` for a channel and `max_session_bytes` for a
+    session: beyond them the session is put at the head, and told so by a fresh `subscribe` push (never `recovered`).
     """
 
-    def __init__(self, hub: Hub, reads: SharedReads, stats: Stats, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        reads: SharedReads,
+        stats: Stats,
+        tasks: Tasks,
+        *,
+        max_channel_bytes: int,
+        max_session_bytes: int,
+    ) -> None:
         self._hub = hub
         self._reads = reads
         self._stats = stats
         self._tasks = tasks
+        self._max_channel_bytes = max_channel_bytes
+        self._max_session_bytes = max_session_bytes
         self._working: set[Member] = set()
 
     async def run(self) -> None:
@@ -51,10 +60,10 @@ class CatchUp:
                     self._tasks.spawn(self._bring_up(member), name="catch-up")
 
     async def _bring_up(self, session: Session) -> None:
-        budget = MAX_SESSION_BYTES
+        budget = self._max_session_bytes
         try:
             while not session.ended and (channel := self._next(session)) is not None:
-                budget -= await self._bring_up_channel(session, channel, min(budget, MAX_CHANNEL_BYTES))
+                budget -= await self._bring_up_channel(session, channel, min(budget, self._max_channel_bytes))
         except ConnectionError:
             pass  # the socket is gone, and with it the session
         finally:

@@ -115,7 +115,15 @@ async def open_engine(
         )
         endpoint = WebSocketEndpoint(ctx)
         links.listener.attach(hub, operations, repair)
-        runner = asyncio.create_task(_run(keeper, repair, CatchUp(hub, reads, stats, tasks)), name="engine")
+        catch_up = CatchUp(
+            hub,
+            reads,
+            stats,
+            tasks,
+            max_channel_bytes=settings.max_recovery_channel_bytes,
+            max_session_bytes=settings.max_recovery_session_bytes,
+        )
+        runner = asyncio.create_task(_run(keeper, repair, catch_up), name="engine")
         try:
             yield Engine(hub, endpoint, operations, reads, stats, runner)
         finally:

@@ -56,6 +56,8 @@ class Settings:
     max_presence_entries: int = 1_000
     max_history_publications: int = 300
     max_reply_bytes: int = 48 * 1024
+    max_recovery_channel_bytes: int = 1024 * 1024
+    max_recovery_session_bytes: int = 4 * 1024 * 1024
     expired_subscription_grace_s: float = 25.0
 
 
