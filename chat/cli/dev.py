@@ -147,7 +147,7 @@ async def _deployment(
         config_file = _written(loaded, data)
         screen.step("database", await prepared(loaded.config))
         # The hub and the worker are one node: `/metrics` of the hub shows both.
-        shared = {**child_environment(environ, config_file), "HUBBUB_RUN_DIR": str(data.absolute() / "run")}
+        shared = {**child_environment(environ, config_file), "HUBBUB_RUN_DIR": str(config_file.parent / "run")}
         commands = _commands(shared, data if options.ephemeral else None)
         async with _running(commands, _local_url(loaded.config), screen, stopping) as processes:
             screen.ready(_ready(loaded.config, servers, processes, data, stays=not options.ephemeral))
