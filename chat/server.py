@@ -12,6 +12,7 @@ from aiohttp import web
 
 from chat.app import Running, open_app
 from chat.config import Config
+from chat.http.malformed import RequestLog
 from realtime.protocol.codes import CLOSE_SHUTDOWN
 from storage.errors import Unavailable
 
@@ -62,6 +63,7 @@ async def listening(config: Config, *, demo: bool = False) -> AsyncIterator[Runn
         runner = web.AppRunner(
             running.app,
             access_log=None,
+            logger=RequestLog(),
             handle_signals=False,
             shutdown_timeout=1.0,
             # Slow senders of headers are cut off by this, slow senders of bodies by whoever reads them.
