@@ -1,29 +1,14 @@
 """Redis or MongoDB away: what is promised then, and that it heals by itself."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from support.app import serve_app, test_config
-from support.servers import short_directory
+from support.servers import frozen, short_directory
 from support.talking import created, group, say
 from support.waiting import eventually
 from support.wire_client import wire_client
 
 from storage.local.mongod import mongod
 from storage.local.redis_server import redis_server
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """A server that takes connections and answers nothing."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
