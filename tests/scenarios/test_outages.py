@@ -1,14 +1,14 @@
 """Redis or MongoDB away: what is promised then, and that it heals by itself."""
 
 import pytest
+
+from storage.local.mongod import mongod
+from storage.local.redis_server import redis_server
 from support.app import serve_app, test_config
 from support.servers import frozen, short_directory
 from support.talking import created, group, say
 from support.waiting import eventually
 from support.wire_client import wire_client
-
-from storage.local.mongod import mongod
-from storage.local.redis_server import redis_server
 
 
 @pytest.fixture
@@ -29,23 +29,27 @@ async def test_with_redis_frozen_messages_are_acknowledged_and_cross_hubs_within
     own_redis, mongodb_url, database_name, redis_prefix
 ):
     config = test_config(mongodb_url, database_name, own_redis.url, redis_prefix)
-    async with serve_app(config) as one, serve_app(config) as two:
-        async with wire_client(one.websocket) as alice, wire_client(two.websocket) as bob:
-            await alice.connect(one.token("alice"))
-            await bob.connect(two.token("bob"))
-            conversation = await group(alice, "bob")
-            await bob.until(lambda: bob.offsets(f"conv:{conversation}") == [1])
-            with frozen(own_redis.pid):
-                for number in range(5):
-                    assert "message" in await say(alice, conversation, str(number))
-                await bob.until(lambda: len(created(bob, conversation)) == 5, within_s=10)
-                async with wire_client(one.websocket) as late:
-                    assert (await late.connect(one.token("alice")))["client"]
-            await eventually(lambda: one.running.process.redis.bus.alive, within_s=10)
-            await say(alice, conversation, "after")
-            await bob.until(lambda: "after" in created(bob, conversation), within_s=10)
-            assert created(bob, conversation) == ["0", "1", "2", "3", "4", "after"]
-            assert bob.offsets(f"conv:{conversation}") == list(range(1, 8))
+    async with (
+        serve_app(config) as one,
+        serve_app(config) as two,
+        wire_client(one.websocket) as alice,
+        wire_client(two.websocket) as bob,
+    ):
+        await alice.connect(one.token("alice"))
+        await bob.connect(two.token("bob"))
+        conversation = await group(alice, "bob")
+        await bob.until(lambda: bob.offsets(f"conv:{conversation}") == [1])
+        with frozen(own_redis.pid):
+            for number in range(5):
+                assert "message" in await say(alice, conversation, str(number))
+            await bob.until(lambda: len(created(bob, conversation)) == 5, within_s=10)
+            async with wire_client(one.websocket) as late:
+                assert (await late.connect(one.token("alice")))["client"]
+        await eventually(lambda: one.running.process.redis.bus.alive, within_s=10)
+        await say(alice, conversation, "after")
+        await bob.until(lambda: "after" in created(bob, conversation), within_s=10)
+        assert created(bob, conversation) == ["0", "1", "2", "3", "4", "after"]
+        assert bob.offsets(f"conv:{conversation}") == list(range(1, 8))
 
 
 async def test_with_mongodb_frozen_sends_get_a_temporary_error_and_the_retry_lands_once(
