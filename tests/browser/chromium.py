@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Self
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
@@ -45,6 +45,18 @@ class Pages:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self.complaints: list[str] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, browser: Browser) -> AsyncIterator[Self]:
+        """What is opened here is closed at the end."""
+        known = list(browser.contexts)
+        try:
+            yield cls(browser)
+        finally:
+            for context in browser.contexts:
+                if context not in known:
+                    await context.close()
 
     async def context(self, size: tuple[int, int] = DESKTOP) -> BrowserContext:
         """A browser profile of its own: nothing is shared with other contexts."""

@@ -1,9 +1,13 @@
-"""Fixtures for tests in a browser: one local deployment per module, one Chromium per test."""
+"""Fixtures for tests in a browser: one local deployment and one Chromium per module.
+
+Such a module runs on one event loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import expect
+import pytest_asyncio
+from playwright.async_api import Browser, expect
 
 from browser.chromium import Pages, chromium
 from browser.local import Local
@@ -19,11 +23,16 @@ def local() -> Iterator[Local]:
         yield running
 
 
-@pytest.fixture
-async def pages() -> AsyncIterator[Pages]:
-    """Opens pages. The test fails if one of them complained."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pages(browser: Browser) -> AsyncIterator[Pages]:
+    """Opens pages, closed after the test, which fails if one of them complained."""
     expect.set_options(timeout=_PATIENCE_MS)
-    async with chromium() as browser:
-        opened = Pages(browser)
+    async with Pages.of(browser) as opened:
         yield opened
     assert opened.complaints == []

@@ -9,7 +9,7 @@ import * as store from "./store.js";
 import { TypingOut } from "./typing.js";
 import { utf8Length } from "./text.js";
 
-const PRESENCE_EVERY_MS = 20_000;
+const PRESENCE_EVERY_MS = 10_000;
 const LIST_PAGE = 100;
 const LIST_PAGES = 5;
 

@@ -7,7 +7,7 @@
 /** Messages kept of a conversation that is not on screen. */
 export const KEPT_CLOSED = 200;
 /** Messages kept of the one that is; scrolling back further is refused rather than growing for ever. */
-export const KEPT_OPEN = 5_000;
+export const KEPT_OPEN = 2_000;
 
 export const EMPTY = Object.freeze({
   messages: [],

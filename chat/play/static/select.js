@@ -11,6 +11,11 @@ export function nameOf(state, user) {
   return state.users[user]?.name || user;
 }
 
+/** What one calls somebody where there is little room. */
+function firstName(state, user) {
+  return nameOf(state, user).split(" ")[0];
+}
+
 export function titleOf(state, conversation) {
   if (conversation.peer) return nameOf(state, conversation.peer.id);
   return conversation.title || "Unnamed group";
@@ -36,7 +41,7 @@ function listItem(state, conversation, waiting, now, times) {
     online: peer ? Boolean(state.presence[peer.id]?.online) : null,
     when: times.listLabel(activityAt, now),
     whenExact: times.exact(activityAt),
-    typing: typing.length ? (peer ? "typing…" : `${nameOf(state, typing[0])} is typing…`) : "",
+    typing: typing.length ? (peer ? "typing…" : `${firstName(state, typing[0])} is typing…`) : "",
     preview: preview(state, conversation, last, waiting),
     pending: Boolean(waiting),
     failed: Boolean(waiting?.failure),
@@ -48,7 +53,7 @@ function preview(state, conversation, last, waiting) {
   if (waiting) return `You: ${oneLine(waiting.text)}`;
   if (!last) return "No messages yet";
   if (last.sender === state.me) return `You: ${oneLine(last.text)}`;
-  return conversation.peer ? oneLine(last.text) : `${nameOf(state, last.sender)}: ${oneLine(last.text)}`;
+  return conversation.peer ? oneLine(last.text) : `${firstName(state, last.sender)}: ${oneLine(last.text)}`;
 }
 
 const oneLine = (text) => text.replace(/\s+/gu, " ").trim();
@@ -69,14 +74,15 @@ export function typingLine(state, conversation, now) {
 /** The line under the title of the open conversation. */
 export function subtitle(state, conversation, now, times) {
   if (conversation.peer) {
-    const { online, last_seen_at: at } = state.presence[conversation.peer.id] ?? {};
-    if (online) return "Online";
-    return at ? `Last seen ${times.ago(at, now)}` : "Offline";
+    const known = state.presence[conversation.peer.id];
+    if (!known) return "";
+    if (known.online) return "Online";
+    return known.last_seen_at ? `Last seen ${times.ago(known.last_seen_at, now)}` : "Offline";
   }
   const members = Object.keys(state.members[conversation.id] ?? {});
   const online = members.filter((user) => user === state.me || state.presence[user]?.online).length;
   const total = count(conversation.members_count, "member");
-  return members.length ? `${total}, ${online} online` : total;
+  return members.length && state.link.state === "online" ? `${total}, ${online} online` : total;
 }
 
 /** Who is worth asking the presence of: peers, and members of the open conversation. At most 100. */
@@ -146,7 +152,7 @@ function laidOut(state, messages, now, times) {
     drawn.push({
       ...message, first, last,
       name: group && first && !message.own ? nameOf(state, message.sender) : "",
-      speaker: nameOf(state, message.sender),
+      speaker: message.own ? "You" : nameOf(state, message.sender),
       avatar: group && last && !message.own,
       indented: group && !message.own,
       time: times.clock(message.at),

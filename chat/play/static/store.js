@@ -60,8 +60,10 @@ export function withLog(state, conversation, change) {
   return put(state, "logs", conversation, change(logOf(state, conversation)));
 }
 
+/** How the connection is. Without one nobody's presence is known, and nobody is heard typing. */
 export function withLink(state, link, detail = "") {
-  return { ...state, link: { state: link, detail } };
+  const known = link === "online" ? {} : { presence: {}, typing: {} };
+  return { ...state, ...known, link: { state: link, detail } };
 }
 
 export function withUser(state, user) {

@@ -3,6 +3,8 @@
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** Answers that are remembered: a page of messages asks for the same few again and again, and Intl is slow. */
+const REMEMBERED = 10_000;
 
 /** Formats for one reader. All times are ms UTC; `now` is the present moment. */
 export function timeFormats({ locale, timeZone } = {}) {
@@ -19,7 +21,7 @@ export function timeFormats({ locale, timeZone } = {}) {
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
   /** The calendar day as `2026-03-14`. */
-  const dayKey = (at) => parts.format(at);
+  const dayKey = byMinute((at) => parts.format(at));
 
   /** Whole calendar days between two moments, whatever daylight saving did to their length. */
   const daysBetween = (at, now) => Math.round((Date.parse(dayKey(now)) - Date.parse(dayKey(at))) / DAY);
@@ -29,7 +31,7 @@ export function timeFormats({ locale, timeZone } = {}) {
 
   return {
     dayKey,
-    clock: (at) => clock.format(at),
+    clock: byMinute((at) => clock.format(at)),
     exact: (at) => exact.format(at),
 
     /** Heads the messages of a day. */
@@ -58,5 +60,20 @@ export function timeFormats({ locale, timeZone } = {}) {
       if (daysBetween(at, now) === 1) return relative.format(-1, "day");
       return (sameYear(at, now) ? dayOfYear : fullDay).format(at);
     },
+  };
+}
+
+/** A function of a moment that is the same all through a minute, with a memory. */
+function byMinute(answer) {
+  const known = new Map();
+  return (at) => {
+    const minute = Math.floor(at / MINUTE);
+    let text = known.get(minute);
+    if (text === undefined) {
+      if (known.size >= REMEMBERED) known.clear();
+      text = answer(at);
+      known.set(minute, text);
+    }
+    return text;
   };
 }

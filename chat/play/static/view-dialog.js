@@ -3,6 +3,9 @@
 import { avatar, h, icon } from "./dom.js";
 import { hue, initials, readable } from "./text.js";
 
+/** People offered to be ticked. Others are named by their id. */
+const MOST_SHOWN = 50;
+
 export class DialogView {
   #app;
   #users;
@@ -58,11 +61,11 @@ export class DialogView {
     const { me, users } = this.#app.state;
     const known = new Map([...Object.values(users), ...this.#users].map((user) => [user.id, user]));
     known.delete(me);
-    return [...known.values()].slice(0, 50).map((user) => h("label", { class: "person" },
+    return [...known.values()].slice(0, MOST_SHOWN).map((user) => h("label", { class: "person" },
       h("input", { type: "checkbox", name: "member", value: user.id }),
       avatar(user.id, { initials: initials(user.name || user.id), hue: hue(user.id) }),
       h("span", { class: "person-name", text: user.name || user.id }),
-      h("span", { class: "person-id", text: user.id })));
+      user.name && h("span", { class: "person-id", text: user.id })));
   }
 
   async #create(form, failure, key) {

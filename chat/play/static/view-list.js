@@ -2,7 +2,7 @@
 
 import { avatar, h, icon, Keyed, setAttribute, setText } from "./dom.js";
 import { listItems } from "./select.js";
-import { count, hue, initials } from "./text.js";
+import { hue, initials } from "./text.js";
 
 export class ListView {
   #app;
@@ -11,6 +11,7 @@ export class ListView {
   #list = document.getElementById("list");
   #note = document.getElementById("side-note");
   #keyed = null;
+  #open = null;
 
   constructor(app, { times, now }) {
     this.#app = app;
@@ -30,6 +31,9 @@ export class ListView {
     const items = listItems(state, this.#now(), this.#times);
     const reachable = state.open ?? items[0]?.id;
     this.#keyed.draw(items.map((item) => ({ ...item, key: item.id, tabbable: item.id === reachable })));
+    if (state.open === this.#open) return;
+    this.#open = state.open;
+    this.#keyed.element(state.open)?.scrollIntoView({ block: "nearest" });
   }
 
   #drawNote({ list, conversations, link }) {
@@ -61,8 +65,9 @@ function create(item) {
   return h("li", {}, h("a", { class: "item", href: `#${item.id}`, data: { id: item.id } },
     h("span", { class: "face" }, avatar(item.avatar, { initials: initials(item.title), hue: hue(item.avatar), group: item.group }),
       item.group ? null : h("span", { class: "presence", "aria-hidden": "true" })),
-    h("span", { class: "item-line" }, h("span", { class: "item-title" }), h("time", { class: "item-when" })),
-    h("span", { class: "item-line" }, h("span", { class: "item-preview" }), h("span", { class: "item-badge" }))));
+    h("span", { class: "item-line" }, h("span", { class: "item-title", dir: "auto" }), h("time", { class: "item-when" })),
+    h("span", { class: "item-line" },
+      h("span", { class: "item-preview", dir: "auto" }), h("span", { class: "item-badge" }), h("span", { class: "unseen" }))));
 }
 
 function update(element, item) {
@@ -76,7 +81,7 @@ function update(element, item) {
   preview.classList.toggle("is-typing", Boolean(item.typing));
   preview.classList.toggle("is-failed", item.failed && !item.typing);
   setText(badge, item.unread > 99 ? "99+" : item.unread ? String(item.unread) : "");
-  setAttribute(badge, "aria-label", item.unread ? `${count(item.unread, "unread message")}` : null);
+  setText(badge.nextSibling, item.unread ? (item.unread === 1 ? "unread message" : "unread messages") : "");
   link.classList.toggle("is-unread", item.unread > 0);
   setAttribute(link, "aria-current", item.open ? "true" : null);
   setAttribute(link, "tabindex", item.tabbable ? "0" : "-1");

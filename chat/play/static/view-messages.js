@@ -13,7 +13,7 @@ export function rowDrawing({ app, exact }) {
       return h("li", { class: "row" },
         h("p", { class: "row-name" }),
         h("div", { class: "bubble" },
-          h("span", { class: "words" }, ...words(row.text)),
+          h("span", { class: "words", dir: "auto" }, ...words(row.text)),
           h("span", { class: "meta" }, h("time", { title: exact(row.at) }), h("span", { class: "tick" }))),
         h("div", { class: "row-failure" }));
     },
@@ -31,11 +31,10 @@ function updateMessage(element, row, app) {
     .filter(Boolean).join(" ");
   setAttribute(element, "data-offset", row.offset || null);
   setAttribute(element, "data-status", status || null);
-  const name = element.querySelector(".row-name");
-  setText(name, row.name);
-  name.className = `row-name hue-text-${hue(row.sender)}`;
+  const name = element.querySelector("p");
+  setText(name, row.name || row.speaker);
+  name.className = row.name ? `row-name hue-text-${hue(row.sender)}` : "unseen"; // who cannot see the sides is told
   setText(element.querySelector("time"), row.time);
-  setAttribute(element.querySelector(".bubble"), "aria-label", null);
   drawFace(element, row);
   drawTick(element.querySelector(".tick"), row);
   drawFailure(element.querySelector(".row-failure"), row, app);

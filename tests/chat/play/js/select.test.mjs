@@ -107,10 +107,19 @@ test("the head says whether the peer is there, or how many are", () => {
   assert.equal(line({ ...state, presence: { bob: { online: false, last_seen_at: NOON - 3 * MINUTE } } }), "Last seen 3 minutes ago");
   const group = stateWith(conversation(CONVERSATION, { peer: undefined, members_count: 3 }));
   const members = { [CONVERSATION]: { alice: {}, bob: {}, carol: {} } };
-  assert.equal(line({ ...group, members, presence: { bob: { online: true } } }), "3 members, 2 online");
+  const online = store.withLink(group, "online");
+  assert.equal(line({ ...online, members, presence: { bob: { online: true } } }), "3 members, 2 online");
 });
 
 test("presence is asked of peers and of members on screen, never of oneself", () => {
   const state = store.withOpen(stateWith(conversation()), CONVERSATION);
   assert.deepEqual(peopleToWatch({ ...state, members: { [CONVERSATION]: { alice: {}, carol: {} } } }).sort(), ["bob", "carol"]);
+});
+
+test("without a connection nobody is said to be there", () => {
+  const known = store.withPresence(store.withLink(stateWith(conversation()), "online"), [{ user: "bob", online: true }]);
+  const line = (each) => subtitle(each, each.conversations[CONVERSATION], NOON, times);
+  assert.equal(line(known), "Online");
+  assert.equal(line(store.withLink(known, "offline")), "");
+  assert.equal(listItems(store.withLink(known, "offline"), NOON, times)[0].online, false);
 });
