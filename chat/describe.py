@@ -1,19 +1,31 @@
 """Describes the wire from the types that validate it: `docs/reference.md` is made by `python -m chat.describe`.
 
-Methods with their parameters and results, events, and every code that a client can see.
+Methods with their parameters and results, where REST has them, the server API, events, and every code that a client can
+see.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
+from chat.http.problems import STATUSES
+from chat.http.server_api import requests
+from chat.http.server_api import results as answers
+from chat.http.server_api.api import API, BATCH
+from chat.http.table import RESOURCES, Resource
 from chat.methods import METHODS
 from chat.vocabulary import events, results
-from realtime.protocol.codes import DISCONNECTS, ERRORS, UNSUBSCRIBES
+from realtime.protocol import messages
+from realtime.protocol.codes import DISCONNECTS, ERRORS, PERMISSION_DENIED, UNSUBSCRIBES, ErrorCode
+
+_BATCH_REPLY: Final = "`{<method>: <result>}` or `{error}`"
+_ONLY_PYTHON: Final = r"(?!\n)"
+"""At the end of a pattern: that it ends there, which others take for granted."""
 
 TARGET: Final = Path(__file__).parent.parent / "docs" / "reference.md"
 
@@ -27,7 +39,7 @@ Made from the types that validate requests, by `python -m chat.describe`. How th
 
 def reference() -> str:
     """The whole page."""
-    parts = [_HEAD, *_methods(), *_events(), *_structs(), *_codes()]
+    parts = [_HEAD, *_methods(), *_resources(), *_server_api(), *_events(), *_structs(), *_codes()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -44,6 +56,41 @@ def _methods() -> Iterator[str]:
         yield "Parameters:\n\n" + _table(fields) if fields else "No parameters.\n"
         returned = list(_fields(method.result))
         yield "Result:\n\n" + _table(returned) if returned else "Result: an empty object.\n"
+
+
+def _resources() -> Iterator[str]:
+    yield "## REST\n"
+    yield (
+        "Each resource is a method. Parameters that are not in the path are in the query of a GET or DELETE, else in"
+        " the body; the result is the same. `idempotency_key` may be the header `Idempotency-Key` instead.\n"
+    )
+    rows = (
+        (f"`{one.verb} {one.path}`", f"[`{one.method.name}`](#{one.method.name.replace('.', '')})", _answers(one))
+        for one in RESOURCES
+    )
+    yield _rows(("resource", "method", "answers"), rows)
+
+
+def _answers(resource: Resource) -> str:
+    codes = "201, or 200 for what was there before" if resource.status == HTTPStatus.CREATED else str(resource.status)
+    return f"{codes}, or 304 to its ETag" if resource.etag else codes
+
+
+def _server_api() -> Iterator[str]:
+    yield "## Server API\n"
+    yield "`POST /api/<method>` with `X-API-Key`; `{result}` or `{error: {code, message}}`.\n"
+    for method in API.values():
+        yield f"### `{method.name}`\n"
+        yield f"{method.summary}\n"
+        doc = _doc(method.request)
+        if doc:
+            yield f"{doc}\n"
+        fields = sorted(_fields(method.request), key=lambda field: not field[0].endswith("*"))
+        yield "Parameters:\n\n" + _table(fields) if fields else "No parameters.\n"
+        returned = list(_fields(method.result))
+        yield "Result:\n\n" + _table(returned) if returned else "Result: an empty object.\n"
+    yield f"### `{BATCH}`\n"
+    yield f"{_doc(requests.Batch)} Answered by `{{replies}}` in the order of the commands, each {_BATCH_REPLY}.\n"
 
 
 def _events() -> Iterator[str]:
@@ -77,6 +124,16 @@ def _structs() -> Iterator[str]:
         results.SubscriptionData,
         results.Limits,
         events.JoinedMember,
+        requests.Override,
+        requests.Flag,
+        requests.DisconnectCode,
+        messages.StreamPosition,
+        messages.Publication,
+        messages.ClientInfo,
+        answers.Reply,
+        answers.Error,
+        answers.ChannelInfo,
+        answers.Node,
     )
     for struct in shared:
         yield f"### {struct.__name__}\n"
@@ -90,10 +147,10 @@ def _codes() -> Iterator[str]:
     yield "## Errors\n"
     yield "A command that is refused; the connection lives. The message reads `slug: $.field: rule`.\n"
     rows = (
-        (str(one.code), f'<a id="{one.slug}"></a>`{one.slug}`', "yes" if one.temporary else "", one.when)
+        (str(one.code), f'<a id="{one.slug}"></a>`{one.slug}`', "yes" if one.temporary else "", _status(one), one.when)
         for one in ERRORS
     )
-    yield _rows(("code", "slug", "temporary", "when"), rows)
+    yield _rows(("code", "slug", "temporary", "in REST", "when"), rows)
     yield "## Disconnects\n"
     yield "The close code of the WebSocket. Where SDKs come back by themselves it says so.\n"
     closes = ((str(one.code), one.reason, "yes" if one.reconnect else "no", one.when) for one in DISCONNECTS)
@@ -104,9 +161,16 @@ def _codes() -> Iterator[str]:
     yield _rows(("code", "reason", "resubscribes", "when"), ends)
 
 
+def _status(code: ErrorCode) -> str:
+    """The HTTP status. What a caller may not know of is 404 instead, whether it is missing or foreign."""
+    status = str(STATUSES[code].value)
+    return f"{status}, 404 for what is missing or foreign" if code is PERMISSION_DENIED else status
+
+
 def _doc(struct: type[msgspec.Struct]) -> str:
-    """The docstring as one paragraph each; the one that msgspec's base class has is none."""
-    own = struct.__dict__.get("__doc__") or ""
+    """The docstring, or that of what it is made from, as one paragraph each; msgspec's own is none."""
+    kinds = (kind for kind in struct.__mro__ if kind is not msgspec.Struct and kind is not object)
+    own = next((doc for kind in kinds if (doc := kind.__dict__.get("__doc__"))), "")
     return "\n\n".join(" ".join(part.split()) for part in own.split("\n\n")).strip()
 
 
@@ -146,7 +210,7 @@ def _type(described: inspect.Type) -> str:
 def _bounds(**bounds: Any) -> str:
     told = [f"{name} {value}" for name, value in bounds.items() if value is not None and name != "pattern"]
     if bounds.get("pattern"):
-        told.append(f"matching `{bounds['pattern']}`".replace("|", "\\|"))
+        told.append(f"matching `{bounds['pattern'].removesuffix(_ONLY_PYTHON)}`".replace("|", "\\|"))
     return f" ({', '.join(told)})" if told else ""
 
 
