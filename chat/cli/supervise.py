@@ -8,6 +8,7 @@ should see that. However this process goes, the others go with it (storage/local
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -28,19 +29,30 @@ DEATHS_TO_GIVE_UP: Final = 5
 WITHIN_S: Final = 60.0
 
 _KILL_MARGIN_S: Final = 3.0
+_ONE_WISH_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
 class Stopping:
-    """What the signals SIGTERM, SIGINT and SIGHUP ask for: the first a polite stop, one more a quick one."""
+    """What the signals SIGTERM, SIGINT and SIGHUP ask for: the first a polite stop, a later one a quick stop.
 
-    def __init__(self) -> None:
+    Signals within a second are one wish: `make` passes on a SIGTERM that the whole process group got already.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.asked = asyncio.Event()
         self.urged = asyncio.Event()
+        self._monotonic = monotonic
+        self._asked_at = 0.0
 
     def signal(self) -> None:
-        (self.urged if self.asked.is_set() else self.asked).set()
+        now = self._monotonic()
+        if not self.asked.is_set():
+            self.asked.set()
+            self._asked_at = now
+        elif now - self._asked_at >= _ONE_WISH_S:
+            self.urged.set()
 
     @classmethod
     @asynccontextmanager

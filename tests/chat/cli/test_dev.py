@@ -1,6 +1,6 @@
 """`hubbub dev` starts everything, says so, keeps it running and leaves nothing behind.
 
-The servers are real; the hub and the worker are small stand-ins, because this is about what runs them.
+The servers are real; the hub and the worker are small stand-ins but for the last test: this is about what runs them.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -47,7 +49,8 @@ from pathlib import Path
 sys.path.insert(0, ".")
 stub, arguments = sys.argv[1], sys.argv[2:]
 from chat.cli import dev
-dev.SELF = (sys.executable, stub)
+if stub:
+    dev.SELF = (sys.executable, stub)
 flags = dict(argument.split("=") for argument in arguments)
 options = dev.Options(
     host=flags.get("host"), port=int(flags["port"]), data=Path(flags["data"]), ephemeral="ephemeral" in flags, json=True
@@ -63,12 +66,12 @@ def directory() -> Iterator[Path]:
         yield path
 
 
-def dev(directory: Path, port: int, *more: str) -> AbstractContextManager[Script]:
-    """A running `hubbub dev`."""
+def dev(directory: Path, port: int, *more: str, real: bool = False) -> AbstractContextManager[Script]:
+    """A running `hubbub dev`, with stand-ins for the hub and the worker unless they are to be real."""
     environment = {**os.environ, "STUB_FAILS": str(directory / "fail")}
     for name in ("MONGODB_URL", "REDIS_URL", "PORT"):
         environment.pop(name, None)
-    arguments = (str(directory / "stub.py"), f"port={port}", f"data={directory / 'data'}", *more)
+    arguments = ("" if real else str(directory / "stub.py"), f"port={port}", f"data={directory / 'data'}", *more)
     return Script.running(DEV, *arguments, environment=environment)
 
 
@@ -193,6 +196,20 @@ def test_a_wrong_configuration_is_one_clear_line(directory: Path) -> None:
     with dev(directory, 70_000) as running:
         assert running.ended() == 3
         assert running.errors() == "hubbub dev: server.port: must be 0 to 65535 (flag --port)\n"
+
+
+def test_the_real_hub_and_worker_run(directory: Path) -> None:
+    with dev(directory, 0, "ephemeral=", real=True) as running:
+        ready = running.line()
+        assert answers(f"{ready['http']}/readyz")
+        assert answers(ready["play"])
+        command = [sys.executable, "-m", "chat", "send", "General", "hello", "--as", "alice", "--config"]
+        data = Path(ready["redis_url"].removeprefix("unix://")).parent.parent
+        subprocess.run([*command, str(data / "config.toml")], check=True, capture_output=True)
+        assert running.end(signal.SIGTERM) == 0
+        assert running.errors() == ""
+        assert not any(alive(pid) for pid in ready["pids"].values())
+        assert not data.exists()
 
 
 def answers(url: str) -> bool:

@@ -95,16 +95,19 @@ async def test_a_wrong_configuration_is_not_tried_again() -> None:
     assert [event.kind for event in events] == ["ready"]
 
 
-async def test_a_second_signal_ends_the_grace(tmp_path: Path) -> None:
+async def test_a_signal_a_second_later_ends_the_grace(tmp_path: Path) -> None:
     log = tmp_path / "log"
     events: list[Event] = []
-    stopping = Stopping()
+    now = 100.0
+    stopping = Stopping(lambda: now)
     running = asyncio.create_task(supervise(commands(STUBBORN, grace_s=600, log=log), stopping, events.append))
     pids = await started(events, 2)
     await eventually(lambda: len(tail(log)) == 2)
     stopping.signal()
+    stopping.signal()  # make passes on what the group got already
     done, _ = await asyncio.wait([running], timeout=0.2)
     assert not done
+    now += 1
     stopping.signal()
     await running
     assert not any(alive(pid) for pid in pids)
