@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 import uvloop
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -23,6 +24,8 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from bench.sender import Connection, Sent, cpu_s, send_for
 from chat.auth.mint import connection_token
 from chat.config import load
+
+MEASURED: Final = ("hub", "mongod", "redis")
 
 
 async def pairs(ready: dict, token, count: int) -> tuple[list[tuple[Connection, str]], list[Connection]]:
@@ -69,9 +72,9 @@ async def measure(ready: dict, data: Path, options: argparse.Namespace) -> dict:
         lone_raw = await raw_inserts(ready["mongodb_url"], 1, options.seconds / 3)
         lone = await send_for(senders[:1], options.seconds / 3)
         raw = await raw_inserts(ready["mongodb_url"], options.senders, options.seconds)
-        before = {name: cpu_s(pid) for name, pid in ready["pids"].items()}
+        before = {name: cpu_s(ready["pids"][name]) for name in MEASURED}
         sent = await send_for(senders, options.seconds)
-        used = {name: cpu_s(pid) - before[name] for name, pid in ready["pids"].items()}
+        used = {name: cpu_s(ready["pids"][name]) - before[name] for name in MEASURED}
         rounds.append(
             {
                 "lone_insert_p50_ms": lone_raw.percentile_ms(0.5),
