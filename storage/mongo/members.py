@@ -74,19 +74,28 @@ class Members:
         """The user joins by themselves. As `add`."""
         return await self.add(conversation, [(user, role)], by=user, at=at)
 
-    async def leave(self, conversation: str, user: str, *, at: int) -> Appended | None:
-        """The user leaves. None: was no member."""
-        return await self.remove(conversation, user, by=user, at=at)
+    async def leave(self, conversation: str, user: str, *, at: int, owned: bool = False) -> Appended | None:
+        """The user leaves. None: was no member. `owned` as for `remove`."""
+        return await self.remove(conversation, user, by=user, at=at, owned=owned)
 
     async def remove(
-        self, conversation: str, user: str, *, by: str, at: int, ban: bool = False, check: Check = None
+        self,
+        conversation: str,
+        user: str,
+        *,
+        by: str,
+        at: int,
+        ban: bool = False,
+        owned: bool = False,
+        check: Check = None,
     ) -> Appended | None:
         """End a membership; with `ban` the user cannot be added again until `unban`. None: was no member.
 
-        The row stays, with `left_at`, so that the user's devices learn of it when they sync.
+        The row stays, with `left_at`, so that the user's devices learn of it when they sync. With `owned` the
+        conversation keeps an owner as long as it has members: raises Conflict for the last one.
         """
         new = NewEntry(conversation, EntryKind.MEMBER_LEFT, by, at, None, {"user": user})
-        appended = await self._appender.append_with(new, partial(self._leave, user, ban), check=check)
+        appended = await self._appender.append_with(new, partial(self._leave, user, ban, owned), check=check)
         if appended is None and ban:
             await self._ban_stranger(conversation, user, at)
         return appended
@@ -100,11 +109,22 @@ class Members:
         return result.modified_count == 1
 
     async def set_role(
-        self, conversation: str, user: str, role: Role, *, by: str, at: int, check: Check = None
+        self,
+        conversation: str,
+        user: str,
+        role: Role,
+        *,
+        by: str,
+        at: int,
+        owned: bool = False,
+        check: Check = None,
     ) -> Appended | None:
-        """Give a member another role. None: has it already. Raises NotFound when the user is no member."""
+        """Give a member another role. None: has it already. Raises NotFound when the user is no member.
+
+        With `owned` the conversation keeps an owner: raises Conflict for the last one.
+        """
         new = NewEntry(conversation, EntryKind.MEMBER_CHANGED, by, at, None, {"user": user, "role": role.value})
-        return await self._appender.append_with(new, partial(self._change_role, user, role), check=check)
+        return await self._appender.append_with(new, partial(self._change_role, user, role, owned), check=check)
 
     async def put(self, session: Session, entry: Entry, members: Mapping[str, Role]) -> None:
         """Write the rows of users whom the entry brings in, within its transaction."""
@@ -148,8 +168,14 @@ class Members:
             await self.put(session, entry, joining)
         return replace(entry, body={"members": [{"user": user, "role": role.value} for user, role in joining.items()]})
 
-    async def _leave(self, user: str, ban: bool, session: Session, entry: Entry) -> Entry | None:
+    async def _leave(self, user: str, ban: bool, owned: bool, session: Session, entry: Entry) -> Entry | None:
         with translated():
+            if owned and await self._is_last_owner(session, entry.conversation, user):
+                conversation = await self._conversations.find_one(
+                    {"_id": entry.conversation}, {"members_count": 1}, session=session
+                )
+                if conversation is not None and conversation["members_count"] > 1:
+                    raise Conflict("the last owner stays until somebody else is owner or everybody else has left")
             revisions = await self._users.bump(session, [user], at=entry.at)
             changes = {"left_at": entry.at, "revision": revisions[user]}
             if ban:
@@ -162,7 +188,7 @@ class Members:
             await self._count(session, entry.conversation, -1)
         return entry
 
-    async def _change_role(self, user: str, role: Role, session: Session, entry: Entry) -> Entry | None:
+    async def _change_role(self, user: str, role: Role, owned: bool, session: Session, entry: Entry) -> Entry | None:
         key = member_key(entry.conversation, user)
         with translated():
             row = await self._members.find_one({"_id": key, **_LIVE}, session=session)
@@ -170,10 +196,18 @@ class Members:
                 raise NotFound(f"{user} is no member of {entry.conversation}")
             if row["role"] == role.value:
                 return None
+            if owned and await self._is_last_owner(session, entry.conversation, user):
+                raise Conflict("the last owner stays owner until somebody else is")
             revisions = await self._users.bump(session, [user], at=entry.at)
             changes = {"role": role.value, "revision": revisions[user]}
             await self._members.update_one({"_id": key}, {"$set": changes}, session=session)
         return entry
+
+    async def _is_last_owner(self, session: Session, conversation: str, user: str) -> bool:
+        """Entries of one log are committed one after the other, so nobody else's leaving can make this wrong."""
+        query: Document = {"conversation": conversation, "role": Role.OWNER.value, **_LIVE}
+        owners = await self._members.find(query, {"user": 1}, session=session, limit=2, batch_size=3).to_list(2)
+        return [owner["user"] for owner in owners] == [user]
 
     async def _count(self, session: Session, conversation: str, by: int) -> None:
         result = await self._conversations.update_one(

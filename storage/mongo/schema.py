@@ -77,7 +77,14 @@ LAYOUTS: Final = (
             Index("summary_at", ("summary_at", "_id")),
         ),
     ),
-    Layout(MEMBERS, indexes=(Index("user", ("user", "revision")),)),
+    Layout(
+        MEMBERS,
+        indexes=(
+            Index("user", ("user", "revision")),
+            # To see in a conversation of any size whether somebody else owns it too.
+            Index("owner", ("conversation",), partial={"role": "owner"}),
+        ),
+    ),
     Layout(USERS),
     Layout(META),
 )

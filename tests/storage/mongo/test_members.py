@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from storage.errors import Conflict, Invalid, NotFound, PreconditionFailed
-from storage.model import EntryKind, Position, Role
+from storage.model import ConversationKind, EntryKind, Position, Role
 from storage.mongo.client import Database
 from storage.store import Store
 from support.appending import whole_log
@@ -126,3 +126,23 @@ async def test_pages_of_members_are_of_that_conversation_only_and_complete(store
     while page := await store.members.page(conversation.id, after=seen[-1] if seen else "", limit=10):
         seen += [member.user for member in page]
     assert seen == [user for user in users if user != "user007"]
+
+
+async def test_an_owned_conversation_keeps_an_owner(store: Store, other_store: Store) -> None:
+    owners = [("alice", Role.OWNER), ("bob", Role.OWNER), ("carol", Role.MEMBER)]
+    made = await store.conversations.create(kind=ConversationKind.GROUP, by="alice", members=owners, at=1)
+    conversation = made.conversation.id
+    left = await asyncio.gather(
+        store.members.leave(conversation, "alice", at=2, owned=True),
+        other_store.members.set_role(conversation, "bob", Role.MEMBER, by="bob", at=2, owned=True),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Conflict) for outcome in left) == 1
+    page = await store.members.page(conversation, limit=10)
+    assert [member.role for member in page].count(Role.OWNER) == 1
+    last = next(member.user for member in page if member.role is Role.OWNER)
+    for member in page:
+        if member.user != last:
+            await store.members.remove(conversation, member.user, by=last, at=3, owned=True)
+    assert await store.members.leave(conversation, last, at=4, owned=True) is not None
+    assert await store.members.count(conversation) == 0
