@@ -4,6 +4,7 @@ Nothing else builds these parts. Tests, `hubbub dev` and `hubbub serve` all come
 """
 
 import os
+import re
 import socket
 import time
 import uuid
@@ -104,7 +105,10 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         store.appender.on_committed = publisher.committed
         store.appender.on_examined = access.examined
         store.appender.on_skipped = lambda conversation, _: access.forget(conversation)
-        limits = ports.Limits(message_text_bytes=config.limits.message_text_max_size)
+        limits = ports.Limits(
+            message_text_bytes=config.limits.message_text_max_size,
+            user_id_pattern=re.compile(config.token.user_id_pattern),
+        )
         service = build_service(store, access, announcer, redis.presence, limits, clock_ms)
         calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
         plain = PlainChannels(

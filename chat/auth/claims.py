@@ -14,10 +14,12 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from chat.channels import Override
+from chat.vocabulary.types import USER_ID
 from realtime.protocol.codes import ClientError
 from realtime.protocol.messages import EMPTY, Payload
 from realtime.protocol.payload import checked_payload
 
+_USER_ID: Final = re.compile(USER_ID)
 _LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999: a larger time is a mistake, milliseconds as a rule."""
 
@@ -205,6 +207,9 @@ def _demand_user(raw: _Payload, policy: TokenPolicy) -> str:
         if policy.allow_anonymous:
             return ""
         raise TokenInvalid("sub: is required")
+    if _USER_ID.fullmatch(user) is None:
+        # Whatever the pattern says: a user must be one whom others can name.
+        raise TokenInvalid("sub: is not 1 to 64 visible ASCII characters")
     if policy.user_id_pattern.fullmatch(user) is None:
         raise TokenInvalid("sub: does not match token.user_id_pattern")
     return user

@@ -185,7 +185,12 @@ class TokenSection:
         Bytes, Rule("Longer tokens are refused before they are looked at.", minimum=256, maximum=65536)
     ] = 8192
     user_id_pattern: Annotated[
-        str, Rule("Regular expression that a user's id (`sub`) must match as a whole.", required=True)
+        str,
+        Rule(
+            "Regular expression that a user's id (`sub`) must match as a whole. Whatever it says, an id is 1 to 64 "
+            "visible ASCII characters.",
+            required=True,
+        ),
     ] = r"^[A-Za-z0-9_.:@|+-]{1,64}$"
 
 

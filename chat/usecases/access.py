@@ -6,17 +6,16 @@ at its own place in the log. For reading it may be late by as long as the notice
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from storage.store import Store
 
 from chat.usecases.failures import Unseen, told
 from chat.usecases.rights import Right, allowed
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.model import ConversationKind, Entry, EntryKind, Role
+from storage.store import Store
 
 MAX_CONVERSATIONS: Final = 20_000
 MAX_MEMBERS_CACHED: Final = 2_000
@@ -61,7 +60,7 @@ class Access:
 
     async def require(self, user: str, conversation: str, right: Right) -> Standing:
         """The user's standing, if it gives the right. Raises ClientError: foreign, or what the role lacks."""
-        standing = self.cached(user, conversation) or await self._look_up(user, conversation)
+        standing = await self.standing(user, conversation)
         if standing is None:
             raise foreign()
         if not allowed(right, standing.kind, standing.role):
@@ -69,6 +68,10 @@ class Access:
                 codes.PERMISSION_DENIED, f"a {standing.role} of a {standing.kind} may not {right}", "conversation"
             )
         return standing
+
+    async def standing(self, user: str, conversation: str) -> Standing | None:
+        """What the user is there; None for no member. Raises ClientError when it cannot be known."""
+        return self.cached(user, conversation) or await self._look_up(user, conversation)
 
     def cached(self, user: str, conversation: str) -> Standing | None:
         members = self._standings.get(conversation)
@@ -84,6 +87,10 @@ class Access:
         """Whether nothing has been heard since that could have changed the standing."""
         members = self._standings.get(conversation)
         return members is not None and members.get(user) is standing
+
+    def check(self, conversation: str, standings: Mapping[str, Standing]) -> Callable[[], bool]:
+        """To be asked when a change has its place in the log: whether it may still be decided by these standings."""
+        return lambda: all(self.still(user, conversation, standing) for user, standing in standings.items())
 
     def forget(self, conversation: str, users: Iterable[str] | None = None) -> None:
         """Drop what is cached of a conversation, of these users or of all, and what is just being looked up."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from storage.store import Store
 
+from chat.usecases.checking import check_new_user
 from chat.usecases.failures import told
+from chat.usecases.ports import Limits
 from realtime.protocol.messages import Payload
+from storage.store import Store
 
 MAX_REMEMBERED: Final = 20_000
 
@@ -28,8 +30,9 @@ class Profile:
 class Arrivals:
     """Bound: remembers the last `MAX_REMEMBERED` users with what was told of them; others are looked at again."""
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Store, limits: Limits, clock_ms: Callable[[], int]) -> None:
         self._store = store
+        self._limits = limits
         self._clock_ms = clock_ms
         self._told: OrderedDict[str, Profile] = OrderedDict()
 
@@ -38,6 +41,7 @@ class Arrivals:
 
         Costs nothing for whoever was here before with the same `info`. Raises ClientError.
         """
+        check_new_user(user, self._limits, "user")
         with told():
             await self._store.users.ensure([user], at=self._clock_ms())
             profile = profile_of(info)

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET
-from storage.store import Store
 
 from chat.usecases.access import Access, Standing
+from chat.usecases.checking import check_json, check_size, checked_custom
 from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
 from chat.usecases.ports import Limits
@@ -20,6 +19,7 @@ from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import PreconditionFailed
 from storage.model import Appended, EntryKind, NewEntry
+from storage.store import Store
 
 ATTEMPTS: Final = 4
 """How often a send looks up the sender's membership again when it changed under way."""
@@ -104,24 +104,18 @@ def message_body(request: MessageSend, limits: Limits) -> Mapping[str, Any]:
     if not request.text and request.content is UNSET and not request.attachments:
         raise ClientError(codes.BAD_REQUEST, "give a text, a content or attachments", "text")
     if request.text:
-        _check_size(len(request.text.encode(errors="surrogatepass")), limits.message_text_bytes, "text")
+        check_size(len(request.text.encode(errors="surrogatepass")), limits.message_text_bytes, "text")
         body["text"] = request.text
     if request.content is not UNSET:
-        _check_size(len(msgspec.json.encode(request.content)), limits.content_bytes, "content")
+        check_json(request.content, limits.content_bytes, "content")
         body["content"] = request.content
     if request.reply_to is not UNSET:
         body["reply_to"] = request.reply_to
     if request.mentions:
         body["mentions"] = list(dict.fromkeys(request.mentions))
     if request.attachments:
-        _check_size(len(msgspec.json.encode(request.attachments)), limits.content_bytes, "attachments")
+        check_json(request.attachments, limits.content_bytes, "attachments")
         body["attachments"] = request.attachments
-    if request.custom is not UNSET and request.custom:
-        _check_size(len(msgspec.json.encode(request.custom)), limits.custom_bytes, "custom")
-        body["custom"] = request.custom
+    if custom := checked_custom(request.custom, limits):
+        body["custom"] = custom
     return body
-
-
-def _check_size(size: int, limit: int, field: str) -> None:
-    if size > limit:
-        raise ClientError(codes.BAD_REQUEST, f"must have at most {limit} bytes, has {size}", field)

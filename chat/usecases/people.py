@@ -1,13 +1,10 @@
 """Users: profiles, who is online, who is typing."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
-
-import msgspec
-from msgspec import UnsetType
-from storage.store import Store
+from typing import Final
 
 from chat.usecases.access import Access
+from chat.usecases.checking import check_new_user, checked_custom, given
 from chat.usecases.failures import Unseen, told
 from chat.usecases.ports import Announcer, Limits, Online
 from chat.usecases.rights import Right
@@ -23,10 +20,7 @@ from chat.vocabulary.requests import (
     UserUpsert,
 )
 from chat.vocabulary.results import Done, PresenceOf, PresenceResult, UserResult
-from realtime.protocol import codes
-from realtime.protocol.codes import ClientError
-
-T = TypeVar("T")
+from storage.store import Store
 
 TYPING_EXPIRES_MS: Final = 6_000
 
@@ -67,20 +61,19 @@ class People:
 
     async def upsert(self, request: UserUpsert) -> UserResult:
         """The application's own call: the user is created if it is new."""
+        check_new_user(request.user, self._limits, "user")
         return await self._change(request.user, request)
 
     async def _change(self, user: str, request: UserUpdate | UserUpsert) -> UserResult:
         at = self._clock_ms()
-        custom = _given(request.custom)
-        if custom is not None and len(msgspec.json.encode(custom)) > self._limits.custom_bytes:
-            raise ClientError(codes.BAD_REQUEST, f"must have at most {self._limits.custom_bytes} bytes", "custom")
+        custom = checked_custom(request.custom, self._limits)
         with told():
             record = await self._store.users.upsert(
                 user,
                 at=at,
-                name=_given(request.name),
-                avatar_url=_given(request.avatar_url),
-                locale=_given(request.locale),
+                name=given(request.name),
+                avatar_url=given(request.avatar_url),
+                locale=given(request.locale),
                 custom=custom,
             )
         self._announcer.personal(user, UserChanged(user, at))
@@ -113,7 +106,3 @@ class People:
         event = Typing(conversation, user, self._clock_ms(), active, TYPING_EXPIRES_MS if active else 0)
         self._announcer.ephemeral(conversation, event)
         return Done()
-
-
-def _given(value: "T | UnsetType") -> "T | None":
-    return None if isinstance(value, UnsetType) else value

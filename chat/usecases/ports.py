@@ -1,10 +1,13 @@
 """What the use cases ask of the real-time side. Implemented over the engine by `chat.backend.announcer`."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
+
+from chat.vocabulary.types import USER_ID
 
 
 class Announcer(Protocol):
@@ -35,8 +38,9 @@ class Online(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may contain. Sizes in bytes of UTF-8."""
+    """What a request may contain. Sizes in bytes of UTF-8. `user_id_pattern` is for users who may be new."""
 
     message_text_bytes: int = 16 * 1024
     custom_bytes: int = 16 * 1024
     content_bytes: int = 32 * 1024
+    user_id_pattern: re.Pattern[str] = re.compile(USER_ID)

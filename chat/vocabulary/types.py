@@ -1,11 +1,14 @@
 """Field types that several requests share. A value that breaks a rule is refused with the field's name and the rule."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import Meta
 
 # Python's `$` also matches before a line break at the end; JSON Schema's does not, and knows no `\Z`.
 _END = r"$(?!\n)"
+
+USER_ID: Final = r"[\x21-\x7e]{1,64}"
+"""What the id of a user is anywhere; `token.user_id_pattern` says which of them there are in a deployment."""
 
 UserId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[\x21-\x7e]+{_END}")]
 ConversationId: TypeAlias = Annotated[

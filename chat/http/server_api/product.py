@@ -26,5 +26,6 @@ class Product:
         found = method(request.method)
         with within("params"):
             bound = self._decoder.decode(found.name, request.params)
-            await self._deps.calls.service.arrivals.arrived(request.user, EMPTY)
+        await self._deps.calls.service.arrivals.arrived(request.user, EMPTY)
+        with within("params"):
             return RpcResult(await self._calls.run(request.user, found, bound))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.usecases.arrivals import Arrivals, Profile, profile_of
+from chat.usecases.ports import Limits
 from realtime.protocol.messages import EMPTY, Payload
 from storage.mongo.client import connect
 from storage.mongo.migrate import migrate
@@ -22,25 +23,25 @@ async def store(mongodb_url, database_name):
 
 
 async def test_a_user_is_created_and_filled_in_from_the_token(store):
-    await Arrivals(store, lambda: 5).arrived("anna", ANNA)
+    await Arrivals(store, Limits(), lambda: 5).arrived("anna", ANNA)
     anna = await store.users.get("anna")
     assert (anna.name, anna.avatar_url, anna.created_at) == ("Anna", "https://x.example/a.png", 5)
 
 
 async def test_a_token_that_tells_nothing_still_makes_the_user(store):
-    await Arrivals(store, lambda: 5).arrived("berta", EMPTY)
+    await Arrivals(store, Limits(), lambda: 5).arrived("berta", EMPTY)
     assert (await store.users.get("berta")).name == ""
 
 
 async def test_what_the_application_or_the_user_set_stays(store):
     await store.users.upsert("anna", at=1, name="Dr. Anna")
-    await Arrivals(store, lambda: 5).arrived("anna", ANNA)
+    await Arrivals(store, Limits(), lambda: 5).arrived("anna", ANNA)
     anna = await store.users.get("anna")
     assert (anna.name, anna.avatar_url) == ("Dr. Anna", "https://x.example/a.png")
 
 
 async def test_another_profile_is_looked_at_again(store):
-    arrivals = Arrivals(store, lambda: 5)
+    arrivals = Arrivals(store, Limits(), lambda: 5)
     await arrivals.arrived("carl", Payload(b'{"avatar_url":"http://x.example/c.png"}'))
     await arrivals.arrived("carl", Payload(b'{"name":"Carl"}'))
     carl = await store.users.get("carl")
