@@ -31,9 +31,11 @@ class Asset:
 
 
 def load() -> Mapping[str, Asset]:
-    """Every file of static/ by its name."""
+    """The page's own files and those of others (vendor/), by their names."""
+    static = files("chat.play") / "static"
     return {
         entry.name: Asset.of(entry.read_bytes(), _TYPES[suffix])
-        for entry in (files("chat.play") / "static").iterdir()
+        for folder in (static, static / "vendor" / "centrifuge")
+        for entry in folder.iterdir()
         if entry.is_file() and (suffix := entry.name[entry.name.rfind(".") :]) in _TYPES
     }

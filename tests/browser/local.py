@@ -5,20 +5,24 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 
+from chat.auth.mint import connection_token
+from chat.config import Secret
 from storage.local.ports import free_port
 
 
 class Local:
     """A deployment on this machine. Its data outlives `kill`: start it again with the same directory and port."""
 
-    def __init__(self, process: "subprocess.Popen[str]", ready: dict[str, Any]) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", data: Path, ready: dict[str, Any]) -> None:
         self._process = process
+        self._data = data
         self.ready = ready
 
     @classmethod
@@ -31,7 +35,7 @@ class Local:
                 assert process.stdout is not None
                 line = process.stdout.readline()
                 assert line, f"hubbub dev ended: {(data / 'dev.log').read_text()[-2000:]}"
-                yield cls(process, json.loads(line))
+                yield cls(process, data / "hubbub", json.loads(line))
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=30)
@@ -52,6 +56,11 @@ class Local:
     def pid(self, name: str) -> int:
         """The process that was started first under this name: hub, worker, mongod or redis."""
         return int(self.ready["pids"][name])
+
+    def token(self, user: str, *, ttl_s: float) -> str:
+        """A token as the playground hands out, for as long as a test wants it."""
+        keys = json.loads((self._data / "keys.json").read_text())
+        return connection_token(user, Secret(keys["token"]), now_s=time.time(), ttl_s=ttl_s)
 
     def kill(self) -> None:
         """SIGKILL to the command itself; everything it started goes with it."""

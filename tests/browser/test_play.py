@@ -11,6 +11,7 @@ from browser.chromium import PHONE, Pages
 from browser.local import Local
 from browser.playground import Playground, new_group, send, stored
 from support.servers import short_directory
+from support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,6 +163,29 @@ async def test_what_is_written_while_everything_is_down_arrives_once(pages: Page
             assert sorted(texts) == ["before", "one", "three", "two"]
             assert texts.index("one") < texts.index("two")
             assert await alice.texts() == await bob.texts() == texts
+
+
+async def test_a_page_outlives_its_token(pages: Pages, local: Local) -> None:
+    conversation = await new_group(local)
+    context = await pages.context()
+    fetched = 0
+
+    async def short(route: Route) -> None:
+        nonlocal fetched
+        fetched += 1
+        await route.fulfill(json={"token": local.token("alice", ttl_s=3), "user": "alice"})
+
+    await context.route("**/play/token", short)
+    alice = await Playground.open(pages, local, "alice", conversation, context=context)
+    await alice.page.evaluate(
+        "new MutationObserver(() => { document.body.dataset.lost = 'yes'; })"
+        ".observe(document.querySelector('.status'), {attributes: true})"
+    )
+    before = fetched
+    await eventually(lambda: fetched >= before + 3, within_s=30)
+    await alice.write("still me")
+    await expect(alice.message("still me")).to_have_attribute("data-status", "sent")
+    assert await alice.page.evaluate("document.body.dataset.lost") is None
 
 
 async def test_a_draft_survives_a_reload(pages: Pages, local: Local) -> None:

@@ -56,7 +56,8 @@ function play(user) {
       greeted = true;
       beginSomewhere(state);
     }
-    document.body.dataset.view = state.open ? "conversation" : "list";
+    const shown = state.open && (!state.list.loaded || state.conversations[state.open]);
+    document.body.dataset.view = shown ? "conversation" : "list";
     const unread = unreadTotal(state);
     document.title = `${unread ? `(${unread}) ` : ""}${user.name} · Hubbub`;
     header.draw(state);

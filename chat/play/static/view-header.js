@@ -1,6 +1,6 @@
 // The top of the page: who one is, how the connection is, and links to be somebody else in another tab.
 
-import { avatar, h, icon, setText } from "./dom.js";
+import { avatar, h, icon, setAttribute, setText } from "./dom.js";
 import { hue, initials } from "./text.js";
 
 const STATES = {
@@ -27,7 +27,7 @@ export class HeaderView {
   }
 
   draw(state) {
-    this.#status.dataset.state = state.link.state;
+    setAttribute(this.#status, "data-state", state.link.state);
     setText(this.#statusText, STATES[state.link.state]);
   }
 }

@@ -4,6 +4,20 @@ import { avatar, h, icon, Keyed, setAttribute, setText } from "./dom.js";
 import { listItems } from "./select.js";
 import { hue, initials } from "./text.js";
 
+const NOTES = {
+  empty: { text: "No conversations yet. Start one with the plus above." },
+  failed: { text: "The conversations could not be read.", button: "Try again" },
+  offline: { text: "The server cannot be reached.", button: "Try now" },
+  ended: { text: "You are signed out.", button: "Sign in again" },
+};
+
+/** Which note stands for the list, "" for none. */
+function missing({ list, conversations, link }) {
+  if (list.loaded) return Object.keys(conversations).length ? "" : "empty";
+  if (link.state === "online") return list.failure === null ? "" : "failed";
+  return link.state === "connecting" ? "" : link.state;
+}
+
 export class ListView {
   #app;
   #times;
@@ -36,18 +50,18 @@ export class ListView {
     this.#keyed.element(state.open)?.scrollIntoView({ block: "nearest" });
   }
 
-  #drawNote({ list, conversations, link }) {
-    const empty = list.loaded && !Object.keys(conversations).length;
-    const failed = list.failure !== null && !list.loaded && link.state === "online";
-    this.#note.hidden = !empty && !failed;
-    if (this.#note.hidden) return;
-    if (failed) {
-      this.#note.replaceChildren(
-        h("p", { role: "alert", text: "The conversations could not be read." }),
-        h("button", { class: "plain", type: "button", text: "Try again", onclick: () => this.#app.refreshList() }));
-    } else {
-      this.#note.replaceChildren(h("p", { text: "No conversations yet. Start one with the plus above." }));
-    }
+  /** What to say in place of a list: nothing while it is on its way. */
+  #drawNote(state) {
+    const what = missing(state);
+    this.#list.hidden = what !== "" && what !== "empty";
+    this.#note.hidden = what === "";
+    if (this.#note.dataset.what === what) return;
+    this.#note.dataset.what = what;
+    const again = what === "failed" ? () => this.#app.refreshList() : () => this.#app.reconnect();
+    const { text, button } = NOTES[what] ?? {};
+    this.#note.replaceChildren(
+      ...(text ? [h("p", { role: button ? "alert" : null, text })] : []),
+      ...(button ? [h("button", { class: "plain", type: "button", text: button, onclick: again })] : []));
   }
 
   /** Arrows walk, Home and End jump; Enter follows the link by itself. */

@@ -43,11 +43,12 @@ export class ThreadView {
     this.#part["thread-empty"].hidden = shown;
     this.#part["thread-open"].hidden = !shown;
     if (state.open !== this.#open) this.#switch(state.open);
+    this.#part["thread-empty"].classList.toggle("is-waiting", !state.list.loaded);
+    this.#drawStrip(state);
     if (!conversation) return;
     this.#drawHead(state, conversation);
     this.#drawRows(state);
     this.#drawEdge(state);
-    this.#drawStrip(state, conversation);
     this.#drawJump();
     this.#look();
   }
@@ -142,9 +143,9 @@ export class ThreadView {
   }
 
   /** One line of fixed height: the connection when it matters, else who is typing. */
-  #drawStrip(state, conversation) {
+  #drawStrip(state) {
     const { strip } = this.#part;
-    const typing = typingLine(state, conversation.id, this.#now());
+    const typing = typingLine(state, state.open, this.#now());
     const text = { connecting: "Connecting…", offline: "Offline. What you write is kept and sent when the connection is back.",
       ended: `Signed out${state.link.detail ? `: ${state.link.detail}` : ""}.` }[state.link.state] ?? typing;
     const kind = state.link.state === "online" ? (typing ? "typing" : "") : state.link.state;
