@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
 from msgspec import UNSET
 
 from chat.usecases.access import Access
@@ -20,7 +21,7 @@ from chat.vocabulary.requests import (
     ConversationList,
     ConversationUpdate,
 )
-from chat.vocabulary.results import ConversationCreated, ConversationPage, ConversationResult
+from chat.vocabulary.results import Conversation, ConversationCreated, ConversationPage, ConversationResult
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import Conflict
@@ -30,6 +31,9 @@ from storage.store import Store
 
 MAX_MEMBERS: Final = MAX_MEMBERS_AT_ONCE
 """Of a new conversation, its creator included."""
+
+MAX_PAGE_BYTES: Final = 56 * 1024
+"""A larger reply would hold up pings and, on a slow socket, end the connection."""
 
 
 class Conversations:
@@ -94,15 +98,16 @@ class Conversations:
         return ConversationResult(await self._views.one(user, request.conversation))
 
     async def list_of(self, user: str, request: ConversationList) -> ConversationPage:
+        """As many as asked for, or fewer that fit a reply; `next` tells whether there are more."""
         before = decode_cursor(request.before) if isinstance(request.before, str) else None
         with told():
             rows = await self._store.inbox.list(user, limit=request.limit + 1, before=before)
-        page = rows[: request.limit]
+        page = _fitting(await self._views.of(rows[: request.limit]))
         following = None
-        if len(rows) > request.limit:
-            last = page[-1][1]
+        if len(rows) > len(page):
+            last = page[-1]
             following = encode_cursor(last.activity_at, last.id)
-        return ConversationPage(await self._views.of(page), following)
+        return ConversationPage(page, following)
 
     async def update(self, user: str, request: ConversationUpdate) -> ConversationResult:
         conversation, at = request.conversation, self._clock_ms()
@@ -124,6 +129,16 @@ class Conversations:
             raise ClientError(codes.BAD_REQUEST, "give a title or custom", "title")
         await decided(change)
         return ConversationResult(await self._views.one(user, conversation))
+
+
+def _fitting(views: list[Conversation]) -> list[Conversation]:
+    """As many from the start as fit a reply, one at least."""
+    size = 0
+    for index, view in enumerate(views):
+        size += len(msgspec.json.encode(view))
+        if size > MAX_PAGE_BYTES and index:
+            return views[:index]
+    return views
 
 
 def _taken(request: ConversationCreate) -> ClientError:

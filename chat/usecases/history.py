@@ -3,7 +3,6 @@
 from typing import Final
 
 from msgspec import UNSET
-from storage.store import Store
 
 from chat.usecases.access import Access
 from chat.usecases.failures import told
@@ -15,6 +14,10 @@ from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.model import ORIGIN
 from storage.mongo.log import LogPage
+from storage.store import Store
+
+MAX_PAGE_BYTES: Final = 48 * 1024
+"""About as much as a page may take: a larger reply would hold up pings and, on a slow socket, end the connection."""
 
 _ANCHORS: Final = ("before", "after", "around", "from")
 
@@ -36,24 +39,28 @@ class History:
     async def _read(self, user: str, request: HistoryPage) -> LogPage:
         log, conversation, limit = self._store.log, request.conversation, request.limit
         if isinstance(request.after, int):
-            return await log.messages_after(conversation, request.after, limit)
+            return await log.messages_after(conversation, request.after, limit, max_bytes=MAX_PAGE_BYTES)
         if isinstance(request.around, int):
             return await self._around(conversation, request.around, limit)
         if request.from_ is not UNSET:
             member = await self._store.members.get(conversation, user)
             read = ORIGIN if member is None else member.read
-            return await log.messages_after(conversation, read.offset, limit)
+            return await log.messages_after(conversation, read.offset, limit, max_bytes=MAX_PAGE_BYTES)
         before = request.before if isinstance(request.before, int) else None
-        return await log.messages_before(conversation, before, limit)
+        return await log.messages_before(conversation, before, limit, max_bytes=MAX_PAGE_BYTES)
 
     async def _around(self, conversation: str, offset: int, limit: int) -> LogPage:
         """Two ranges that meet at the offset, as one page."""
-        older = await self._store.log.messages_before(conversation, offset, limit // 2)
-        newer = await self._store.log.messages_after(conversation, max(0, offset - 1), limit - len(older.entries))
+        log, after, half = self._store.log, max(0, offset - 1), limit // 2
+        if not half:
+            return await log.messages_after(conversation, after, limit, max_bytes=MAX_PAGE_BYTES)
+        older = await log.messages_before(conversation, offset, half, max_bytes=MAX_PAGE_BYTES // 2)
+        left = limit - len(older.entries)
+        newer = await log.messages_after(conversation, after, left, max_bytes=MAX_PAGE_BYTES // 2)
         return LogPage(
             entries=[*older.entries, *newer.entries],
-            oldest=older.oldest,
-            newest=newer.newest,
+            oldest=newer.oldest if older.oldest is None else older.oldest,
+            newest=older.newest if newer.newest is None else newer.newest,
             has_before=older.has_before,
             has_after=newer.has_after,
             truncated_by=older.truncated_by or newer.truncated_by,

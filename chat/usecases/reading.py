@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-from storage.store import Store
-
 from chat.usecases.access import Access
 from chat.usecases.failures import told
 from chat.usecases.ports import Announcer
@@ -13,6 +11,7 @@ from chat.vocabulary import render
 from chat.vocabulary.events import Read, Unread
 from chat.vocabulary.requests import ReadMark
 from chat.vocabulary.results import ReadResult
+from storage.store import Store
 
 MAX_MEMBERS_TOLD: Final = 100
 """Receipts are shown in conversations of at most this many members: beyond it they would outnumber the messages."""
@@ -31,8 +30,9 @@ class ReadPositions:
         with told():
             mark = await self._store.reading.mark_read(request.conversation, user, request.offset)
             record = await self._store.conversations.get(request.conversation)
+            # Not the summary's: it trails the log, and nothing would correct what is told here.
+            head = await self._store.log.tail(request.conversation)
         read = render.position(mark.position)
-        head = mark.position if record is None else max(record.head, mark.position)
         unread = max(0, head.n - mark.position.n)
         if mark.moved:
             self._announcer.personal(user, Unread(request.conversation, read, unread))

@@ -1,23 +1,38 @@
 """What changed since a client was here last, for all its conversations in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from storage.store import Store
 
 from chat.usecases.failures import told
 from chat.vocabulary import render
-from chat.vocabulary.cursor import decode_cursor, encode_cursor
+from chat.vocabulary.cursor import decode_sync_cursor, encode_sync_cursor
 from chat.vocabulary.requests import Sync
 from chat.vocabulary.results import SyncedConversation, SyncResult
 from storage import model
+from storage.store import Store
 
 MAX_ENTRIES: Final = 100
 """A conversation that missed more is not replayed in the reply: its pages are read by REST."""
 
 MAX_CONVERSATION_BYTES: Final = 16 * 1024
 MAX_REPLY_BYTES: Final = 56 * 1024
+_REMOVED_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What the client has, by conversation, and where something private to the user changed. `fresh`: has nothing."""
+
+    cursors: Mapping[str, int]
+    changed: Set[str]
+    fresh: bool
+
+    def has(self, record: model.Conversation) -> bool:
+        cursor = self.cursors.get(record.id)
+        return self.fresh or cursor is None or cursor < record.head.offset or record.id in self.changed
 
 
 class Syncing:
@@ -27,48 +42,56 @@ class Syncing:
     async def sync(self, user: str, request: Sync) -> SyncResult:
         """One page of changes, newest activity first, at most 64 KiB.
 
-        The revision to keep is that of the first page: it was read before anything else.
+        All pages tell the revision of the first: it was read before anything else.
         """
-        before = decode_cursor(request.before) if isinstance(request.before, str) else None
+        place, first = None, None
+        if isinstance(request.before, str):
+            activity_at, conversation, first = decode_sync_cursor(request.before)
+            place = (activity_at, conversation)
         known = request.epoch == self._store.epoch
         cursors = request.cursors if known else {}
-        revision = request.revision if known else 0
+        since = request.revision if known else 0
         with told():
-            changes = await self._store.inbox.changes(user, revision)
-            rows = await self._store.inbox.list(user, limit=request.limit + 1, before=before)
-            changed = {member.conversation for member in changes.members}
-            synced, seen = await self._page(rows[: request.limit], cursors, changed, fresh=revision == 0)
+            revision, members = await self._changes(user, since)
+            rows = await self._store.inbox.list(user, limit=request.limit + 1, before=place)
+            removed = [] if first is not None or not since else [one.conversation for one in members if not one.live]
+            news = _News(cursors, {one.conversation for one in members}, fresh=since == 0)
+            synced, seen = await self._page(rows[: request.limit], news, size=len(removed) * _REMOVED_BYTES)
+        if first is not None:
+            revision = first
         following = None
         if seen < len(rows):
             last = rows[seen - 1][1]
-            following = encode_cursor(last.activity_at, last.id)
-        removed = [] if before is not None else [one.conversation for one in changes.members if not one.live]
+            following = encode_sync_cursor(last.activity_at, last.id, revision)
         return SyncResult(
-            epoch=self._store.epoch,
-            revision=changes.revision,
-            conversations=synced,
-            removed=removed if revision else [],
-            next=following,
+            epoch=self._store.epoch, revision=revision, conversations=synced, removed=removed, next=following
         )
+
+    async def _changes(self, user: str, since: int) -> tuple[int, list[model.Member]]:
+        """The present revision, and every row of the user that changed after `since`."""
+        members: list[model.Member] = []
+        while True:
+            changes = await self._store.inbox.changes(user, since)
+            members += changes.members
+            if changes.complete or changes.revision <= since:
+                return changes.revision, members
+            since = changes.revision
 
     async def _page(
         self,
         rows: list[tuple[model.Member, model.Conversation]],
-        cursors: Mapping[str, int],
-        changed: set[str],
+        news: "_News",
         *,
-        fresh: bool,
+        size: int,
     ) -> tuple[list[SyncedConversation], int]:
-        """What of these rows is news, and how many rows fitted (at least one)."""
+        """What of these rows is news, and how many rows fitted (at least one). `size`: bytes that are taken already."""
         peers = {peer for member, record in rows for peer in record.peers or () if peer != member.user}
         users = await self._store.users.get_many(peers) if peers else {}
         synced: list[SyncedConversation] = []
-        size = 0
         for index, (member, record) in enumerate(rows):
-            cursor = cursors.get(record.id)
-            if not fresh and cursor is not None and cursor >= record.head.offset and record.id not in changed:
+            if not news.has(record):
                 continue
-            one = await self._one(member, record, users, cursor)
+            one = await self._one(member, record, users, news.cursors.get(record.id))
             size += len(msgspec.json.encode(one))
             if size > MAX_REPLY_BYTES and index:
                 return synced, index
@@ -95,4 +118,7 @@ class Syncing:
         if not missed.complete:
             return SyncedConversation(conversation=view, complete=False)
         entries = [msgspec.Raw(render.encode(render.event(entry))) for entry in missed.entries]
+        if sum(map(len, entries)) > MAX_CONVERSATION_BYTES:
+            # The log goes by characters, and gives one entry however large.
+            return SyncedConversation(conversation=view, complete=False)
         return SyncedConversation(conversation=view, entries=entries, complete=True)

@@ -7,20 +7,42 @@ from typing import Final
 
 from realtime.protocol.codes import BAD_REQUEST, ClientError
 
-_PLACE: Final = re.compile(r"([0-9]{1,15})\.([a-z2-7]{26}(?:~[0-9]{1,13})?)", re.ASCII)
+_CONVERSATION: Final = r"[a-z2-7]{26}(?:~[0-9]{1,13})?"
+_PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})", re.ASCII)
+_SYNC_PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})\.([0-9]{{1,16}})", re.ASCII)
 
 
 def encode_cursor(activity_at: int, conversation: str) -> str:
-    return base64.urlsafe_b64encode(f"{activity_at}.{conversation}".encode()).decode().rstrip("=")
+    return _encode(f"{activity_at}.{conversation}")
 
 
 def decode_cursor(cursor: str) -> tuple[int, str]:
     """(activity_at, conversation). Raises ClientError on anything that `encode_cursor` did not make."""
+    place = _decode(cursor, _PLACE)
+    return int(place[1]), place[2]
+
+
+def encode_sync_cursor(activity_at: int, conversation: str, revision: int) -> str:
+    """A sync carries the revision of its first reply along: what happens between the replies comes with the next."""
+    return _encode(f"{activity_at}.{conversation}.{revision}")
+
+
+def decode_sync_cursor(cursor: str) -> tuple[int, str, int]:
+    """(activity_at, conversation, revision). Raises ClientError on anything that `encode_sync_cursor` did not make."""
+    place = _decode(cursor, _SYNC_PLACE)
+    return int(place[1]), place[2], int(place[3])
+
+
+def _encode(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, pattern: re.Pattern[str]) -> re.Match[str]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        place = _PLACE.fullmatch(base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii"))
+        place = pattern.fullmatch(base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii"))
     except (ValueError, binascii.Error):
         place = None
     if place is None:
         raise ClientError(BAD_REQUEST, "must be the `next` of an earlier page", "before")
-    return int(place[1]), place[2]
+    return place

@@ -62,7 +62,7 @@ class ConversationGet(Struct, frozen=True):
 
 
 class ConversationList(Struct, frozen=True):
-    """Newest activity first. `before` is the `next` of the page before."""
+    """Newest activity first. `before` is the `next` of the page before. A page may have fewer than `limit`."""
 
     limit: PageLimit = 50
     before: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
@@ -104,7 +104,7 @@ class ConversationMembers(Struct, frozen=True):
 
     conversation: ConversationId
     after: Annotated[str, Meta(max_length=64)] = ""
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
 class HistoryPage(Struct, frozen=True, rename={"from_": "from"}):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.vocabulary.cursor import decode_cursor, encode_cursor
+from chat.vocabulary.cursor import decode_cursor, decode_sync_cursor, encode_cursor, encode_sync_cursor
 from realtime.protocol.codes import ClientError
 
 conversations = st.from_regex(r"[a-z2-7]{26}(~[1-9][0-9]{0,12})?", fullmatch=True)
@@ -13,6 +13,17 @@ conversations = st.from_regex(r"[a-z2-7]{26}(~[1-9][0-9]{0,12})?", fullmatch=Tru
 @given(st.integers(min_value=0, max_value=10**15 - 1), conversations)
 def test_a_cursor_comes_back_as_it_was(activity_at, conversation):
     assert decode_cursor(encode_cursor(activity_at, conversation)) == (activity_at, conversation)
+
+
+@given(st.integers(min_value=0, max_value=10**15 - 1), conversations, st.integers(min_value=0, max_value=2**53 - 1))
+def test_that_of_a_sync_carries_its_revision(activity_at, conversation, revision):
+    cursor = encode_sync_cursor(activity_at, conversation, revision)
+    assert len(cursor) <= 128
+    assert decode_sync_cursor(cursor) == (activity_at, conversation, revision)
+    with pytest.raises(ClientError):
+        decode_cursor(cursor)
+    with pytest.raises(ClientError):
+        decode_sync_cursor(encode_cursor(activity_at, conversation))
 
 
 @given(st.text(max_size=128))
