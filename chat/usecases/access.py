@@ -1,8 +1,9 @@
 """Who is a member of what: the one place where access is checked.
 
 Memberships are cached per conversation. The cache is exact for writing: whoever appends has examined every entry of the
-log up to the tail, and an examined membership entry drops what was cached, so that a send is decided by the membership
-at its own place in the log. For reading it may be late by as long as the notice of a change takes, at most `MAX_AGE_S`.
+log up to the tail, and an examined membership entry drops what was cached before it, so that a send is decided by the
+membership at its own place in the log. For reading it may be late by as long as the notice of a change takes, at most
+`MAX_AGE_S`.
 """
 
 from collections import OrderedDict
@@ -26,17 +27,24 @@ _MEMBERSHIP: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT, EntryKind.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """What a user is in a conversation. Compared by identity: another object was looked up at another time."""
+    """What a user is in a conversation. Compared by identity: another object was looked up at another time.
+
+    `upto` is how far the log was known to reach when it was looked up: what is there is in it.
+    """
 
     kind: ConversationKind
     role: Role
     known_at: float
+    upto: int
 
 
 @dataclass(slots=True, eq=False)
 class _LookUp:
-    """A look-up on its way. `outdated`: something changed meanwhile, its answer is not to be remembered."""
+    """A look-up on its way, begun with the log at `upto`. `outdated`: something changed meanwhile, its answer is not to
+    be remembered.
+    """
 
+    upto: int
     outdated: bool = False
 
 
@@ -106,17 +114,27 @@ class Access:
             members.pop(user, None)
 
     def examined(self, conversation: str, entries: Iterable[Entry]) -> None:
-        """Entries of the log were seen: drop what they may have changed."""
+        """Entries of the log were seen: drop what they may have changed since it was looked up."""
         for entry in entries:
             if entry.kind in _MEMBERSHIP:
-                self.forget(conversation, changed_users(entry))
+                self._changed(conversation, entry)
+
+    def _changed(self, conversation: str, entry: Entry) -> None:
+        for look_up in self._looking.get(conversation, ()):
+            look_up.outdated = look_up.outdated or look_up.upto < entry.offset
+        members = self._standings.get(conversation, {})
+        for user in changed_users(entry):
+            standing = members.get(user)
+            if standing is not None and standing.upto < entry.offset:
+                del members[user]
 
     async def _look_up(self, user: str, conversation: str) -> Standing | None:
-        look_up = _LookUp()
+        tail = self._store.appender.tail(conversation)
+        look_up = _LookUp(0 if tail is None else tail.offset)
         running = self._looking.setdefault(conversation, set())
         running.add(look_up)
         try:
-            standing = await self._read(user, conversation)
+            standing = await self._read(user, conversation, look_up.upto)
         finally:
             running.discard(look_up)
             if not running:
@@ -129,7 +147,7 @@ class Access:
             self._remember(user, conversation, standing)
         return known or standing
 
-    async def _read(self, user: str, conversation: str) -> Standing | None:
+    async def _read(self, user: str, conversation: str, upto: int) -> Standing | None:
         known_at = self._monotonic()
         with told():
             kind = self._kinds.get(conversation)
@@ -142,7 +160,7 @@ class Access:
             member = await self._store.members.get(conversation, user)
         if member is None or not member.live:
             return None
-        return Standing(kind, member.role, known_at)
+        return Standing(kind, member.role, known_at, upto)
 
     def _remember(self, user: str, conversation: str, standing: Standing) -> None:
         members = self._standings.setdefault(conversation, {})

@@ -54,6 +54,19 @@ async def test_a_membership_entry_makes_what_was_known_of_its_users_invalid(stor
         assert refused.value.code is PERMISSION_DENIED
 
 
+async def test_what_the_log_said_before_a_standing_was_looked_up_does_not_outdate_it(store):
+    """A reader who catches up would else have everything decided anew that members have just queued."""
+    access = Access(store, time.monotonic)
+    async with conversation(store) as group:
+        created = (await store.log.range(group, 0, limit=1)).entries
+        alice = await access.require("alice", group, Right.SEND)
+        access.examined(group, created)
+        assert access.still("alice", group, alice)
+        changed = await store.members.set_role(group, "alice", Role.MEMBER, by="alice", at=2)
+        access.examined(group, [changed.entry])
+        assert not access.still("alice", group, alice)
+
+
 async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(store):
     access = Access(store, time.monotonic)
     async with conversation(store) as group:
