@@ -89,7 +89,9 @@ export class App {
       this.#store.update((state) => ({ ...state, list: { ...state.list, failure: error.message ?? "" } }));
       return;
     }
-    for (const { last_message: last } of Object.values(this.state.conversations)) if (last) this.people.know(last.sender);
+    for (const { last_message: last } of Object.values(this.state.conversations)) {
+      if (last) this.people.know(last.sender);
+    }
   }
 
   async #conversations() {
@@ -109,7 +111,7 @@ export class App {
     this.#store.update((state) => store.withSubscribed(state, conversation, { recovered, ...data }));
     this.history.catchUp(conversation);
     if (conversation === this.state.open) this.history.open(conversation);
-    if (!this.state.conversations[conversation] && this.state.list.loaded) this.refreshConversation(conversation);
+    if (this.#isUnknown(conversation)) this.refreshConversation(conversation);
   }
 
   #event(event) {
@@ -137,7 +139,7 @@ export class App {
     if (event.by) this.people.know(event.by);
     if (event.type === "message.created") this.#heard(event.message);
     if (event.type.startsWith("member.")) this.refreshConversation(event.conversation);
-    if (!this.state.conversations[event.conversation] && this.state.list.loaded) this.refreshConversation(event.conversation);
+    if (this.#isUnknown(event.conversation)) this.refreshConversation(event.conversation);
   }
 
   #heard(message) {
@@ -244,6 +246,11 @@ export class App {
   async #call(method, params) {
     if (!this.online) throw { code: 0, message: "There is no connection", temporary: true };
     return this.#link.call(method, params);
+  }
+
+  /** Something happens in a conversation that the list does not have. */
+  #isUnknown(conversation) {
+    return this.state.list.loaded && !this.state.conversations[conversation];
   }
 
   /** Tell the server something that may be lost. */

@@ -2,7 +2,10 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element. `props`: `class`, `text`, `on…` listeners, `data` and any attribute; null, undefined and false are left out. */
+/**
+ * An element. `props`: `text`, `on…` listeners, `data` and any attribute. What is null, undefined or false is left out,
+ * among the children too.
+ */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
@@ -86,5 +89,6 @@ function sameFields(a, b) {
 
 /** A round picture of somebody: their initials on a colour that stays with them. */
 export function avatar(id, { initials, hue, group = false }) {
-  return h("span", { class: `avatar hue-${hue}${group ? " avatar-group" : ""}`, "aria-hidden": "true", data: { id }, text: initials });
+  const kind = `avatar hue-${hue}${group ? " avatar-group" : ""}`;
+  return h("span", { class: kind, "aria-hidden": "true", data: { id }, text: initials });
 }

@@ -102,7 +102,7 @@ function socketUrl() {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/connection/websocket`;
 }
 
-/** An idempotency key. `crypto.randomUUID` exists only on HTTPS and localhost; a phone on the same network has neither. */
+/** An idempotency key. A phone in the same network has no HTTPS, and so no `crypto.randomUUID`. */
 function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -20,7 +20,7 @@ export class Outbox {
     }
   }
 
-  /** All entries, oldest first: {key, conversation, text, created_at, sequence, failure?}. `failure` is for a person. */
+  /** All, oldest first: {key, conversation, text, created_at, sequence, failure?}. `failure` is what the server said. */
   entries() {
     return [...this.#entries.values()].sort((a, b) => a.created_at - b.created_at || a.sequence - b.sequence);
   }

@@ -1,13 +1,12 @@
 // What the views show, worked out from the state. Pure.
 
-import { lastOffset } from "./log.js";
 import { stillTyping } from "./typing.js";
 import { count, enumerate } from "./text.js";
 
 /** Messages of one person within this time stand together. */
 const GROUP_MS = 5 * 60_000;
 
-export function nameOf(state, user) {
+function nameOf(state, user) {
   return state.users[user]?.name || user;
 }
 
@@ -59,7 +58,7 @@ function preview(state, conversation, last, waiting) {
 const oneLine = (text) => text.replace(/\s+/gu, " ").trim();
 
 /** Users typing in a conversation now. */
-export function typingIn(state, conversation, now) {
+function typingIn(state, conversation, now) {
   return Object.keys(stillTyping(state.typing[conversation] ?? {}, now));
 }
 
@@ -126,8 +125,9 @@ export function rows(state, now, times) {
     };
   });
   const waiting = state.waiting.filter((entry) => entry.conversation === id && !keys.has(entry.key)).map((entry) => ({
-    kind: "message", own: true, sender: state.me, at: entry.created_at, text: entry.text, key: `k:${entry.key}`,
-    offset: 0, status: entry.failure ? "failed" : "pending", failure: entry.failure ?? "", readBy: "", outbox: entry.key,
+    kind: "message", own: true, sender: state.me, at: entry.created_at, text: entry.text,
+    key: `k:${entry.key}`, offset: 0, outbox: entry.key,
+    status: entry.failure ? "failed" : "pending", failure: entry.failure ?? "", readBy: "",
   }));
   return laidOut(state, [...shown, ...waiting], now, times);
 }
@@ -142,7 +142,10 @@ function laidOut(state, messages, now, times) {
     const day = times.dayKey(message.at);
     const newDay = !previous || times.dayKey(previous.at) !== day;
     const line = !lineDrawn && !message.own && message.offset > state.newAfter;
-    if (newDay) drawn.push({ kind: "day", key: `d:${day}:${previous ? message.key : ""}`, label: times.dayLabel(message.at, now) });
+    if (newDay) {
+      const key = `d:${day}:${previous ? message.key : ""}`;
+      drawn.push({ kind: "day", key, label: times.dayLabel(message.at, now) });
+    }
     if (line) {
       lineDrawn = true;
       drawn.push({ kind: "new", key: "new", label: "New messages" });
@@ -171,9 +174,4 @@ function delivery(message, readers) {
 function readBy(state, message, readers) {
   const names = readers.filter((member) => member.read.offset >= message.offset).map(({ user }) => nameOf(state, user));
   return names.length ? `Read by ${enumerate(names)}` : "";
-}
-
-/** The newest offset of the open conversation that was loaded. */
-export function newestOffset(state) {
-  return lastOffset(state.logs[state.open]?.messages ?? []);
 }

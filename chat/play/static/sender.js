@@ -4,7 +4,7 @@ const FIRST_DELAY_MS = 500;
 const MOST_DELAY_MS = 15_000;
 
 /** A connection that went, a server that is busy: not about this message, which is tried again with the same key. */
-export function isTemporary(error) {
+function isTemporary(error) {
   return Boolean(error?.temporary) || typeof error?.code !== "number" || error.code < 100;
 }
 

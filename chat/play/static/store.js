@@ -1,7 +1,7 @@
 // What the page knows, and how it changes. Pure but for the Store class: every function gives a new state.
 
 import * as logs from "./log.js";
-import { withTyping } from "./typing.js";
+import { EXPIRES_MS, withTyping } from "./typing.js";
 
 /** The state of a page that has just started. `me` is a user id. */
 export function initial(me) {
@@ -133,7 +133,8 @@ export function withActivity(state, message) {
   const head = offset > known.head.offset ? { offset, n } : known.head;
   const read = sender === state.me && offset > known.read.offset ? { offset, n } : known.read;
   const last_message = { offset, sender, text: text.slice(0, 100), created_at };
-  return put(state, "conversations", known.id, counted({ ...known, head, read, last_message, activity_at: created_at }));
+  const next = { ...known, head, read, last_message, activity_at: created_at };
+  return put(state, "conversations", known.id, counted(next));
 }
 
 /** A publication of `conv:<conversation>`. `now` in ms. */
@@ -147,7 +148,9 @@ export function withEvent(state, event, now) {
     case "read":
       return event.by === state.me ? state : withPeerRead(state, id, event.by, event.read);
     case "presence":
-      return withPresence(state, [{ user: event.by, online: event.online ?? event.state === "online", last_seen_at: event.at }]);
+      return withPresence(state, [
+        { user: event.by, online: event.online ?? event.state === "online", last_seen_at: event.at },
+      ]);
     case "conversation.updated":
       return withTitle(withEntry(state, event), id, event);
     case "member.joined":
@@ -183,8 +186,8 @@ function withEntry(state, { conversation, offset }) {
   return put(next, "conversations", conversation, { ...known, head: { ...known.head, offset } });
 }
 
-function typed(state, { conversation, by, active, expires_in_ms: expires = 6_000 }, now) {
-  const until = active ? now + Math.min(expires, 6_000) : null;
+function typed(state, { conversation, by, active, expires_in_ms: expires = EXPIRES_MS }, now) {
+  const until = active ? now + Math.min(expires, EXPIRES_MS) : null;
   return put(state, "typing", conversation, withTyping(state.typing[conversation] ?? {}, by, until));
 }
 
@@ -208,7 +211,8 @@ export function withSubscribed(state, conversation, { recovered, head, read }) {
   if (!known) return next;
   const newer = head.offset > known.head.offset ? head : known.head;
   const at = read && read.offset > known.read.offset ? read : known.read;
-  return put(next, "conversations", conversation, counted({ ...known, head: recovered ? known.head : newer, read: at }));
+  const told = { ...known, head: recovered ? known.head : newer, read: at };
+  return put(next, "conversations", conversation, counted(told));
 }
 
 /** Show a conversation (null: the list). What is unread in it gets a line above it. */

@@ -5,7 +5,7 @@ export const HUES = 8;
 const LINK = /\bhttps?:\/\/[^\s<>"']+/gu;
 const AFTER_LINK = /[.,;:!?)\]}»”’]+$/u;
 
-/** The text cut into plain pieces and links: [{text}, {text, href}]. Brackets and full stops after a link are not in it. */
+/** The text cut into plain pieces and links: [{text}, {text, href}]. A full stop or bracket after a link is not in it. */
 export function pieces(text) {
   const found = [];
   let from = 0;

@@ -1,7 +1,7 @@
 // Who is typing: telling the others, at most every few seconds, and forgetting what they told us.
 
 /** Between two `typing.start`. */
-export const REPEAT_MS = 3_000;
+const REPEAT_MS = 3_000;
 /** After this much silence somebody has stopped. */
 export const EXPIRES_MS = 6_000;
 

@@ -36,23 +36,24 @@ export class DialogView {
     const form = h("form", { class: "sheet", novalidate: true },
       h("header", { class: "sheet-head" },
         h("h2", { id: "dialog-title", text: "New conversation" }),
-        h("button", { class: "round", type: "button", "aria-label": "Close", onclick: () => this.#dialog.close() }, icon("close"))),
+        h("button", { class: "round", type: "button", "aria-label": "Close", onclick: () => this.#dialog.close() },
+          icon("close"))),
       h("fieldset", { class: "kinds" }, h("legend", { class: "unseen", text: "Kind" }),
         kind("direct", "Direct", true), kind("group", "Group", false)),
       h("label", { class: "field only-group" }, h("span", { text: "Name" }),
         h("input", { name: "title", maxlength: "200", autocomplete: "off", placeholder: "What is it about?" })),
       h("fieldset", { class: "people" }, h("legend", { text: "With" }), ...this.#people()),
       h("label", { class: "field" }, h("span", { text: "Somebody else, by user id" }),
-        h("input", { name: "others", autocomplete: "off", autocapitalize: "none", spellcheck: "false", placeholder: "erin, frank" })),
+        h("input", {
+          name: "others", autocomplete: "off", autocapitalize: "none", spellcheck: "false", placeholder: "erin, frank",
+        })),
       failure,
       h("footer", { class: "sheet-foot" }, h("button", { class: "main", type: "submit", text: "Create" })));
-    form.addEventListener("change", (event) => {
+    form.addEventListener("change", ({ target }) => {
       const group = form.elements.kind.value === "group";
       form.classList.toggle("is-group", group);
-      if (!group && event.target.name === "member" && event.target.checked) {
-        for (const box of form.querySelectorAll("input[name=member]")) box.checked = box === event.target;
-      }
-      if (event.target.name === "kind" && !group) for (const box of form.querySelectorAll("input[name=member]")) box.checked = false;
+      if (group || !["kind", "member"].includes(target.name)) return;
+      for (const box of form.querySelectorAll("input[name=member]")) box.checked &&= box === target; // only one
     });
     return form;
   }
@@ -91,11 +92,12 @@ export class DialogView {
 
 function problem({ kind, members, title }) {
   if (!members.length) return "Pick somebody to talk to.";
-  if (kind === "direct" && members.length > 1) return "A direct conversation has one other person. Make it a group for more.";
+  if (kind === "direct" && members.length > 1) return "A direct conversation has one other person: make it a group.";
   if (kind === "group" && !title) return "Give the group a name.";
   return "";
 }
 
 function kind(value, text, checked) {
-  return h("label", { class: "kind" }, h("input", { type: "radio", name: "kind", value, checked }), h("span", { text }));
+  const radio = h("input", { type: "radio", name: "kind", value, checked });
+  return h("label", { class: "kind" }, radio, h("span", { text }));
 }

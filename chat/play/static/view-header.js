@@ -16,10 +16,12 @@ export class HeaderView {
 
   constructor(app, { users, user }) {
     this.#statusText = h("span", { class: "status-text" });
-    this.#status = h("p", { class: "status", role: "status" }, h("span", { class: "status-dot", "aria-hidden": "true" }), this.#statusText);
+    const dot = h("span", { class: "status-dot", "aria-hidden": "true" });
+    this.#status = h("p", { class: "status", role: "status" }, dot, this.#statusText);
     const me = document.querySelector(".me");
     me.append(
-      h("div", { class: "me-name" }, h("p", { class: "me-who", text: user.name, title: `Signed in as ${user.id}` }), this.#status),
+      h("div", { class: "me-name" },
+        h("p", { class: "me-who", text: user.name, title: `Signed in as ${user.id}` }), this.#status),
       avatar(user.id, { initials: initials(user.name), hue: hue(user.id) }),
     );
     me.hidden = false;
@@ -28,6 +30,7 @@ export class HeaderView {
 
   draw(state) {
     setAttribute(this.#status, "data-state", state.link.state);
+    setAttribute(this.#status, "title", state.link.detail || null);
     setText(this.#statusText, STATES[state.link.state]);
   }
 }
@@ -45,14 +48,15 @@ function drawOthers(others) {
 
 /** The page before anybody is signed in: pick who to be. `asked` is who the address names, if anybody. */
 export function welcome(users, asked) {
-  const people = users.map((user) => h("li", {}, h("a", { class: "who", href: `/play?as=${encodeURIComponent(user.id)}` },
+  const address = (user) => `/play?as=${encodeURIComponent(user.id)}`;
+  const people = users.map((user) => h("li", {}, h("a", { class: "who", href: address(user) },
     avatar(user.id, { initials: initials(user.name), hue: hue(user.id) }),
     h("span", { class: "who-name", text: user.name }),
     h("span", { class: "who-id", text: user.id }))));
   const missing = asked !== null && users.length > 0;
   const lead = users.length
     ? "Be one of the demo users here and another one in a second tab, and talk to yourself."
-    : "This server has no demo users: they exist under “hubbub dev” only. Applications sign their users in with tokens of their own.";
+    : "This server has no demo users: those exist under “hubbub dev”. Applications sign their users in with tokens.";
   document.querySelector(".frame").replaceWith(h("main", { class: "welcome" },
     h("h1", { text: users.length ? "Who would you like to be?" : "Nobody to be here" }),
     missing && h("p", { class: "welcome-missing", role: "alert", text: `There is no demo user “${asked}”.` }),

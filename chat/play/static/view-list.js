@@ -76,26 +76,30 @@ export class ListView {
 }
 
 function create(item) {
+  const face = avatar(item.avatar, { initials: initials(item.title), hue: hue(item.avatar), group: item.group });
   return h("li", {}, h("a", { class: "item", href: `#${item.id}`, data: { id: item.id } },
-    h("span", { class: "face" }, avatar(item.avatar, { initials: initials(item.title), hue: hue(item.avatar), group: item.group }),
-      item.group ? null : h("span", { class: "presence", "aria-hidden": "true" })),
-    h("span", { class: "item-line" }, h("span", { class: "item-title", dir: "auto" }), h("time", { class: "item-when" })),
+    h("span", { class: "face" }, face, item.group ? null : h("span", { class: "presence", "aria-hidden": "true" })),
     h("span", { class: "item-line" },
-      h("span", { class: "item-preview", dir: "auto" }), h("span", { class: "item-badge" }), h("span", { class: "unseen" }))));
+      h("span", { class: "item-title", dir: "auto" }), h("time", { class: "item-when" })),
+    h("span", { class: "item-line" },
+      h("span", { class: "item-preview", dir: "auto" }), h("span", { class: "item-badge" }),
+      h("span", { class: "unseen" }))));
 }
 
 function update(element, item) {
   const link = element.firstChild;
-  const [title, when, preview, badge] = [".item-title", ".item-when", ".item-preview", ".item-badge"].map((each) => link.querySelector(each));
+  const part = (name) => link.querySelector(`.item-${name}`);
+  const [title, when, preview, badge] = [part("title"), part("when"), part("preview"), part("badge")];
   setText(title, item.title);
   setText(link.querySelector(".avatar"), initials(item.title));
   setText(when, item.when);
   setAttribute(when, "title", item.whenExact);
-  preview.replaceChildren(...(item.pending && !item.typing ? [icon(item.failed ? "failed" : "pending")] : []), item.typing || item.preview);
+  const waits = item.pending && !item.typing;
+  preview.replaceChildren(...(waits ? [icon(item.failed ? "failed" : "pending")] : []), item.typing || item.preview);
   preview.classList.toggle("is-typing", Boolean(item.typing));
   preview.classList.toggle("is-failed", item.failed && !item.typing);
   setText(badge, item.unread > 99 ? "99+" : item.unread ? String(item.unread) : "");
-  setText(badge.nextSibling, item.unread ? (item.unread === 1 ? "unread message" : "unread messages") : "");
+  setText(badge.nextSibling, item.unread === 0 ? "" : item.unread === 1 ? "unread message" : "unread messages");
   link.classList.toggle("is-unread", item.unread > 0);
   setAttribute(link, "aria-current", item.open ? "true" : null);
   setAttribute(link, "tabindex", item.tabbable ? "0" : "-1");

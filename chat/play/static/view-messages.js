@@ -27,8 +27,8 @@ export function rowDrawing({ app, exact }) {
 
 function updateMessage(element, row, app) {
   const { own, first, last, indented, status } = row;
-  element.className = ["row", own && "own", first && "first", last && "last", indented && "indented", status && `is-${status}`]
-    .filter(Boolean).join(" ");
+  const states = { own, first, last, indented, [`is-${status}`]: status !== "" };
+  element.className = ["row", ...Object.keys(states).filter((name) => states[name])].join(" ");
   setAttribute(element, "data-offset", row.offset || null);
   setAttribute(element, "data-status", status || null);
   const name = element.querySelector("p");

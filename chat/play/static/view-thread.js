@@ -11,6 +11,32 @@ const AT_END_PX = 48;
 /** So close to the beginning, older messages are fetched. */
 const NEAR_TOP_PX = 900;
 
+const EDGES = {
+  "": "",
+  failure: "Messages could not be read.",
+  enough: "Older messages are not shown here.",
+  start: "The beginning of this conversation",
+};
+
+const STRIPS = {
+  "": "",
+  connecting: "Connecting…",
+  offline: "Offline. What you write is kept and sent when the connection is back.",
+  ended: "You are signed out.",
+};
+
+/** What stands above the messages: "" while nothing is known, "busy" where more is or will be on its way. */
+function edgeOf(log, { busy, failure }) {
+  if (failure) return "failure";
+  if (busy || (log && canPageBack(log))) return "busy";
+  if (!log?.loaded) return "";
+  return log.messages.length >= KEPT_OPEN ? "enough" : "start";
+}
+
+function button(text, onclick) {
+  return h("button", { class: "plain", type: "button", text, onclick });
+}
+
 export class ThreadView {
   #app;
   #times;
@@ -123,38 +149,36 @@ export class ThreadView {
     return messages[low];
   }
 
+  /** What stands above the messages. */
   #drawEdge(state) {
     const { edge } = this.#part;
-    const log = state.logs[state.open];
-    const { busy, failure } = state.paging[state.open] ?? {};
-    const what = failure ? "failure" : busy && !log?.loaded ? "first" : log && canPageBack(log) ? "more"
-      : log?.messages.length >= KEPT_OPEN ? "enough" : log?.loaded ? "start" : "";
+    const what = edgeOf(state.logs[state.open], state.paging[state.open] ?? {});
     if (edge.dataset.what === what) return;
     edge.dataset.what = what;
-    const again = () => (this.#app.state.logs[this.#open]?.loaded ? this.#app.history.older(this.#open) : this.#app.history.open(this.#open));
-    edge.replaceChildren(...{
-      failure: [h("span", { role: "alert", text: "Messages could not be read." }), h("button", { class: "plain", type: "button", text: "Try again", onclick: again })],
-      first: [h("span", { class: "spinner" })],
-      more: [h("span", { class: "spinner" })],
-      enough: ["Older messages are not shown here."],
-      start: ["The beginning of this conversation"],
-      "": [],
-    }[what]);
+    if (what === "busy") edge.replaceChildren(h("span", { class: "spinner" }));
+    else edge.replaceChildren(EDGES[what]);
+    if (what === "failure") edge.append(button("Try again", () => this.#readAgain()));
+  }
+
+  #readAgain() {
+    const { history, state } = this.#app;
+    if (state.logs[this.#open]?.loaded) history.older(this.#open);
+    else history.open(this.#open);
   }
 
   /** One line of fixed height: the connection when it matters, else who is typing. */
   #drawStrip(state) {
     const { strip } = this.#part;
+    const link = state.link.state;
     const typing = typingLine(state, state.open, this.#now());
-    const text = { connecting: "Connecting…", offline: "Offline. What you write is kept and sent when the connection is back.",
-      ended: `Signed out${state.link.detail ? `: ${state.link.detail}` : ""}.` }[state.link.state] ?? typing;
-    const kind = state.link.state === "online" ? (typing ? "typing" : "") : state.link.state;
+    const kind = link === "online" ? (typing ? "typing" : "") : link;
+    const text = kind === "typing" ? typing : STRIPS[kind];
     if (strip.dataset.kind === kind && strip.dataset.text === text) return;
     Object.assign(strip.dataset, { kind, text });
-    strip.replaceChildren(
-      ...(kind === "typing" ? [h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i"))] : []),
-      h("span", { text }),
-      ...(kind === "offline" || kind === "ended" ? [h("button", { class: "plain", type: "button", text: kind === "ended" ? "Sign in again" : "Try now", onclick: () => this.#app.reconnect() })] : []));
+    strip.replaceChildren(h("span", { text }));
+    if (kind === "typing") strip.prepend(h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")));
+    if (kind === "offline") strip.append(button("Try now", () => this.#app.reconnect()));
+    if (kind === "ended") strip.append(button("Sign in again", () => this.#app.reconnect()));
   }
 
   #drawJump() {
@@ -162,7 +186,7 @@ export class ThreadView {
     const unread = unreadIn(this.#app.state, this.#open);
     jump.hidden = this.#following || this.#distance() < 240;
     setText(jump.querySelector(".jump-count"), unread ? String(Math.min(unread, 99)) : "");
-    setAttribute(jump, "aria-label", unread ? `Jump to the newest messages, ${unread} unread` : "Jump to the newest messages");
+    setAttribute(jump, "aria-label", `Jump to the newest messages${unread ? `, ${unread} unread` : ""}`);
   }
 
   #scrolled() {
