@@ -198,11 +198,16 @@ def invalid(error: msgspec.ValidationError) -> ClientError:
 
     What is wrong with a key (`… - at `key` in `$.cursors``) is wrong with what has it.
     """
-    rule, _, path = str(error).partition(" - at `")
+    # From the end: before it, the value of a client may be quoted.
+    rule, _, path = str(error).rpartition(" - at `")
+    if not rule:
+        rule, path = path, ""
     field = path.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".")
     if rule.startswith("Object missing required field `"):
         missing = rule.removeprefix("Object missing required field `").rstrip("`")
         return ClientError(codes.BAD_REQUEST, "is required", f"{field}.{missing}" if field else missing)
+    if rule.startswith("Invalid enum value "):
+        return ClientError(codes.BAD_REQUEST, "is none of the values that there are", field)
     rule = rule.replace(r"$(?!\\n)'", "$'")  # what the end of a pattern is for Python, as others write it
     return ClientError(codes.BAD_REQUEST, rule[:1].lower() + rule[1:], field)
 

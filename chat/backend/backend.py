@@ -1,12 +1,13 @@
 """Implements the engine's `Backend` port: joins tokens, conversations, plain channels and methods."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import structlog
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from chat.auth.claims import Claims, SubscribeOptions, TokenExpired, TokenInvalid
 from chat.auth.jwks import KeysUnavailable
@@ -40,10 +41,9 @@ _NOTHING: Final = Chosen({}, {}, 0)
 
 
 class ConnectWish(Struct, frozen=True):
-    """`data` of a connect request. `none`: the client subscribes to conversations itself."""
+    """What is ours in the `data` of a connect request. `none`: the client subscribes to conversations itself."""
 
-    conversations: str = "auto"
-    device: str | UnsetType = UNSET
+    conversations: Literal["auto", "none"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,10 @@ class ChatBackend:
         if not data:
             return ConnectWish()
         try:
-            wish = self._wish.decode(data)
+            return self._wish.decode(data)
         except msgspec.ValidationError:
             # The application's own data: nothing of ours in it.
             return ConnectWish()
-        return wish if wish.conversations in ("auto", "none") else ConnectWish()
 
     def _server_side(self, claims: Claims) -> dict[str, SubscribeOptions]:
         wanted = dict(claims.subscriptions)
@@ -184,18 +183,11 @@ class ChatBackend:
     async def publish(self, caller: Caller, channel: str, data: Payload) -> Publish | None:
         if not channel.startswith(render.CONVERSATION_PREFIX):
             return self._plain.publish(caller, channel, data)
-        request = self._send_request(channel.removeprefix(render.CONVERSATION_PREFIX), data)
-        await self._calls.run(self._signed_in(caller), METHODS[SEND], request)
+        user = self._signed_in(caller)
+        with _of_publish():
+            request = _send_request(channel.removeprefix(render.CONVERSATION_PREFIX), data)
+            await self._calls.run(user, METHODS[SEND], request)
         return None
-
-    def _send_request(self, conversation: str, data: Payload) -> MessageSend:
-        try:
-            fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-            fields["conversation"] = msgspec.Raw(msgspec.json.encode(conversation))
-            return msgspec.json.decode(msgspec.json.encode(fields), type=MessageSend)
-        except msgspec.ValidationError as error:
-            refused = invalid(error)
-            raise ClientError(refused.code, refused.detail, f"publish.data.{refused.field}".rstrip(".")) from None
 
     async def presence(self, caller: Caller, channel: str) -> None:
         self._plain.presence(caller, channel)
@@ -226,3 +218,25 @@ class ChatBackend:
         if not caller.user:
             raise ClientError(codes.UNAUTHORIZED, "needs a signed-in user")
         return caller.user
+
+
+@contextmanager
+def _of_publish() -> Iterator[None]:
+    """Refusals of `message.send` in the words of the publish that it came by."""
+    try:
+        yield
+    except ClientError as error:
+        if not error.field and error.code is not codes.BAD_REQUEST:
+            raise
+        field = "publish.channel" if error.field == "conversation" else f"publish.data.{error.field}".rstrip(".")
+        raise ClientError(error.code, error.detail, field, temporary=error.temporary) from None
+
+
+def _send_request(conversation: str, data: Payload) -> MessageSend:
+    """The fields of a publication as parameters of `message.send`. Raises ClientError."""
+    try:
+        fields = msgspec.json.decode(data or b"null", type=dict[str, msgspec.Raw])
+        fields["conversation"] = msgspec.Raw(msgspec.json.encode(conversation))
+        return msgspec.json.decode(msgspec.json.encode(fields), type=MessageSend)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None

@@ -1,10 +1,9 @@
 """Conversations as channels of a session: which ones at connect, from where on, and by a subscribe of the client."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from storage.store import Store
 
 from chat.backend.logfeed import LogFeed
 from chat.usecases.access import Access, foreign
@@ -12,10 +11,14 @@ from chat.usecases.failures import told
 from chat.usecases.rights import Right
 from chat.vocabulary import render
 from chat.vocabulary.results import Position, SubscriptionData
+from chat.vocabulary.types import CONVERSATION_ID
 from realtime.backend import Grant
 from realtime.protocol import recovery
 from realtime.protocol.messages import Payload, Resume, SubscribeRequest
 from storage import model
+from storage.store import Store
+
+_CONVERSATION: Final = re.compile(CONVERSATION_ID)
 
 RECENT_MS: Final = 15_000
 """A conversation with activity this fresh may have entries that its summary does not tell of yet: the log is looked
@@ -86,11 +89,14 @@ class ConversationChannels:
     async def subscribe(self, user: str, request: SubscribeRequest) -> Grant:
         """A subscribe by the client itself. Foreign and missing conversations are refused alike."""
         conversation = request.channel.removeprefix(render.CONVERSATION_PREFIX)
+        if _CONVERSATION.fullmatch(conversation) is None:
+            raise foreign()
         await self._access.require(user, conversation, Right.READ)
         with told():
             head = await self._store.log.tail(conversation)
             member = await self._store.members.get(conversation, user)
-        if member is None:
+        if member is None or not member.live:
+            # What was known of the member may be older than this row.
             raise foreign()
         return self._grant(head, member.read, verify=False)
 

@@ -11,10 +11,12 @@ USER_ID: Final = r"[\x21-\x7e]{1,64}"
 """What the id of a user is anywhere; `token.user_id_pattern` says which of them there are in a deployment."""
 
 UserId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[\x21-\x7e]+{_END}")]
+CONVERSATION_ID: Final = r"[a-z2-7]{26}(~[1-9][0-9]{0,12})?"
+
 ConversationId: TypeAlias = Annotated[
     str,
     Meta(
-        pattern=rf"^[a-z2-7]{{26}}(~[1-9][0-9]{{0,12}})?{_END}",
+        pattern=rf"^{CONVERSATION_ID}{_END}",
         description="26 characters of base32, `~<offset>` for a thread",
     ),
 ]
