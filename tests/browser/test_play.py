@@ -282,8 +282,21 @@ async def test_on_a_phone_the_list_and_the_conversation_are_two_views(pages: Pag
     await expect(alice.item(conversation)).to_be_hidden()
     await alice.page.get_by_role("link", name="Back to the conversations").tap()
     await expect(alice.item(conversation)).to_be_visible()
-    overflow = await alice.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert overflow <= 0
+
+
+async def test_long_names_do_not_widen_a_phone(pages: Pages, local: Local) -> None:
+    name = "somebody-whose-identifier-is-long-" + "x" * 30
+    conversation = await new_group(local, texts=("w" * 400,), members=("alice", name))
+    alice = await Playground.open(pages, local, "alice", size=PHONE)
+    await alice.item(conversation).tap()
+    await expect(alice.message("www")).to_be_visible()
+    await expect(alice.page.locator("#subtitle")).to_contain_text("2 members, 1 online")
+    await alice.page.get_by_role("link", name="Back to the conversations").tap()
+    await alice.page.get_by_role("button", name="New conversation").tap()
+    await expect(alice.page.get_by_role("dialog").get_by_text(name)).to_be_attached()
+    wider = "element => element.scrollWidth - element.clientWidth"
+    assert await alice.page.get_by_role("dialog").evaluate(wider) <= 0
+    assert await alice.page.locator("html").evaluate(wider) <= 0
 
 
 async def test_somebody_else_is_one_click_away(pages: Pages, local: Local) -> None:
