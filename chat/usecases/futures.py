@@ -33,4 +33,7 @@ def settle(answer: "asyncio.Future[U]", source: "asyncio.Future[T]", function: C
     elif exception is not None:
         answer.set_exception(exception)
     else:
-        answer.set_result(function(source.result()))
+        try:
+            answer.set_result(function(source.result()))
+        except Exception as error:  # noqa: BLE001 - raised where the answer is waited for
+            answer.set_exception(error)
