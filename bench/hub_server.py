@@ -13,7 +13,7 @@ import uvloop
 from realtime.ports import Delivery
 from realtime.protocol.machine import ConnectionSettings
 from realtime.protocol.messages import Payload, Publication
-from realtime.session import Settings
+from realtime.settings import Settings
 from storage.local.redis_server import redis_server
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))

@@ -35,7 +35,7 @@ from chat.vocabulary import results
 from realtime.engine import Engine, Links, Listener, open_engine
 from realtime.protocol.machine import ConnectionSettings
 from realtime.redis.opening import OpenRedis, open_redis
-from realtime.session import Settings
+from realtime.settings import Settings
 from realtime.stats import Stats
 from storage.store import Store, open_store
 

@@ -66,6 +66,9 @@ class CatchUp:
                 budget -= await self._bring_up_channel(session, channel, min(budget, self._max_channel_bytes))
         except ConnectionError:
             pass  # the socket is gone, and with it the session
+        except Exception:
+            log.exception("catch_up_failed", user=session.user)
+            session.end(CLOSE_INSUFFICIENT_STATE)
         finally:
             self._working.discard(session)
 
@@ -95,11 +98,15 @@ class CatchUp:
                 await asyncio.sleep(RETRY_S / 5)
                 continue
             if sent > budget:
-                session.restart(channel.name, channel.epoch, channel.offset)
-                self._hub.caught_up(session, channel)
+                if session.restart(channel.name, channel.epoch, channel.offset):
+                    self._hub.caught_up(session, channel)
                 break
             publications = await self._read(session, feed, channel, at)
-            sent += self._send(session, channel, publications)
+            size = self._send(session, channel, publications)
+            sent += size
+            if not size and channel.behind.get(session) == at:
+                # Not there yet, or the feed is away.
+                await asyncio.sleep(RETRY_S)
         return sent
 
     async def _read(self, session: Session, feed: Feed, channel: Channel[Member], at: int) -> list[Publication]:
@@ -109,7 +116,6 @@ class CatchUp:
             session.end(CLOSE_INSUFFICIENT_STATE)
         except (ConnectionError, TimeoutError):
             log.warning("catch_up_waits", channel=channel.name)
-            await asyncio.sleep(RETRY_S)
         return []
 
     def _send(self, session: Session, channel: Channel[Member], publications: list[Publication]) -> int:

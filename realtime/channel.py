@@ -5,7 +5,7 @@ never, a later one when the missing ones have been read from the durable feed. P
 encoded once per codec and joined into frames, and the same bytes go to every socket.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -67,15 +67,48 @@ class Subscription(Struct, frozen=True):
     expire_at: float | None = None
 
 
+SERVER_SIDE: Final = Subscription(server_side=True, client_side=False, positioned=True, recoverable=True)
+"""What nearly every conversation of nearly every session is; one object for all of them."""
+
+
+class Told(Struct):
+    """What a flush handed to sockets: publications (one for each receiver), frames and their bytes."""
+
+    publications: int = 0
+    frames: int = 0
+    frame_bytes: int = 0
+
+    def count(self, frames: Sequence[tuple[bytes, Priority]], publications: int, receivers: int) -> None:
+        self.publications += publications * receivers
+        self.frames += len(frames) * receivers
+        self.frame_bytes += sum(len(ready_frame) for ready_frame, _ in frames) * receivers
+
+
 class Channel(Generic[R]):
     """The local state of one channel.
 
     `live` receive everything at once; `behind` hold an offset that is not the cursor's and are caught up from the feed;
     `hearers` (a part of both) get joins and leaves; `watchers` get a subscription with the next publication.
-    A channel without any of them is dropped by the hub.
+    `holds` counts those who prepare to join. A channel without any of them is dropped by the hub.
+
+    `settled`: the bus has confirmed its subscription since the channel was made.
     """
 
-    __slots__ = ("behind", "cursor", "epoch", "feed", "hearers", "held", "live", "name", "pending", "watchers")
+    __slots__ = (
+        "behind",
+        "cursor",
+        "epoch",
+        "feed",
+        "hearers",
+        "held",
+        "holds",
+        "live",
+        "name",
+        "pending",
+        "seen",
+        "settled",
+        "watchers",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -88,10 +121,13 @@ class Channel(Generic[R]):
         self.watchers: set[R] = set()
         self.pending: list[Delivery] = []
         self.held: dict[int, Publication] = {}
+        self.holds = 0
+        self.seen: Delivery | None = None
+        self.settled = False
 
     @property
     def empty(self) -> bool:
-        return not (self.behind or self.watchers or any(self.live.values()))
+        return not (self.holds or self.behind or self.watchers or any(self.live.values()))
 
     @property
     def offset(self) -> int:
@@ -103,9 +139,16 @@ class Channel(Generic[R]):
         return sum(map(len, self.live.values())) + len(self.behind)
 
     def start(self, feed: Feed, epoch: str, offset: int) -> None:
-        """Give the channel positions, from `offset` on. Without effect where it has them already."""
-        if self.cursor is None:
-            self.feed, self.epoch, self.cursor = feed, epoch, Cursor(offset)
+        """Give the channel positions, from `offset` on. Without effect where it has them already.
+
+        What came by while it had none has gone to everyone who was there: it starts after that, and whoever joins at
+        `offset` is behind.
+        """
+        if self.cursor is not None:
+            return
+        if self.seen is not None and self.seen.epoch == epoch:
+            offset = max(offset, self.seen.publication.offset)
+        self.feed, self.epoch, self.cursor, self.seen = feed, epoch, Cursor(offset), None
 
     def add(self, receiver: R, at: int | None) -> bool:
         """Let a receiver in at an offset (None: it needs no position). False: it is behind and must be caught up."""
@@ -140,6 +183,8 @@ class Channel(Generic[R]):
         publication = delivery.publication
         cursor = self.cursor
         if publication.offset == 0 or cursor is None:
+            if publication.offset:
+                self.seen = delivery
             self.pending.append(delivery)
             return Accepted.TAKEN
         if delivery.epoch != self.epoch:
@@ -180,44 +225,53 @@ class Channel(Generic[R]):
         for offset in [offset for offset in self.held if offset < cursor.next]:
             del self.held[offset]
 
-    def flush(self) -> int:
-        """Send what is pending to everyone live here. Returns how many publications were handed to sockets."""
+    def flush(self) -> Told:
+        """Send what is pending to everyone live here."""
         pending, self.pending = self.pending, []
         publications = [delivery.publication for delivery in pending if delivery.kind == "pub"]
-        told = 0
+        told = Told()
         if publications:
             for codec, receivers in self.live.items():
-                if not receivers:
-                    continue
-                for ready_frame, priority in publication_frames(codec, self.name, publications):
-                    for receiver in tuple(receivers):
-                        receiver.write(ready_frame, priority)
-                told += len(receivers) * len(publications)
+                if receivers:
+                    frames = publication_frames(codec, self.name, publications)
+                    told.count(frames, len(publications), _write_all(tuple(receivers), frames))
             if self.behind:
-                told += self._tell_behind([one for one in publications if one.offset == 0])
+                self._tell_behind([one for one in publications if one.offset == 0], told)
         if len(publications) < len(pending) and self.hearers:
-            told += self._tell_hearers([delivery for delivery in pending if delivery.kind != "pub"])
+            self._tell_hearers([delivery for delivery in pending if delivery.kind != "pub"], told)
         return told
 
-    def _tell_behind(self, ephemeral: Sequence[Publication]) -> int:
+    def _tell_behind(self, ephemeral: Sequence[Publication], told: Told) -> None:
         """Those who are behind have no part in what has an offset yet, but may see who is typing."""
-        for receiver in self.behind if ephemeral else ():
-            for ready_frame, priority in publication_frames(receiver.codec, self.name, ephemeral):
-                receiver.write(ready_frame, priority)
-        return len(self.behind) * len(ephemeral)
+        if not ephemeral:
+            return
+        for codec, receivers in _by_codec(self.behind).items():
+            frames = publication_frames(codec, self.name, ephemeral)
+            told.count(frames, len(ephemeral), _write_all(receivers, frames))
 
-    def _tell_hearers(self, deliveries: Sequence[Delivery]) -> int:
-        for codec in {receiver.codec for receiver in self.hearers}:
-            ready = [
-                frame(codec.opcode, codec.join([codec.push(Push(self.name, event))]))
+    def _tell_hearers(self, deliveries: Sequence[Delivery], told: Told) -> None:
+        for codec, receivers in _by_codec(self.hearers).items():
+            frames = [
+                (frame(codec.opcode, codec.join([codec.push(Push(self.name, event))])), Priority.EPHEMERAL)
                 for delivery in deliveries
                 if (event := _presence_event(delivery)) is not None
             ]
-            for receiver in tuple(self.hearers):
-                if receiver.codec is codec:
-                    for ready_frame in ready:
-                        receiver.write(ready_frame, Priority.EPHEMERAL)
-        return len(self.hearers) * len(deliveries)
+            told.count(frames, 0, _write_all(receivers, frames))
+
+
+def _write_all(receivers: Sequence[Receiver], frames: Iterable[tuple[bytes, Priority]]) -> int:
+    """The hottest lines of all: what is done here is done for every delivery. Returns how many receivers there are."""
+    for ready_frame, priority in frames:
+        for receiver in receivers:
+            receiver.write(ready_frame, priority)
+    return len(receivers)
+
+
+def _by_codec(receivers: Iterable[R]) -> dict[Codec, list[R]]:
+    found: dict[Codec, list[R]] = {}
+    for receiver in receivers:
+        found.setdefault(receiver.codec, []).append(receiver)
+    return found
 
 
 def _presence_event(delivery: Delivery) -> Join | Leave | None:
@@ -227,22 +281,26 @@ def _presence_event(delivery: Delivery) -> Join | Leave | None:
     return Join(info) if delivery.kind == "join" else Leave(info)
 
 
-def publication_frames(
-    codec: Codec, channel: str, publications: Sequence[Publication]
-) -> Iterator[tuple[bytes, Priority]]:
+def publication_frames(codec: Codec, channel: str, publications: Sequence[Publication]) -> list[tuple[bytes, Priority]]:
     """Ready frames of at most `MAX_FRAME_BYTES` that carry the publications in order, several to a frame.
 
     A frame that carries only publications without an offset may be dropped for a slow connection.
     """
+    frames: list[tuple[bytes, Priority]] = []
     parts: list[bytes] = []
     size = 0
     durable = False
     for publication in publications:
         part = codec.publication(channel, publication)
         if parts and size + len(part) > MAX_FRAME_BYTES:
-            yield frame(codec.opcode, codec.join(parts)), Priority.LIVE if durable else Priority.EPHEMERAL
+            frames.append(_joined(codec, parts, durable=durable))
             parts, size, durable = [], 0, False
         parts.append(part)
         size += len(part) + 3
         durable = durable or publication.offset > 0
-    yield frame(codec.opcode, codec.join(parts)), Priority.LIVE if durable else Priority.EPHEMERAL
+    frames.append(_joined(codec, parts, durable=durable))
+    return frames
+
+
+def _joined(codec: Codec, parts: Sequence[bytes], *, durable: bool) -> tuple[bytes, Priority]:
+    return frame(codec.opcode, codec.join(parts)), Priority.LIVE if durable else Priority.EPHEMERAL

@@ -18,7 +18,8 @@ from realtime.operations import Operations
 from realtime.ports import Bus, Delivery, Presence, Processes, Streams
 from realtime.reads import SharedReads
 from realtime.repair import Repair
-from realtime.session import Context, Settings
+from realtime.session import Context
+from realtime.settings import Settings
 from realtime.stats import Stats
 from realtime.tasks import Tasks
 from realtime.websocket import WebSocketEndpoint
@@ -93,10 +94,9 @@ async def open_engine(
     """Run the engine until the block ends. Its sockets must be closed before (see `WebSocketEndpoint.close_all`)."""
     hot = HotChannels(now=monotonic())
     hub = Hub(bus=links.bus, presence=links.presence, stats=stats, hot=hot)
-    reads = SharedReads()
     keeper = Keeper(hub, links.bus, links.presence, stats, monotonic)
-    repair = Repair(hub, links.bus, heads, reads, stats, poll_interval_s=POLL_INTERVAL_S)
-    async with Tasks() as tasks:
+    async with SharedReads() as reads, Tasks() as tasks:
+        repair = Repair(hub, links.bus, heads, reads, stats, poll_interval_s=POLL_INTERVAL_S)
         operations = Operations(hub, links.bus, links.processes, heads, tasks, process=process)
         ctx = Context(
             hub=hub,
@@ -106,6 +106,7 @@ async def open_engine(
             presence=links.presence,
             stats=stats,
             tasks=tasks,
+            operations=operations,
             settings=settings,
             clock=clock,
             monotonic=monotonic,

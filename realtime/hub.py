@@ -1,22 +1,27 @@
 """Who is connected to this process, and how a publication reaches them.
 
 The hub is synchronous: it never waits for a socket, for Redis or for the store. What needs waiting is put on a
-worklist: `gaps` for repair (deliveries the bus lost), `behind` for catch-up (sessions whose position is not the
-channel's), `departed` for presence.
+worklist: `gaps` for repair (deliveries the bus lost), `unsettled` for channels that the bus may not hear yet, `behind`
+for catch-up (sessions whose position is not the channel's), `departed` for presence.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Protocol
+
+import structlog
 
 from realtime.channel import Accepted, Channel, Receiver, Subscription
 from realtime.hot import HotChannels
 from realtime.ports import Bus, Delivery, Presence
-from realtime.protocol.codes import Disconnect
+from realtime.protocol.codes import CLOSE_INSUFFICIENT_STATE, Disconnect
 from realtime.protocol.messages import ClientInfo, Publication
 from realtime.stats import Stats
 from realtime.worklist import Worklist
+
+log = structlog.get_logger(__name__)
 
 
 class Member(Receiver, Protocol):
@@ -65,7 +70,10 @@ class Hub:
         self.sessions: dict[str, Member] = {}
         self.users: dict[str, set[Member]] = {}
         self.channels: dict[str, Channel[Member]] = {}
+        self.present: dict[tuple[str, str], Member] = {}
+        """Who is to be kept alive in presence, by channel and client."""
         self.departed: Worklist[tuple[str, str]] = Worklist()
+        self.unsettled: Worklist[str] = Worklist()
         self.gaps: Worklist[Channel[Member]] = Worklist()
         self.behind: Worklist[Member] = Worklist()
 
@@ -107,6 +115,21 @@ class Hub:
             self._stats.channels = len(self.channels)
         return channel
 
+    @contextmanager
+    def holding(self, names: Iterable[str]) -> Iterator[None]:
+        """Inside, these channels exist and are heard, whoever leaves them: for the time between asking where a channel
+        stands and joining it there.
+        """
+        held = [self.channel(name) for name in names]
+        for channel in held:
+            channel.holds += 1
+        try:
+            yield
+        finally:
+            for channel in held:
+                channel.holds -= 1
+                self._drop_if_empty(channel)
+
     def subscribe(self, member: Member, name: str, subscription: Subscription, *, at: int | None) -> None:
         """Let a member in at an offset. Its reply must be written in the same turn of the loop."""
         channel = self.channel(name)
@@ -116,6 +139,8 @@ class Hub:
         member.watched.discard(name)
         if subscription.push_join_leave:
             channel.hearers.add(member)
+        if subscription.presence:
+            self.present[name, member.client] = member
         if not channel.add(member, at):
             self.behind.put(member)
             if at is not None and at > channel.offset:
@@ -130,12 +155,10 @@ class Hub:
         if not channel.add(member, at):
             self.behind.put(member)
 
-    def release(self, client: str, names: Iterable[str]) -> None:
-        """Undo what a subscribe that failed has prepared."""
-        for name in names:
-            if (channel := self.channels.get(name)) is not None:
-                self._drop_if_empty(channel)
-            self.departed.put((name, client))
+    def send_pending(self, name: str) -> None:
+        """Send what would go out at the end of this turn, so that what is written next comes after it."""
+        if (channel := self.channels.get(name)) is not None:
+            self._flush_channel(channel)
 
     def unsubscribe(self, member: Member, name: str) -> Subscription | None:
         subscription = member.subscriptions.pop(name, None)
@@ -148,6 +171,11 @@ class Hub:
             if subscription.presence or subscription.join_leave:
                 self._left(member, name, subscription)
         return subscription
+
+    def absent(self, name: str, client: str) -> None:
+        """A client that was entered in a channel's presence is not going to be subscribed."""
+        if (name, client) not in self.present:
+            self.departed.put((name, client))
 
     def watch(self, member: Member, names: Iterable[str]) -> None:
         """Subscribe the member to these channels as soon as something is published there."""
@@ -195,6 +223,13 @@ class Hub:
                 self.gaps.put(channel)
             case Accepted.OTHER_EPOCH:
                 self.lose_positions(channel)
+                self._deliver_again(delivery)
+
+    def _deliver_again(self, delivery: Delivery) -> None:
+        """Its channel has no positions any more: for those who had none it is the next one."""
+        channel = self.channels.get(delivery.channel)
+        if channel is not None and channel.cursor is None and channel.accept(delivery) is Accepted.TAKEN:
+            self._touch(channel)
 
     def fill(self, channel: Channel[Member], publications: list[Publication]) -> None:
         """Deliver what was read from the feed in place of what the bus lost."""
@@ -208,6 +243,8 @@ class Hub:
         channel.stop()
         for member in channel.receivers():
             member.lost_position(channel.name)
+        for member in tuple(channel.watchers):
+            member.end(CLOSE_INSUFFICIENT_STATE)
         for member in tuple(channel.behind):
             self.caught_up(member, channel)
 
@@ -236,14 +273,22 @@ class Hub:
         dirty, self._dirty = self._dirty, {}
         started = perf_counter()
         for channel in dirty:
-            self._flush_channel(channel)
+            try:
+                self._flush_channel(channel)
+            except Exception:
+                # One publication that cannot be encoded: the others have nothing to do with it, and nobody who has a
+                # position here may miss it in silence.
+                log.exception("flush_failed", channel=channel.name)
+                self.lose_positions(channel)
         self._stats.fan_out_duration.observe(perf_counter() - started)
 
     def _flush_channel(self, channel: Channel[Member]) -> None:
         if channel.pending:
             told = channel.flush()
-            self._stats.deliveries += told
-            self.hot.add(channel.name, told)
+            self._stats.deliveries += told.publications
+            self._stats.frames_out += told.frames
+            self._stats.bytes_out += told.frame_bytes
+            self.hot.add(channel.name, told.publications)
 
     def _drop_if_empty(self, channel: Channel[Member]) -> None:
         if channel.empty and self.channels.get(channel.name) is channel:
@@ -254,7 +299,7 @@ class Hub:
 
     def _left(self, member: Member, name: str, subscription: Subscription) -> None:
         info = member.info(subscription)
-        if subscription.presence:
+        if self.present.pop((name, member.client), None) is not None:
             self.departed.put((name, member.client))
         if subscription.join_leave:
             self.publish(Delivery(name, "leave", Publication(info=info)))

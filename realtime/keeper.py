@@ -1,14 +1,13 @@
 """The housekeeping of a hub process: deadlines of all sessions by one clock, and presence kept alive."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
 from realtime.hub import Hub
 from realtime.ports import Bus, Presence
-from realtime.protocol.messages import ClientInfo
 from realtime.session import Session
 from realtime.stats import Stats
 from realtime.wheel import Wheel
@@ -55,21 +54,29 @@ class Keeper:
     async def _keep_presence(self) -> None:
         while True:
             await asyncio.sleep(PRESENCE_REFRESH_S)
-            entries: list[tuple[str, str, ClientInfo]] = [
-                (name, member.client, member.info(subscription))
-                for member in self._hub.sessions.values()
-                for name, subscription in member.subscriptions.items()
-                if subscription.presence
+            entries = [
+                (name, client, member.info(member.subscriptions[name]))
+                for (name, client), member in self._hub.present.items()
             ]
-            try:
-                await self._presence.refresh(entries)
-            except (ConnectionError, TimeoutError):
-                log.warning("presence_unavailable", operation="refresh")
+            await _attempt("refresh", self._presence.refresh(entries))
 
     async def _take_leave(self) -> None:
         while True:
             for channel, client in await self._hub.departed.take():
-                try:
-                    await self._presence.remove(channel, client)
-                except (ConnectionError, TimeoutError):
-                    log.warning("presence_unavailable", operation="remove")
+                if (channel, client) in self._hub.present:
+                    continue  # came back meanwhile
+                if not await _attempt("remove", self._presence.remove(channel, client)):
+                    break  # the others end by themselves, before it would be their turn
+
+
+async def _attempt(operation: str, request: Awaitable[None]) -> bool:
+    """Presence may fail as it likes, by mistakes of its server too: nobody loses a connection over it."""
+    try:
+        await request
+    except (ConnectionError, TimeoutError):
+        log.warning("presence_unavailable", operation=operation)
+        return False
+    except Exception:
+        log.exception("presence_failed", operation=operation)
+        return False
+    return True

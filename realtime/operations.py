@@ -5,7 +5,8 @@ Also questions to all processes (`ask`), for what no single one knows: how many 
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -37,13 +38,17 @@ log = structlog.get_logger(__name__)
 
 ASK_TIMEOUT_S: Final = 1.0
 
+MAX_RECENT: Final = 16_384
+"""Operations remembered for sessions that were not there yet: a connect or subscribe takes seconds at most."""
+
 Answerer = Callable[[bytes], bytes | Awaitable[bytes]]
 
 
 class Operations:
     """Applies operations to the local sessions and passes them on.
 
-    Bounds: an `ask` waits `ASK_TIMEOUT_S` for processes that do not answer, then goes without them.
+    Bounds: an `ask` waits `ASK_TIMEOUT_S` for processes that do not answer, then goes without them. `MAX_RECENT`
+    operations are remembered; a session that may have missed an older one is closed and comes again.
     """
 
     def __init__(self, hub: Hub, bus: Bus, processes: Processes, heads: Heads, tasks: Tasks, *, process: str) -> None:
@@ -56,6 +61,8 @@ class Operations:
         self._answerers: dict[str, Answerer] = {}
         self._listeners: dict[str, Callable[[bytes], None]] = {}
         self._waiting: dict[str, asyncio.Queue[Tell]] = {}
+        self._recent: deque[tuple[int, Operation]] = deque(maxlen=MAX_RECENT)
+        self._number = 0
 
     def answer(self, subject: str, answerer: Answerer) -> None:
         """Answer questions about `subject` with what `answerer` makes of their data, now or soon. It must not raise."""
@@ -121,20 +128,45 @@ class Operations:
                 self.apply(operation)
 
     def apply(self, operation: Operation) -> None:
-        """Do an operation to the sessions of this process."""
-        for session in self._targets(operation.target):
-            match operation:
-                case DisconnectSessions(code=code, reason=reason):
-                    session.end(_disconnect(code, reason))
-                case UnsubscribeSessions(channel=channel, code=code, reason=reason):
-                    for name in [channel] if channel else list(session.subscriptions):
-                        session.unsubscribe(name, Unsubscribe(code, reason, ""))
-                case SubscribeSessions() as subscribe:
-                    self._tasks.spawn(self._subscribe(session, subscribe), name="server-side-subscribe")
-                case RefreshSessions(expired=True):
-                    session.end(codes.CLOSE_EXPIRED)
-                case RefreshSessions(expire_at=expire_at):
-                    session.refreshed(expire_at)
+        """Do an operation to the sessions of this process, those about to come included (see `make_up`)."""
+        self._number += 1
+        self._recent.append((self._number, operation))
+        target = operation.target
+        for member in tuple(self._hub.users.get(target.user, ())):
+            if isinstance(member, Session) and _is_meant(member, target):
+                self._do_to(member, operation, self._number)
+
+    def mark(self) -> int:
+        """See `realtime.session.Operations`."""
+        return self._number
+
+    def make_up(self, session: Session, mark: int, channel: str = "") -> None:
+        """See `realtime.session.Operations`."""
+        missed: list[tuple[int, Operation]] = []
+        for number, operation in reversed(self._recent):
+            if number <= mark:
+                break
+            missed.append((number, operation))
+        if len(missed) < self._number - mark:
+            session.end(codes.CLOSE_INSUFFICIENT_STATE)
+            return
+        for number, operation in reversed(missed):
+            if _is_meant(session, operation.target) and (not channel or _is_about(operation, channel)):
+                self._do_to(session, operation, number)
+
+    def _do_to(self, session: Session, operation: Operation, number: int) -> None:
+        match operation:
+            case DisconnectSessions(code=code, reason=reason):
+                session.end(_disconnect(code, reason))
+            case UnsubscribeSessions(channel=channel, code=code, reason=reason):
+                for name in [channel] if channel else list(session.subscriptions):
+                    session.unsubscribe(name, Unsubscribe(code, reason, ""))
+            case SubscribeSessions() as subscribe:
+                self._tasks.spawn(self._subscribe(session, subscribe, number), name="server-side-subscribe")
+            case RefreshSessions(expired=True):
+                session.end(codes.CLOSE_EXPIRED)
+            case RefreshSessions(expire_at=expire_at):
+                session.refreshed(expire_at)
 
     async def _own_answer(self, subject: str, data: bytes) -> bytes:
         answer = self._answerers[subject](data)
@@ -144,7 +176,7 @@ class Operations:
         tell = Tell(question, self._process, await self._own_answer(subject, data))
         self._bus.control(control.encode(Envelope(self._process, tell)), process=process)
 
-    async def _subscribe(self, session: Session, subscribe: SubscribeSessions) -> None:
+    async def _subscribe(self, session: Session, subscribe: SubscribeSessions, mark: int) -> None:
         since = None
         if subscribe.since_offset is not None:
             since = Position(subscribe.since_epoch, subscribe.since_offset)
@@ -163,17 +195,25 @@ class Operations:
             verify=subscribe.durable,
         )
         try:
-            await give(session, subscribe.channel, grant, None if subscribe.durable else since)
+            await give(session, subscribe.channel, grant, since, mark=mark)
         except (ConnectionError, TimeoutError):
             # The client would never learn of it: let it come again and be given everything by the connect.
             session.end(codes.CLOSE_INSUFFICIENT_STATE)
 
-    def _targets(self, target: Target) -> Iterator[Session]:
-        for member in tuple(self._hub.users.get(target.user, ())):
-            if not isinstance(member, Session) or member.client in target.whitelist:
-                continue
-            if not target.client or member.client == target.client:
-                yield member
+
+def _is_meant(session: Session, target: Target) -> bool:
+    if session.user != target.user or session.client in target.whitelist:
+        return False
+    return not target.client or session.client == target.client
+
+
+def _is_about(operation: Operation, channel: str) -> bool:
+    """Whether it decides if a session has the channel."""
+    match operation:
+        case SubscribeSessions() | UnsubscribeSessions():
+            return operation.channel in ("", channel)
+        case _:
+            return False
 
 
 def _disconnect(code: int, reason: str) -> Disconnect:

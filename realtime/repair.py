@@ -28,13 +28,16 @@ bus.
 
 RETRY_S: Final = 1.0
 CONCURRENT: Final = 16
+"""Channels that are read at once: so many with a durable log, and so many of Redis, where one kind may be stuck while
+the other is not.
+"""
 
 
 class Repair:
     """Brings the cursors of this process's channels forward to where the feeds are.
 
-    Bounds: `CONCURRENT` channels at once; a channel is on the list at most once. With the store away everything stays
-    on the list and is tried again every `RETRY_S`.
+    Bounds: `CONCURRENT` channels of a kind at once; a channel has at most one task. With the store away a task stays
+    and tries again every `RETRY_S`.
     """
 
     def __init__(
@@ -48,6 +51,10 @@ class Repair:
         self._poll_interval_s = poll_interval_s
         self._poll_now: Worklist[str] = Worklist()
         self._mark = ""
+        self._log_turns = asyncio.Semaphore(CONCURRENT)
+        self._stream_turns = asyncio.Semaphore(CONCURRENT)
+        # Channels with a task -> whether there is news since it began to read.
+        self._working: dict[Channel[Member], bool] = {}
 
     def on_gap(self, channels: Sequence[str] | None) -> None:
         """The bus may have lost deliveries on these channels (None: on all)."""
@@ -62,37 +69,72 @@ class Repair:
     async def run(self) -> None:
         """Serve gaps and poll the heads until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._serve_gaps())
+            group.create_task(self._serve_gaps(group))
+            group.create_task(self._settle())
             group.create_task(self._poll())
 
-    async def _serve_gaps(self) -> None:
-        turn = asyncio.Semaphore(CONCURRENT)
-
-        async def fill(channel: Channel[Member]) -> None:
-            async with turn:
-                await self._fill(channel)
-
+    async def _serve_gaps(self, group: asyncio.TaskGroup) -> None:
         while True:
             channels = await self._hub.gaps.take()
             await asyncio.sleep(REORDER_WAIT_S)
-            await asyncio.gather(*map(fill, channels))
+            for channel in channels:
+                if channel not in self._working:
+                    group.create_task(self._work_on(channel))
+                self._working[channel] = True
 
-    async def _fill(self, channel: Channel[Member]) -> None:
-        """Read on from the cursor until there is nothing newer."""
-        while (feed := channel.feed) is not None and self._hub.channels.get(channel.name) is channel:
+    async def _work_on(self, channel: Channel[Member]) -> None:
+        turns = self._stream_turns if isinstance(channel.feed, StreamFeed) else self._log_turns
+        try:
+            while self._working[channel] and self._registered(channel):
+                async with turns:
+                    self._working[channel] = False
+                    complete = await self._fill(channel)
+                if not complete:
+                    self._working[channel] = True
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            del self._working[channel]
+
+    async def _fill(self, channel: Channel[Member]) -> bool:
+        """Read on from the cursor until there is nothing newer. False: it is to be tried again."""
+        while (feed := channel.feed) is not None and self._registered(channel):
             at = channel.offset
             try:
                 publications = await self._reads.after(feed, channel.name, at)
             except LookupError:
-                self._hub.lose_positions(channel)
-                return
+                if channel.feed is feed:
+                    self._hub.lose_positions(channel)
+                return True
             except (ConnectionError, TimeoutError):
                 log.warning("repair_waits", channel=channel.name)
-                asyncio.get_running_loop().call_later(RETRY_S, self._hub.gaps.put, channel)
-                return
+                return False
+            except Exception:
+                # A fault with one channel is no reason to end the process, which would only meet it again.
+                log.exception("repair_failed", channel=channel.name)
+                return False
             self._hub.fill(channel, publications)
             if channel.offset == at:
-                return
+                # What is held proves that there is more: this read was older than that.
+                return not channel.held
+        return True
+
+    def _registered(self, channel: Channel[Member]) -> bool:
+        return self._hub.channels.get(channel.name) is channel
+
+    async def _settle(self) -> None:
+        """Look once more at channels that were joined before the bus was proven to hear them."""
+        while True:
+            names = await self._hub.unsettled.take()
+            settled = await self._bus.settled()
+            for name in names:
+                channel = self._hub.channels.get(name)
+                if channel is not None and settled:
+                    channel.settled = True
+                    self._hub.gaps.put(channel)
+                elif channel is not None:
+                    self._hub.unsettled.put(name)
+            if not settled:
+                await asyncio.sleep(RETRY_S)
 
     async def _poll(self) -> None:
         """Compare cursors with the heads of whatever moved lately; more often while the bus is away."""

@@ -6,14 +6,14 @@ one ladder from exceptions to replies and close codes, writing, and the end.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
 
 from realtime.backend import Backend, Identity, Peer
-from realtime.channel import Subscription
+from realtime.channel import SERVER_SIDE, Subscription
 from realtime.hub import Hub
 from realtime.outbox import Priority
 from realtime.ports import Bus, Presence, Streams
@@ -21,7 +21,7 @@ from realtime.protocol import codes
 from realtime.protocol.codec import Codec
 from realtime.protocol.codes import ClientError, Closing, Disconnect, Unsubscribe
 from realtime.protocol.frames import frame
-from realtime.protocol.machine import Answer, Close, ConnectionMachine, ConnectionSettings, Invoke, Ping
+from realtime.protocol.machine import Answer, Close, ConnectionMachine, Invoke, Ping
 from realtime.protocol.messages import (
     ClientInfo,
     Event,
@@ -36,29 +36,27 @@ from realtime.protocol.messages import (
     failure,
 )
 from realtime.protocol.messages import Unsubscribe as UnsubscribePush
+from realtime.settings import Settings
 from realtime.stats import Stats
 from realtime.tasks import Tasks
-from realtime.wire import Wire
+from realtime.wire import WRITE_AHEAD_BYTES, Wire
 
 log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
 
+_TRY_AGAIN: Final = ClientError(codes.INTERNAL, "try again", temporary=True)
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How connections are treated. Sizes in bytes, times in seconds."""
 
-    connection: ConnectionSettings = field(default_factory=ConnectionSettings)
-    max_queued_bytes: int = 1024 * 1024
-    max_frame_bytes: int = 1024 * 1024
-    max_presence_entries: int = 1_000
-    max_history_publications: int = 300
-    max_reply_bytes: int = 48 * 1024
-    max_recovery_channel_bytes: int = 1024 * 1024
-    max_recovery_session_bytes: int = 4 * 1024 * 1024
-    expired_subscription_grace_s: float = 25.0
+class Operations(Protocol):
+    """What is done to sessions from elsewhere, for those that were not there yet."""
+
+    def mark(self) -> int:
+        """This moment: to be noted before one waits for what decides about a subscription."""
+
+    def make_up(self, session: "Session", mark: int, channel: str = "") -> None:
+        """Do to it what was done to its user since `mark`: on one channel, or (connect) altogether."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,7 @@ class Context:
     presence: Presence
     stats: Stats
     tasks: Tasks
+    operations: Operations
     settings: Settings
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -103,6 +102,7 @@ class Session:
 
     __slots__ = (
         "_ctx",
+        "_direct",
         "_handlers",
         "_in_flight",
         "_machine",
@@ -117,6 +117,7 @@ class Session:
         "sdk",
         "subscriptions",
         "watched",
+        "wheel_tick",
     )
 
     def __init__(
@@ -133,6 +134,8 @@ class Session:
         self._ctx = ctx
         self._handlers = handlers
         self._wire = wire
+        # The transport, while a frame may go straight to it. None once something is queued, and after the end.
+        self._direct = wire.direct
         self._machine = ConnectionMachine(ctx.settings.connection, now=now)
         self._in_flight: set[asyncio.Future[Payload]] | None = None
         self._pacer: asyncio.Task[None] | None = None
@@ -145,6 +148,7 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self.watched: set[str] = set()
         self.ended_with: int | None = None
+        self.wheel_tick = 0
         ctx.wake(self, self._machine.due_at)
 
     @property
@@ -154,10 +158,6 @@ class Session:
     @property
     def context(self) -> Context:
         return self._ctx
-
-    @property
-    def machine(self) -> ConnectionMachine:
-        return self._machine
 
     @property
     def wire(self) -> Wire:
@@ -214,9 +214,9 @@ class Session:
         ctx.stats.command_duration[name].observe(ctx.monotonic() - started)
 
     async def _defer(self, command_id: int, outcome: Deferred, started: float) -> None:
+        future = asyncio.ensure_future(outcome.answer)
         if self._in_flight is None:
             self._in_flight = set()
-        future = asyncio.ensure_future(outcome.answer)
         self._in_flight.add(future)
         future.add_done_callback(partial(self._deferred_done, command_id, started))
         while len(self._in_flight) >= MAX_IN_FLIGHT:
@@ -225,18 +225,14 @@ class Session:
     def _deferred_done(self, command_id: int, started: float, future: "asyncio.Future[Payload]") -> None:
         if self._in_flight is not None:
             self._in_flight.discard(future)
-        if future.cancelled():
-            return
-        exception = future.exception()
+        exception = ConnectionAbortedError() if future.cancelled() else future.exception()
         if exception is None:
             self.reply(Reply(command_id, RPCResult(future.result())))
-        elif isinstance(exception, Exception):
-            self._refuse(command_id, "rpc", exception)
         else:
-            raise exception
+            self._refuse(command_id, "rpc", exception)
         self._ctx.stats.command_duration["rpc"].observe(self._ctx.monotonic() - started)
 
-    def _refuse(self, command_id: int, name: str, exception: Exception) -> None:
+    def _refuse(self, command_id: int, name: str, exception: BaseException) -> None:
         """The one ladder from what a handler raised to what the client is told."""
         match exception:
             case Closing():
@@ -246,14 +242,15 @@ class Session:
                 error = exception
             case ConnectionError() | TimeoutError():
                 log.warning("dependency_unavailable", command=name, error=type(exception).__name__)
-                error = ClientError(codes.INTERNAL, "try again", temporary=True)
+                error = _TRY_AGAIN
             case _:
                 log.error("command_failed", command=name, user=self.user, exc_info=exception)
-                error = ClientError(codes.INTERNAL, "try again", temporary=True)
+                error = _TRY_AGAIN
         if self.ended:
             return
         if name == "connect":
             self._machine.refused()
+            self._ctx.wake(self, self._machine.due_at)
         self._ctx.stats.failed(error.code.code)
         self.reply(failure(command_id, error))
 
@@ -279,17 +276,29 @@ class Session:
         self._write_part(self.codec.push(Push(channel, event)), priority)
 
     def _write_part(self, part: bytes, priority: Priority) -> None:
+        ready_frame = frame(self.codec.opcode, self.codec.join([part]))
         self._ctx.stats.frames_out += 1
-        self.write(frame(self.codec.opcode, self.codec.join([part])), priority)
+        self._ctx.stats.bytes_out += len(ready_frame)
+        self.write(ready_frame, priority)
 
     def write(self, ready_frame: bytes, priority: Priority) -> None:
         """Send or queue a ready frame. Over the bound the session ends with "slow"; ended ones ignore it."""
-        if self.ended_with is not None:
-            return
+        transport = self._direct
+        if transport is not None and transport.get_write_buffer_size() < WRITE_AHEAD_BYTES:
+            try:
+                transport.write(ready_frame)
+            except RuntimeError:
+                self._direct = None  # uvloop's way to say that the connection is lost; the reader is about to notice
+        elif self.ended_with is None:
+            self._queue(ready_frame, priority)
+
+    def _queue(self, ready_frame: bytes, priority: Priority) -> None:
         wire = self._wire
         if not wire.write(ready_frame, priority):
             self.end(codes.CLOSE_SLOW)
-        elif wire.outbox is not None and self._pacer is None:
+            return
+        self._direct = wire.direct
+        if wire.outbox is not None and self._pacer is None:
             self._pacer = self._ctx.tasks.spawn(self._pace(), name="pace")
 
     async def _pace(self) -> None:
@@ -301,6 +310,8 @@ class Session:
             pass
         finally:
             self._pacer = None
+            if not self.ended:
+                self._direct = self._wire.direct
 
     def tick(self) -> float | None:
         """Do what is due now (ping, time-outs, expiry). Returns when to be called again, None when over."""
@@ -345,14 +356,18 @@ class Session:
         self.push(name, Subscribe(True, epoch, first.offset - 1, True, data))
         return SERVER_SIDE
 
-    def restart(self, name: str, epoch: str, offset: int) -> None:
-        """Too much was missed: start the subscription anew at `offset`. The client is told, and pages the rest."""
+    def restart(self, name: str, epoch: str, offset: int) -> bool:
+        """Too much was missed: start the subscription anew at `offset`. The client is told, and pages the rest.
+
+        False: it is the client's own, and has ended; the client subscribes anew.
+        """
         subscription = self.subscriptions[name]
         if subscription.client_side:
             self.unsubscribe(name, codes.UNSUBSCRIBE_INSUFFICIENT)
-            return
+            return False
         self.push(name, UnsubscribePush(codes.UNSUBSCRIBE_SERVER.code, codes.UNSUBSCRIBE_SERVER.reason))
         self.push(name, Subscribe(True, epoch, offset, True, self._ctx.backend.restarted(self.user, name, offset)))
+        return True
 
     def lost_position(self, name: str) -> None:
         subscription = self.subscriptions.get(name)
@@ -368,6 +383,7 @@ class Session:
         if self.ended:
             return
         self.ended_with = disconnect.code
+        self._direct = None
         self._machine.close()
         self._ctx.stats.disconnected(disconnect.code)
         self._wire.close(disconnect.code, reason or disconnect.reason, flush=disconnect is not codes.CLOSE_SLOW)
@@ -376,12 +392,9 @@ class Session:
         """The socket is closed: leave the hub. Called once, by whoever read the socket."""
         if not self.ended:
             self.ended_with = 0
+            self._direct = None
             self._machine.close()
             self._ctx.stats.disconnected(0)
         if self._ctx.hub.remove(self):
             self._ctx.backend.disconnected(self.user)
         self._wire.finish()
-
-
-SERVER_SIDE: Final = Subscription(server_side=True, client_side=False, positioned=True, recoverable=True)
-"""What nearly every conversation of nearly every session is; one object for all of them."""

@@ -78,7 +78,6 @@ class WebSocketEndpoint:
         finally:
             self.open.discard(session)
             ctx.stats.connections[codec.name] -= 1
-            ctx.stats.bytes_out += wire.bytes_out
             session.gone()
         return socket
 

@@ -1,30 +1,39 @@
 """A timer wheel: one clock for the deadlines of all connections instead of a timer each."""
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-T = TypeVar("T")
+
+class Timed(Protocol):
+    """What a wheel can hold. `wheel_tick` is the wheel's own note, 0 at first: when the item is handed out next."""
+
+    wheel_tick: int
+
+
+T = TypeVar("T", bound=Timed)
 
 
 class Wheel(Generic[T]):
     """Holds items until they are due, with a resolution of `resolution_s` seconds.
 
-    An item may be in the wheel several times: whoever takes it out looks at the item's own deadline and puts it back
-    when it is not due yet. That makes moving a deadline forward free, which is the common case (every pong moves one).
+    An item is handed out once for all it was scheduled for until then, at the earliest of these: whoever takes it looks
+    at the item's own deadlines and schedules it again. That makes moving a deadline forward free, which is the common
+    case (every pong moves one).
 
-    Bounds: an item further away than `slots * resolution_s` is parked in the last slot and seen early.
+    Bounds: an item further away than `slots * resolution_s` is parked in the last slot and handed out early. One that
+    is moved to an earlier time leaves a dead reference where it was before, until its time.
     """
 
-    __slots__ = ("_count", "_next_tick", "_resolution_s", "_slots")
+    __slots__ = ("_next_tick", "_resolution_s", "_slots")
 
     def __init__(self, *, now: float, resolution_s: float = 0.5, slots: int = 256) -> None:
         self._resolution_s = resolution_s
         self._slots: list[list[T]] = [[] for _ in range(slots)]
         self._next_tick = int(now / resolution_s) + 1
-        self._count = 0
 
     def __len__(self) -> int:
-        return self._count
+        """How many references the wheel holds, dead ones included."""
+        return sum(map(len, self._slots))
 
     def schedule(self, item: T, due_at_s: float) -> None:
         """Hand `item` out on the first `advance` at or after `due_at_s` (monotonic seconds), at most one resolution
@@ -32,15 +41,20 @@ class Wheel(Generic[T]):
         """
         tick = int(due_at_s / self._resolution_s) + 1
         tick = min(max(tick, self._next_tick), self._next_tick + len(self._slots) - 1)
+        if self._next_tick <= item.wheel_tick <= tick:
+            return
+        item.wheel_tick = tick
         self._slots[tick % len(self._slots)].append(item)
-        self._count += 1
 
     def advance(self, now: float) -> Iterator[T]:
         """Take out every item that has become due. Items may be scheduled again while iterating."""
         upto = int(now / self._resolution_s)
         while self._next_tick <= upto:
-            index = self._next_tick % len(self._slots)
+            tick = self._next_tick
+            index = tick % len(self._slots)
             self._next_tick += 1
             items, self._slots[index] = self._slots[index], []
-            self._count -= len(items)
-            yield from items
+            for item in items:
+                if item.wheel_tick == tick:
+                    item.wheel_tick = 0
+                    yield item

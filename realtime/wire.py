@@ -51,7 +51,6 @@ class Wire:
         "_loop",
         "_max_queued_bytes",
         "_transport",
-        "bytes_out",
         "outbox",
     )
 
@@ -71,11 +70,13 @@ class Wire:
         self._closing = False
         self._close_handle: asyncio.TimerHandle | None = None
         self.outbox: Outbox | None = None
-        self.bytes_out = 0
 
     @property
-    def closing(self) -> bool:
-        return self._closing or self._transport.is_closing()
+    def direct(self) -> asyncio.Transport | None:
+        """The transport, while nothing is queued and nothing is closing: whoever writes often may skip `write` as long
+        as less than `WRITE_AHEAD_BYTES` wait in it.
+        """
+        return None if self._closing or self.outbox is not None or self._transport.is_closing() else self._transport
 
     @property
     def queued_bytes(self) -> int:
@@ -85,20 +86,13 @@ class Wire:
         waiting = self._transport.get_write_buffer_size()
         return waiting if self.outbox is None else waiting + self.outbox.size_bytes
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything written so far has been handed to the kernel, or nearly so."""
-        return self.outbox is None and self._transport.get_write_buffer_size() < _UNSENT_LOW_WATER_BYTES
-
     def write(self, frame: bytes, priority: Priority) -> bool:
         """Send a frame now, or queue it. False: the peer is too slow, the connection is to be closed."""
-        if self._closing:
+        if self._closing or self._transport.is_closing():
             return True
         if self.outbox is None:
-            transport = self._transport
-            if transport.get_write_buffer_size() < WRITE_AHEAD_BYTES:
-                self.bytes_out += len(frame)
-                transport.write(frame)
+            if self._transport.get_write_buffer_size() < WRITE_AHEAD_BYTES:
+                self._transport.write(frame)
                 return True
             self.outbox = Outbox(self._max_queued_bytes)
         return self.outbox.put(frame, priority)
@@ -108,13 +102,14 @@ class Wire:
         outbox = self.outbox
         if outbox is None or self._closing or self._transport.is_closing():
             return True
-        transport = self._transport
-        if transport.get_write_buffer_size() > WRITE_AHEAD_BYTES // 2:
+        # Counted here: uvloop's transport counts what it is given in this turn only at the turn's end.
+        room = WRITE_AHEAD_BYTES - self._transport.get_write_buffer_size()
+        if room < WRITE_AHEAD_BYTES // 2:
             return False
         for frame in outbox.take():
-            self.bytes_out += len(frame)
-            transport.write(frame)
-            if transport.get_write_buffer_size() >= WRITE_AHEAD_BYTES:
+            self._transport.write(frame)
+            room -= len(frame)
+            if room <= 0:
                 break
         if len(outbox):
             return False
@@ -155,11 +150,12 @@ class Wire:
         """The peer has answered the close, or is gone: let the transport go, by force if its buffer stays full."""
         self._closing = True
         self.outbox = None
-        if not self._transport.is_closing():
-            self._transport.close()
-        if self._transport.get_write_buffer_size() == 0:
+        if self._transport.is_closing() and self._transport.get_write_buffer_size() == 0:
             self._cancel_timer()
-        elif self._close_handle is None:
+            return
+        # Whether its buffer is empty is not to be known in the turn that wrote to it; so the timer decides.
+        self._transport.close()
+        if self._close_handle is None:
             self._close_handle = self._loop.call_later(CLOSE_TIMEOUT_S, self.reset)
 
     def reset(self) -> None:
@@ -169,8 +165,9 @@ class Wire:
         self.outbox = None
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         if sock is not None:
-            # Without this the kernel keeps megabytes for a peer that does not read, long after the abort.
-            with suppress(OSError):
+            # Without this the kernel keeps megabytes for a peer that does not read, long after the abort. ValueError is
+            # uvloop's, where the socket is closed already.
+            with suppress(OSError, ValueError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         self._transport.abort()
 

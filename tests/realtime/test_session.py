@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import socket
-import struct
 
 import aiohttp
 import pytest
@@ -11,8 +9,9 @@ from centrifuge.protocol import client_pb2
 
 from realtime.ports import Delivery
 from realtime.protocol.machine import ConnectionSettings
-from realtime.session import Settings
+from realtime.settings import Settings
 from support.engine import ListFeed, SmallProduct, serve_engine
+from support.raw_client import raw_client
 from support.waiting import eventually
 from support.wire_client import wire_client
 
@@ -83,7 +82,7 @@ class TestSlowReader:
 
     async def test_is_closed_within_seconds_and_harms_nobody(self, served):
         """A peer that never reads: its queue is bounded, it is put out by force, others get everything."""
-        reader = await _deaf_client(served.url, "deaf")
+        reader = await raw_client(served.url, {"id": 1, "connect": {"token": "deaf"}})
         async with wire_client(served.url) as alice:
             await alice.connect("alice")
             await eventually(lambda: len(served.engine.hub.sessions) == 2)
@@ -97,24 +96,6 @@ class TestSlowReader:
             assert alice.offsets("log:1") == list(range(1, 601))
             assert served.engine.stats.disconnects == {3008: 1}
         reader.close()
-
-
-async def _deaf_client(url: str, token: str) -> socket.socket:
-    """A raw socket that connects and then never reads, with a small receive buffer."""
-    host, port = url.removeprefix("ws://").split("/")[0].split(":")
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(raw, (host, int(port)))
-    upgrade = (
-        "GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    await loop.sock_sendall(raw, upgrade.encode())
-    command = json.dumps({"id": 1, "connect": {"token": token}}).encode()
-    await loop.sock_sendall(raw, bytes([0x81, 0x80 | len(command)]) + struct.pack("!I", 0) + command)
-    return raw
 
 
 async def test_a_frame_over_the_limit_is_closed_with_1009(served):

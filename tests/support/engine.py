@@ -1,5 +1,6 @@
 """The engine alone on a real Redis, behind a small product: channels by prefix, users by name."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,18 +24,22 @@ from realtime.protocol.messages import (
 )
 from realtime.protocol.recovery import Position
 from realtime.redis.opening import OpenRedis, open_redis
-from realtime.session import Settings
+from realtime.settings import Settings
 from realtime.stats import Stats
 
 STREAM = StreamOptions(size=10, ttl_s=60)
 
 
-@dataclass
+@dataclass(eq=False)
 class ListFeed:
-    """A durable log in a list, for channels that start with `log:`; shared by the processes of a test."""
+    """A durable log in a list, for channels that start with `log:`; shared by the processes of a test.
+
+    `quiet`: nobody learns from it that heads moved; only reading finds what was appended.
+    """
 
     logs: dict[str, list[Publication]] = field(default_factory=dict)
     away: bool = False
+    quiet: bool = False
 
     def append(self, channel: str, data: str) -> Publication:
         log = self.logs.setdefault(channel, [])
@@ -57,11 +62,33 @@ class ListFeed:
         return found
 
 
+class Gate:
+    """Where tests make something wait: open until shut. `waiting` counts who stands before it."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self.waiting = 0
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def wait(self) -> None:
+        self.waiting += 1
+        try:
+            await self._open.wait()
+        finally:
+            self.waiting -= 1
+
+
 @dataclass
 class SmallProduct:
     """`connect` with the user's name as token. A client may subscribe to `open:*` (no history), `kept:*` (history of
     ten, presence, join/leave), `loose:*` (history, but nobody's position is watched); every user has the `log:*`
-    channels of `server_side`, and the `watched` ones.
+    channels of `server_side`, and the `watched` ones. `gate` is before every connect and the method `wait`.
     """
 
     feed: ListFeed
@@ -69,8 +96,10 @@ class SmallProduct:
     watched: Sequence[str] = ()
     max_missed: int = 100
     seen: list[str] = field(default_factory=list)
+    gate: Gate = field(default_factory=Gate)
 
     async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission:
+        await self.gate.wait()
         if request.token == "expired":
             raise ClientError(codes.TOKEN_EXPIRED)
         if request.token == "forged":
@@ -131,6 +160,9 @@ class SmallProduct:
         match method:
             case "echo":
                 return data
+            case "wait":
+                await self.gate.wait()
+                return data
             case "away":
                 raise ConnectionError("the store is away")
             case "bug":
@@ -159,7 +191,7 @@ class FeedHeads:
     async def changed_since(self, mark: str) -> tuple[Sequence[tuple[str, int]], str]:
         if self.lists.away:
             raise ConnectionError("away")
-        return [(name, self.lists.head(name)) for name in self.lists.logs], ""
+        return [(name, self.lists.head(name)) for name in self.lists.logs if not self.lists.quiet], ""
 
 
 @dataclass(frozen=True, slots=True)
