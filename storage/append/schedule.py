@@ -9,7 +9,7 @@ from itertools import count
 from storage.append.lane import FIRST_PAUSE_S, Lane, Stage
 from storage.append.unanswered import Unanswered
 from storage.append.work import CatchUp, Insert, Lookup, Pending, ReadHeads, Run, Transact, Work
-from storage.model import Entry, Position
+from storage.model import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,16 +212,16 @@ class Schedule:
         lane.stage = Stage.BUSY
         items: list[Pending] = []
         entries: list[Entry] = []
-        place = base
+        offset, n = base.offset, base.n
         while lane.waiting and len(items) < limit:
             item = lane.waiting[0]
             if item.alone is not alone or (items and item.size_bytes > room):
                 break
             lane.waiting.popleft()
             if self._unanswered.permitted(item):
-                place = Position(place.offset + 1, place.n + item.new.kind.counts)
+                offset, n = offset + 1, n + item.new.kind.counts
                 items.append(item)
-                entries.append(_placed(item, place))
+                entries.append(_placed(item, offset, n))
                 room -= item.size_bytes
         if not items:
             self.place(lane)
@@ -229,6 +229,6 @@ class Schedule:
         return Run(lane.conversation, base, tuple(items), tuple(entries))
 
 
-def _placed(item: Pending, place: Position) -> Entry:
+def _placed(item: Pending, offset: int, n: int) -> Entry:
     new = item.new
-    return Entry(new.conversation, place.offset, place.n, new.kind, new.by, new.at, new.key, new.body)
+    return Entry(new.conversation, offset, n, new.kind, new.by, new.at, new.key, new.body)

@@ -1,6 +1,6 @@
 """What the machine in lanes.py is given and what it asks for."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol, TypeAlias
@@ -10,8 +10,8 @@ from storage.model import Appended, Entry, NewEntry, Position
 Outcome: TypeAlias = Appended | Exception | None
 """What an append came to. None: the change turned out to change nothing, so there is no entry."""
 
-Identity: TypeAlias = tuple[str, str, Hashable]
-"""(conversation, sender, stored key): two entries with the same identity cannot be in the log."""
+Identity: TypeAlias = tuple[str, str, str | bytes]
+"""(conversation, sender, key): two entries with the same identity cannot be in the log."""
 
 
 @dataclass(slots=True, eq=False)
@@ -116,10 +116,10 @@ Work: TypeAlias = Insert | Transact | ReadHeads | CatchUp | Lookup
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entry read from the log, with its key as it is stored."""
+    """An entry read from the log, with what tells its key from others."""
 
     entry: Entry
-    key: Hashable
+    key: str | bytes
 
     @property
     def identity(self) -> Identity:

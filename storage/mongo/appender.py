@@ -69,7 +69,7 @@ class Appender:
         self._writer = writer
         self._health = health
         self._stats = stats
-        self._random = random
+        self._own_key = partial(random, _OWN_KEY_BYTES)
         self._deadline_s = deadline_s
         self._lanes = Lanes(_Hooks(self, stats, note), settings)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,7 +117,7 @@ class Appender:
 
         Raises at once: Invalid, Overloaded (LaneSettings has the bounds), Unavailable.
         """
-        prepared = prepare(new, own_key=self._random(_OWN_KEY_BYTES))
+        prepared = prepare(new, own_key=self._own_key)
         return cast("asyncio.Future[Appended]", self._queue(new, prepared, prepared, check, alone=False))
 
     def append_with(
@@ -127,8 +127,8 @@ class Appender:
 
         The future also raises whatever StorageError `changes` raised.
         """
-        own_key = self._random(_OWN_KEY_BYTES)
-        prepared = prepare(new, own_key=own_key)
+        own_key = self._own_key()
+        prepared = prepare(new, own_key=lambda: own_key)
         return self._queue(new, prepared, Changing(changes, own_key), check, alone=True)
 
     def learn(self, conversation: str, offset: int, n: int) -> None:

@@ -7,7 +7,7 @@ The rest of a body is JSON text because it is the application's: any name, any d
 put in, which BSON does not promise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -26,30 +26,31 @@ MAX_KEY_LENGTH: Final = 128
 _OVERHEAD_BYTES: Final = 128
 _UUID_SUBTYPE: Final = 4
 
-StoredKey: TypeAlias = str | bytes
+KeyIdentity: TypeAlias = str | bytes
+"""What tells keys apart: the 16 bytes of a UUID, the text of any other key, the 12 bytes that stand for no key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A new entry checked and turned into the fields of its document that do not depend on its place.
 
-    `key` is the idempotency key as it is stored; with `by` it identifies the entry within the conversation.
+    With its sender, `key` identifies the entry within the conversation.
     """
 
     fields: Document
-    key: StoredKey
+    key: KeyIdentity
     size_bytes: int
 
 
-def prepare(new: NewEntry, *, own_key: bytes) -> Prepared:
+def prepare(new: NewEntry, *, own_key: Callable[[], bytes]) -> Prepared:
     """Check everything that could make MongoDB refuse the document, so that one entry never fails a batch of others.
 
-    `own_key` is the identity of an entry that has no idempotency key: a repeat after an unknown outcome is then found
-    like any other. Raises Invalid.
+    `own_key` gives the identity of an entry that has no idempotency key: a repeat after an unknown outcome is then
+    found like any other. Raises Invalid.
     """
     try:
-        key = stored_key(new.key) if new.key is not None else own_key
-        fields: Document = {"c": new.conversation, "u": new.by, "k": key, "t": new.at}
+        key = key_identity(new.key) if new.key is not None else own_key()
+        fields: Document = {"c": new.conversation, "u": new.by, "k": stored_key(key), "t": new.at}
         size = _OVERHEAD_BYTES + 2 * len(new.conversation.encode()) + len(new.by.encode()) + len(key)
         size += _put_body(fields, new.kind, new.body)
     except UnicodeEncodeError as error:
@@ -63,9 +64,9 @@ def prepare(new: NewEntry, *, own_key: bytes) -> Prepared:
     return Prepared(fields, key, size)
 
 
-def document_of(fields: Document, conversation: str, place: Position) -> Document:
+def document_of(fields: Document, conversation: str, offset: int, n: int) -> Document:
     """The document of a prepared entry at its place."""
-    return {"_id": log_key(conversation, place.offset), **fields, "n": place.n}
+    return {"_id": log_key(conversation, offset), **fields, "n": n}
 
 
 def entry_of(document: Mapping[str, Any]) -> Entry:
@@ -93,28 +94,36 @@ def size_of(document: Mapping[str, Any]) -> int:
     return _OVERHEAD_BYTES + len(document.get("x", "")) + len(document.get("j", "")) + 40 * len(document.get("m", ()))
 
 
-def stored_key(key: str) -> StoredKey:
-    """An idempotency key as it is stored: a UUID in its usual spelling as its 16 bytes, anything else as it is."""
-    if not 1 <= len(key) <= MAX_KEY_LENGTH:
-        raise Invalid(f"an idempotency key has 1 to {MAX_KEY_LENGTH} characters")
+def key_identity(key: str) -> KeyIdentity:
+    """What tells this idempotency key from others. Raises Invalid when it is none."""
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+        raise Invalid(f"an idempotency key has 1 to {MAX_KEY_LENGTH} printable characters")
     if len(key) == 36 and key[8] == "-":
-        digits = key.replace("-", "")
         try:
-            raw = bytes.fromhex(digits)
+            raw = bytes.fromhex(key.replace("-", ""))
         except ValueError:
             raw = b""
+        # Only the usual spelling: any other one is another key to the client that chose it.
         if len(raw) == 16 and _spell(raw) == key:
-            return Binary(raw, _UUID_SUBTYPE)
-    key.encode()
+            return raw
     return key
 
 
-def _key_of(stored: StoredKey) -> str | None:
+def stored_key(identity: KeyIdentity) -> object:
+    """The key as it is stored: a UUID as such."""
+    return Binary(identity, _UUID_SUBTYPE) if isinstance(identity, bytes) and len(identity) == 16 else identity
+
+
+def identity_of(document: Mapping[str, Any]) -> KeyIdentity:
+    """What tells the document's key from others."""
+    stored: KeyIdentity = document["k"]
+    return stored if isinstance(stored, str) else bytes(stored)
+
+
+def _key_of(stored: object) -> str | None:
     if isinstance(stored, str):
         return stored
-    if isinstance(stored, Binary) and stored.subtype == _UUID_SUBTYPE:
-        return _spell(stored)
-    return None
+    return _spell(stored) if isinstance(stored, Binary) else None
 
 
 def _spell(raw: bytes) -> str:

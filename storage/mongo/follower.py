@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Self
 
+import pymongo
 import structlog
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -29,6 +30,8 @@ SETTLE_S: Final = 3.0
 
 BATCH: Final = 1000
 AWAIT_MS: Final = 250
+STREAM_TIMEOUT_S: Final = 60
+"""To go on after a long pause the server may have to look through much of its oplog first."""
 
 _HISTORY_LOST: Final = (136, 260, 280, 286)
 """The change stream cannot go on from the token: the oplog has moved past it, or is another one."""
@@ -186,16 +189,17 @@ class _Stream:
 
     def _pull(self) -> tuple[list[Any], Any]:
         try:
-            if self._stream is None:
-                self._stream = self._messages.watch(
-                    [{"$match": {"operationType": "insert"}}],
-                    resume_after=self._token,
-                    batch_size=BATCH,
-                    max_await_time_ms=AWAIT_MS,
-                )
             documents: list[Any] = []
-            while len(documents) < BATCH and (change := self._stream.try_next()) is not None:
-                documents.append(change["fullDocument"])
+            with pymongo.timeout(STREAM_TIMEOUT_S):
+                if self._stream is None:
+                    self._stream = self._messages.watch(
+                        [{"$match": {"operationType": "insert"}}],
+                        resume_after=self._token,
+                        batch_size=BATCH,
+                        max_await_time_ms=AWAIT_MS,
+                    )
+                while len(documents) < BATCH and (change := self._stream.try_next()) is not None:
+                    documents.append(change["fullDocument"])
         except OperationFailure as error:
             refused = self._stream is None and self._token is not None and not is_temporary(error)
             if refused or error.code in _HISTORY_LOST:

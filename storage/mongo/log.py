@@ -18,7 +18,7 @@ from storage.errors import StorageError
 from storage.model import ORIGIN, Entry, EntryKind, Position
 from storage.model.keys import MAX_OFFSET, log_key
 from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
-from storage.mongo.documents import entry_of, position_of, size_of, stored_key
+from storage.mongo.documents import entry_of, identity_of, key_identity, position_of, size_of, stored_key
 from storage.mongo.schema import MESSAGES
 
 _logger = structlog.get_logger(__name__)
@@ -83,15 +83,15 @@ class Log:
 
     async def by_key(self, conversation: str, by: str, key: str) -> Entry | None:
         """The entry that the sender's idempotency key stands for. Raises Invalid when it is no key."""
-        found = await self.find((conversation, by, stored_key(key)))
+        found = await self.find((conversation, by, key_identity(key)))
         return found.entry if found else None
 
     async def find(self, identity: Identity) -> Found | None:
         """The entry with this identity."""
         conversation, by, key = identity
         with translated():
-            document = await self._messages.find_one({"c": conversation, "u": by, "k": key})
-        return Found(entry_of(document), document["k"]) if document else None
+            document = await self._messages.find_one({"c": conversation, "u": by, "k": stored_key(key)})
+        return Found(entry_of(document), identity_of(document)) if document else None
 
     async def range(
         self, conversation: str, after: int, upto: int | None = None, *, limit: int, max_bytes: int = MAX_BYTES
@@ -114,7 +114,7 @@ class Log:
         found = await self._read(conversation, after=after, upto=MAX_OFFSET, direction=ASCENDING, limit=limit)
         kept = _within(found, MAX_BYTES)
         _assert_consecutive(conversation, kept)
-        entries = [Found(entry_of(document), document["k"]) for document in kept]
+        entries = [Found(entry_of(document), identity_of(document)) for document in kept]
         return entries, len(kept) == len(found) < limit
 
     async def messages_before(

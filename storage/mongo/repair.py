@@ -25,20 +25,21 @@ class Repair:
     async def apply(self, fold: Fold) -> int:
         """Write what of the fold is not in the rows yet; returns how many rows were behind."""
         behind = Fold()
-        heads = await _offsets(self._conversations, fold.summaries, "head")
-        messages = await _offsets(self._conversations, fold.summaries, "last_message")
-        for conversation, summary in fold.summaries.items():
-            head_is_there = heads.get(conversation, summary.head.offset) >= summary.head.offset
-            last = summary.last
-            message_is_there = last is None or messages.get(conversation, 0) >= last.offset
-            if conversation in heads and not (head_is_there and message_is_there):
-                behind.summaries[conversation] = summary
+        heads = await _offsets(self._conversations, fold.heads, "head")
+        messages = await _offsets(self._conversations, fold.messages, "last_message")
+        behind.add(
+            head for conversation, head in fold.heads.items() if heads.get(conversation, head.offset) < head.offset
+        )
+        behind.add(
+            message
+            for conversation, message in fold.messages.items()
+            if messages.get(conversation, message.offset) < message.offset
+        )
         keys = {member_key(conversation, user): (conversation, user) for conversation, user in fold.reads}
         reads = await _offsets(self._members, keys, "read")
         for key, offset in reads.items():
-            position = fold.reads[keys[key]]
-            if offset < position.offset:
-                behind.reads[keys[key]] = position
+            if offset < fold.reads[keys[key]].offset:
+                behind.reads[keys[key]] = fold.reads[keys[key]]
         await write(behind, members=self._members, conversations=self._conversations)
         return len(behind)
 

@@ -69,7 +69,7 @@ class Summaries:
         except BaseException:
             self._pending.merge(pending)
             raise
-        self._stats.summaries_written += len(pending.summaries)
+        self._stats.summaries_written += len(pending.heads)
 
     async def _run(self) -> None:
         while True:

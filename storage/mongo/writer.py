@@ -45,7 +45,7 @@ class Writer:
     async def insert(self, work: Insert) -> list[InsertOutcome]:
         """What became of each entry. Never raises."""
         documents = [
-            document_of(cast("Prepared", item.payload).fields, run.conversation, entry.position)
+            document_of(cast("Prepared", item.payload).fields, run.conversation, entry.offset, entry.n)
             for run in work.runs
             for item, entry in zip(run.items, run.entries, strict=True)
         ]
@@ -94,8 +94,8 @@ class Writer:
                 await session.abort_transaction()
                 return None
             new = NewEntry(changed.conversation, changed.kind, changed.by, changed.at, changed.key, changed.body)
-            prepared = prepare(new, own_key=changing.own_key)
-            document = document_of(prepared.fields, changed.conversation, changed.position)
+            prepared = prepare(new, own_key=lambda: changing.own_key)
+            document = document_of(prepared.fields, changed.conversation, changed.offset, changed.n)
             outcome = await self._log.insert_within(session, document)
             if outcome is not InsertOutcome.INSERTED:
                 await session.abort_transaction()

@@ -36,7 +36,7 @@ async def write_log(db: Database, news: Sequence[NewEntry], *, after: Position =
     for new in news:
         place = Position(place.offset + 1, place.n + new.kind.counts)
         entries.append(Entry(new.conversation, place.offset, place.n, new.kind, new.by, new.at, new.key, new.body))
-        documents.append(document_of(prepare(new, own_key=b"?").fields, new.conversation, place))
+        documents.append(document_of(prepare(new, own_key=bytes).fields, new.conversation, place.offset, place.n))
     if documents:
         await db[MESSAGES].insert_many(documents)
     return entries

@@ -4,7 +4,7 @@ import re
 import secrets
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.model import ids
@@ -22,6 +22,7 @@ def test_ids_have_26_characters_of_base32_and_differ() -> None:
     assert re.fullmatch("[a-z2-7]{8}", ids.epoch(secrets.token_bytes))
 
 
+@settings(deadline=None)
 @given(a=USERS, b=USERS, c=USERS)
 def test_a_direct_conversation_has_one_id_from_both_sides_and_another_with_anybody_else(a: str, b: str, c: str) -> None:
     assert ids.direct_id(a, b) == ids.direct_id(b, a)
@@ -34,23 +35,27 @@ def test_users_whose_names_run_together_are_told_apart() -> None:
     assert ids.direct_id("ab", "c") != ids.direct_id("a", "bc")
 
 
+@settings(deadline=None)
 @given(conversation=CONVERSATIONS, offset=OFFSETS)
 def test_a_thread_names_its_root(conversation: str, offset: int) -> None:
     assert ids.thread_root(ids.thread_id(conversation, offset)) == (conversation, offset)
     assert ids.thread_root(conversation) is None
 
 
+@settings(deadline=None)
 @given(conversation=CONVERSATIONS, one=OFFSETS, other=OFFSETS)
 def test_keys_sort_as_offsets(conversation: str, one: int, other: int) -> None:
     assert (log_key(conversation, one) < log_key(conversation, other)) == (one < other)
 
 
+@settings(deadline=None)
 @given(conversation=CONVERSATIONS, offset=OFFSETS, root=st.integers(1, 10**6))
 def test_a_key_gives_its_parts_back(conversation: str, offset: int, root: int) -> None:
     for name in (conversation, ids.thread_id(conversation, root)):
         assert parse_log_key(log_key(name, offset)) == (name, offset)
 
 
+@settings(deadline=None)
 @given(a=CONVERSATIONS, b=CONVERSATIONS, offset=OFFSETS, root=st.integers(1, 10**6))
 def test_the_bounds_hold_one_conversation_and_no_other(a: str, b: str, offset: int, root: int) -> None:
     low, high = log_bounds(a)

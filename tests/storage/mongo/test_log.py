@@ -134,7 +134,7 @@ async def test_inserting_tells_a_taken_place_from_a_repeated_key(db: Database, l
     await write_log(db, [message(A, key="first"), message(A, key="second")])
 
     def document(offset: int, key: str) -> dict[str, Any]:
-        return document_of(prepare(message(A, key=key), own_key=b"").fields, A, Position(offset, offset))
+        return document_of(prepare(message(A, key=key), own_key=bytes).fields, A, offset, offset)
 
     taken, repeated, inserted, skipped = (
         InsertOutcome.TAKEN,

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -32,6 +32,7 @@ def entries_of(kinds: list[EntryKind]) -> list[Entry]:
     return entries
 
 
+@settings(deadline=None)
 @given(kinds=st.lists(KINDS, max_size=30), order=st.randoms())
 def test_folding_comes_to_the_same_in_any_order_and_any_parts(kinds: list[EntryKind], order: random.Random) -> None:
     entries = entries_of(kinds)
@@ -43,8 +44,7 @@ def test_folding_comes_to_the_same_in_any_order_and_any_parts(kinds: list[EntryK
         parts[index % 3].add([entry])
     for part in parts[1:]:
         parts[0].merge(part)
-    assert parts[0].summaries == whole.summaries
-    assert parts[0].reads == whole.reads
+    assert (parts[0].heads, parts[0].messages, parts[0].reads) == (whole.heads, whole.messages, whole.reads)
 
 
 async def summary_of(store: Store, conversation: str) -> Conversation:
