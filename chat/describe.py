@@ -122,6 +122,7 @@ def _structs() -> Iterator[str]:
         results.SyncedConversation,
         results.ConnectData,
         results.SubscriptionData,
+        results.Head,
         results.Limits,
         events.JoinedMember,
         requests.Override,

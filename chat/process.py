@@ -168,6 +168,8 @@ def _options(config: Config) -> BackendOptions:
             frame_bytes=client.frame_max_size,
             channels=client.channel_limit,
             page=200,
+            conversations_on_connect=client.conversations_on_connect,
+            conversations_to_recover=client.conversations_to_recover,
         ),
         insecure=client.insecure,
         personal=personal.personal_channel_namespace if personal.enabled else None,

@@ -10,12 +10,13 @@ from msgspec import Struct
 from chat.usecases.access import Access
 from chat.vocabulary import render
 from chat.vocabulary.events import ConversationJoined, ConversationRemoved
-from chat.vocabulary.results import Position, SubscriptionData
+from chat.vocabulary.results import Head, Position, SubscriptionData
 from realtime.control import SubscribeSessions, Target, UnsubscribeSessions
 from realtime.engine import Engine
 from realtime.ports import Delivery
 from realtime.protocol.codes import UNSUBSCRIBE_SERVER
 from realtime.protocol.messages import Publication
+from storage import model
 from storage.model import Appended, Entry, EntryKind
 
 log = structlog.get_logger(__name__)
@@ -24,12 +25,13 @@ MEMBERSHIP_NOTICE: Final = "membership"
 
 
 class MembershipNotice(Struct, frozen=True):
-    """What processes tell each other about members: `came` since the entry at `offset`, or went."""
+    """What processes tell each other about members: `came` by the entry at `offset`, after `n` messages, or went."""
 
     conversation: str
     users: list[str]
     came: bool
     offset: int = 0
+    n: int = 0
 
 
 class Publisher:
@@ -79,8 +81,8 @@ class EngineAnnouncer:
         if self._engine is not None:
             self._engine.hub.publish(Delivery(render.user_channel(user), "pub", Publication(render.encode(event))))
 
-    def let_in(self, conversation: str, users: Collection[str], *, offset: int, by: str, at: int) -> None:
-        self._notify(MembershipNotice(conversation, list(users), came=True, offset=offset))
+    def let_in(self, conversation: str, users: Collection[str], *, position: model.Position, by: str, at: int) -> None:
+        self._notify(MembershipNotice(conversation, list(users), True, position.offset, position.n))
         for user in users:
             self.personal(user, ConversationJoined(conversation, at, by))
 
@@ -118,7 +120,9 @@ class EngineAnnouncer:
             if user not in engine.hub.users:
                 continue
             if notice.came:
-                data = render.encode(SubscriptionData(Position(notice.offset - 1, 0), Position(0, 0)))
+                # What was said before is history, not unread: they have read up to the entry that let them in.
+                head, read = Head(notice.offset - 1, notice.n), Position(notice.offset, notice.n)
+                data = render.encode(SubscriptionData(head, read))
                 engine.operations.apply(
                     SubscribeSessions(
                         Target(user),

@@ -10,7 +10,7 @@ from chat.usecases.access import Access, foreign
 from chat.usecases.failures import told
 from chat.usecases.rights import Right
 from chat.vocabulary import render
-from chat.vocabulary.results import Position, SubscriptionData
+from chat.vocabulary.results import Head, SubscriptionData
 from chat.vocabulary.types import CONVERSATION_ID
 from realtime.backend import Grant
 from realtime.protocol import recovery
@@ -110,7 +110,8 @@ class ConversationChannels:
         return self._grant(head, membership.read, verify=fresh)
 
     def _grant(self, head: model.Position, read: model.Position, *, verify: bool) -> Grant:
-        data = SubscriptionData(render.position(max(head, read)), render.position(read))
+        end = max(head, read)
+        data = SubscriptionData(Head(end.offset, end.n), render.position(read))
         return Grant(
             data=render.encode(data),
             positioned=True,
@@ -127,4 +128,4 @@ class ConversationChannels:
     @staticmethod
     def head_data(offset: int) -> Payload:
         """The data of a `subscribe` push, where only the offset is known."""
-        return render.encode(SubscriptionData(Position(offset, 0)))
+        return render.encode(SubscriptionData(Head(offset)))

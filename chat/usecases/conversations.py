@@ -68,7 +68,7 @@ class Conversations:
             raise _taken(request)
         if created.entry is not None:
             users = [name for name, _ in members]
-            self._announcer.let_in(record.id, users, offset=created.entry.offset, by=user, at=created.entry.at)
+            self._announcer.let_in(record.id, users, position=created.entry.position, by=user, at=created.entry.at)
         member = await self._views.member(record.id, user)
         if member is None:
             raise _taken(request)

@@ -172,7 +172,7 @@ class Membership:
     def _came(self, conversation: str, users: Sequence[str], appended: Appended | None, *, by: str, at: int) -> None:
         self._access.forget(conversation, users)
         if appended is not None and users:
-            self._announcer.let_in(conversation, users, offset=appended.entry.offset, by=by, at=at)
+            self._announcer.let_in(conversation, users, position=appended.entry.position, by=by, at=at)
 
     def _went(self, conversation: str, user: str, *, by: str, at: int) -> None:
         self._access.forget(conversation, [user])

@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from chat.vocabulary.types import USER_ID
+from storage.model import Position
 
 
 class Announcer(Protocol):
@@ -22,8 +23,8 @@ class Announcer(Protocol):
     def personal(self, user: str, event: Struct) -> None:
         """An event to all devices of one user."""
 
-    def let_in(self, conversation: str, users: Collection[str], *, offset: int, by: str, at: int) -> None:
-        """These users are members since the entry at `offset`: subscribe their sessions, starting with that entry."""
+    def let_in(self, conversation: str, users: Collection[str], *, position: Position, by: str, at: int) -> None:
+        """These users are members by the entry at `position`: subscribe their sessions, starting with that entry."""
 
     def put_out(self, conversation: str, users: Collection[str], *, by: str, at: int) -> None:
         """These users are members no longer: end their subscriptions."""

@@ -209,7 +209,8 @@ export function withSubscribed(state, conversation, { recovered, head, read }) {
   const next = withLog(state, conversation, (log) => logs.onSubscribed(log, { recovered, head: head.offset }));
   const known = next.conversations[conversation];
   if (!known) return next;
-  const newer = head.offset > known.head.offset ? head : known.head;
+  // Without `n` where the server has only the offset at hand.
+  const newer = head.offset > known.head.offset ? { ...known.head, ...head } : known.head;
   const at = read && read.offset > known.read.offset ? read : known.read;
   const told = { ...known, head: recovered ? known.head : newer, read: at };
   return put(next, "conversations", conversation, counted(told));
