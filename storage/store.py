@@ -2,12 +2,13 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import CollectorRegistry
+from pymongo.monitoring import CommandListener
 
 from storage.mongo.appender import Appender
 from storage.mongo.client import connect
@@ -61,13 +62,14 @@ async def open_store(
     registry: CollectorRegistry | None = None,
     clock: Callable[[], int] = clock_ms,
     random: Callable[[int], bytes] = secrets.token_bytes,
+    listeners: Sequence[CommandListener] = (),
 ) -> AsyncIterator[Store]:
     """The stores of a migrated database. Leaving commits what is queued and writes summaries, within about 8 s.
 
-    Raises NotMigrated, Unavailable, ValueError (not a URL).
+    `listeners` see every command that goes to MongoDB. Raises NotMigrated, Unavailable, ValueError (not a URL).
     """
     stats = Stats(registry or CollectorRegistry())
-    async with connect(url, database, app_name=app_name) as db:
+    async with connect(url, database, app_name=app_name, listeners=listeners) as db:
         epoch = await verify(db)
         async with Health(db) as health, Summaries(db, stats=stats) as summaries:
             users = Users(db)

@@ -1,6 +1,7 @@
 """The one writer of the log in this process: queues appends, commits them in groups, and tells who has to know."""
 
 import asyncio
+import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -175,7 +176,8 @@ class Appender:
         if future.done():
             return
         if isinstance(outcome, Exception):
-            future.set_exception(outcome)
+            # One error may answer many: raised in many places, a shared one would gather all their tracebacks.
+            future.set_exception(copy.copy(outcome))
         else:
             future.set_result(outcome)
 

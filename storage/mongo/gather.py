@@ -1,6 +1,7 @@
 """Doing together what is asked for at the same time."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -80,4 +81,4 @@ class Gather(Generic[T, R]):
     def _fail(self, batch: Sequence[tuple[T, "asyncio.Future[R]"]], error: StorageError) -> None:
         for _, future in batch:
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(copy.copy(error))

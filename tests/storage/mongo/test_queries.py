@@ -1,0 +1,86 @@
+"""No query of a store looks through a whole collection."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from pymongo.monitoring import CommandListener
+
+from storage.model import Role
+from storage.mongo.client import Database, connect
+from storage.mongo.heads import read_heads
+from storage.mongo.inbox import Inbox
+from storage.mongo.rows import member_key
+from storage.mongo.schema import CONVERSATIONS, MEMBERS
+from storage.store import Store, open_store
+from support.conversing import AT, a_group, say
+
+USERS = [f"user{i:02}" for i in range(20)]
+
+
+class Queries(CommandListener):
+    """Collects the find commands that were sent."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    def started(self, event: Any) -> None:
+        command = dict(event.command)
+        if "find" in command:
+            kept = ("find", "filter", "sort", "limit", "projection")
+            self.commands.append({name: value for name, value in command.items() if name in kept})
+
+    def succeeded(self, event: object) -> None: ...
+
+    def failed(self, event: object) -> None: ...
+
+
+QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
+    "conversation": lambda store, c: store.conversations.get(c),
+    "by external id": lambda store, _: store.conversations.by_external_id("x7"),
+    "heads": lambda store, c: store.conversations.heads([c]),
+    "changed since": lambda store, _: store.conversations.changed_since(AT, after="a"),
+    "member": lambda store, c: store.members.get(c, "user03"),
+    "members": lambda store, c: store.members.page(c, after="user05", limit=5),
+    "memberships": lambda store, _: store.members.of_user("user03", 100),
+    "inbox": lambda store, _: store.inbox.list("user03", limit=5, before=(AT + 5, "a")),
+    "connect": lambda store, _: store.inbox.of_user_for_connect("user03"),
+    "changes": lambda store, _: store.inbox.changes("user03", 1),
+    "user": lambda store, _: store.users.get("user03"),
+}
+
+
+@pytest.fixture
+async def filled(store: Store) -> str:
+    """Twenty conversations of a few users each; the id of one."""
+    conversations = [await a_group(store, USERS[i : i + 4] or USERS[:1], at=AT + i) for i in range(20)]
+    await say(store, conversations[0].id, USERS[0], ["hello"])
+    await store.summaries.flush()
+    return conversations[2].id
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_every_query_has_an_index(db: Database, mongodb_url: str, filled: str, name: str) -> None:
+    queries = Queries()
+    async with open_store(mongodb_url, db.name, listeners=[queries]) as watched:
+        queries.commands.clear()
+        await QUERIES[name](watched, filled)
+    assert queries.commands
+    for command in queries.commands:
+        plan = (await db.command("explain", command, verbosity="queryPlanner"))["queryPlanner"]["winningPlan"]
+        assert "COLLSCAN" not in str(plan), command
+
+
+async def test_pages_of_members_are_read_in_key_order(db: Database, store: Store, filled: str) -> None:
+    members = await store.members.page(filled, limit=10)
+    keys = [member_key(filled, member.user) for member in members]
+    assert keys == sorted(keys)
+    assert [member.role for member in members] == [Role.OWNER, *[Role.MEMBER] * 3]
+
+
+async def test_a_connect_takes_two_queries(db: Database, mongodb_url: str, filled: str) -> None:
+    queries = Queries()
+    async with connect(mongodb_url, db.name, listeners=[queries]) as watched:
+        await Inbox(watched).of_user_for_connect("user03")
+        await read_heads(watched, [])
+    assert [command["find"] for command in queries.commands] == [MEMBERS, CONVERSATIONS]
