@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from storage.append.lane import Lane
 from storage.append.work import Pending
-from support.log_model import Broken, Fault, World, falsify
+from support.log_model import World, falsify
+from support.log_server import Broken, Fault
 
 
 @settings(max_examples=300, deadline=None)
