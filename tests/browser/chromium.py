@@ -13,7 +13,9 @@ PHONE: Final = (390, 844)
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # A server that was stopped on purpose, and what it answers while it starts.
-_CONNECTION: Final = re.compile(r"WebSocket connection to .* failed|net::ERR_|status of 50[0-9]")
+_CONNECTION: Final = re.compile(
+    r"WebSocket connection to .* failed|WebSocket is already in CLOS|net::ERR_|status of 50[0-9]"
+)
 
 
 def executable() -> str:

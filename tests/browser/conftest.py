@@ -13,7 +13,7 @@ from browser.chromium import Pages, chromium
 from browser.local import Local
 from support.servers import short_directory
 
-_PATIENCE_MS = 15_000  # the machine may be busy; what is there at once is seen at once
+_PATIENCE_MS = 30_000  # the machine may be busy; what is there at once is seen at once
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """`hubbub dev` as a child process, for tests that look at it from outside: through a browser, through REST."""
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -8,13 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 
 from chat.auth.mint import connection_token
 from chat.config import Secret
 from storage.local.ports import free_port
+
+_BUSY_AT_MOST_S: Final = 30.0
 
 
 class Local:
@@ -68,12 +71,14 @@ class Local:
         self._process.wait()
 
     async def call(self, user: str, method: str, /, **params: Any) -> Any:
-        """A method as a demo user, over REST."""
+        """A method as a demo user, over REST. A server that says it is busy is asked again, as it says one may."""
         headers = {"Authorization": f"Bearer {self.ready['tokens'][user]}"}
-        async with (
-            aiohttp.ClientSession(headers=headers) as session,
-            session.post(f"{self.http}/v1/rpc/{method}", json=params) as response,
-        ):
-            answer = await response.json()
-            assert response.status == 200, answer
-            return answer
+        url = f"{self.http}/v1/rpc/{method}"
+        async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(_BUSY_AT_MOST_S):
+            while True:
+                async with session.post(url, json=params) as response:
+                    answer = await response.json()
+                if response.status != 503:
+                    assert response.status == 200, answer
+                    return answer
+                await asyncio.sleep(answer["retry_after_ms"] / 1000)

@@ -4,6 +4,7 @@ import * as logs from "./log.js";
 import { History } from "./history.js";
 import { People } from "./people.js";
 import { Reader } from "./reader.js";
+import { patiently } from "./retry.js";
 import { Sender } from "./sender.js";
 import * as store from "./store.js";
 import { TypingOut } from "./typing.js";
@@ -16,6 +17,7 @@ const LIST_PAGES = 5;
 export class App {
   #store;
   #link = null;
+  #read; // like #call, for what may be asked twice
   #outbox;
   #newKey;
   #now;
@@ -26,13 +28,16 @@ export class App {
    */
   constructor({ store: kept, outbox, rest, now, newKey, later, announce }) {
     const call = (method, params) => this.#call(method, params);
+    const patience = { later, worthwhile: () => this.online };
     this.#store = kept;
+    this.#read = (method, params) => patiently(() => this.#call(method, params), patience);
     this.#outbox = outbox;
     this.#now = now;
     this.#newKey = newKey;
     this.announce = announce;
-    this.history = new History({ store: kept, rest, later });
-    this.people = new People({ store: kept, call });
+    const messages = (...page) => patiently(() => rest.messages(...page), patience);
+    this.history = new History({ store: kept, rest: { messages }, later });
+    this.people = new People({ store: kept, read: this.#read });
     this.reader = new Reader({ store: kept, call, later });
     this.sender = new Sender({
       outbox, call, later,
@@ -98,7 +103,7 @@ export class App {
     const all = [];
     let before;
     for (let page = 0; page < LIST_PAGES; page++) {
-      const { conversations, next } = await this.#call("conversation.list", { limit: LIST_PAGE, before });
+      const { conversations, next } = await this.#read("conversation.list", { limit: LIST_PAGE, before });
       all.push(...conversations);
       if (!next) return { all, complete: true };
       before = next;
@@ -155,7 +160,7 @@ export class App {
   /** Read one conversation anew: it is new to us, or there is something that this session does not hear. */
   async refreshConversation(id) {
     try {
-      const { conversation } = await this.#call("conversation.get", { conversation: id });
+      const { conversation } = await this.#read("conversation.get", { conversation: id });
       this.#store.update((state) => store.withSubscribed(store.withConversation(state, conversation), id, {
         recovered: false, head: conversation.head, read: conversation.read,
       }));
@@ -244,7 +249,7 @@ export class App {
   // --- helpers -------------------------------------------------------------------------------------------------------
 
   async #call(method, params) {
-    if (!this.online) throw { code: 0, message: "There is no connection", temporary: true };
+    if (!this.online) throw { code: 0, message: "There is no connection" };
     return this.#link.call(method, params);
   }
 

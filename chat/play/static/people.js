@@ -7,12 +7,12 @@ const MEMBERS_SHOWN = 100;
 
 export class People {
   #store;
-  #call;
+  #read;
   #asked = new Set();
 
-  constructor({ store, call }) {
+  constructor({ store, read }) {
     this.#store = store;
-    this.#call = call;
+    this.#read = read;
   }
 
   /** Have a user's profile. Asked once; `again` when it changed. */
@@ -20,7 +20,7 @@ export class People {
     if (!again && (this.#asked.has(user) || this.#store.state.users[user])) return;
     this.#asked.add(user);
     try {
-      const result = await this.#call("user.get", { user });
+      const result = await this.#read("user.get", { user });
       this.#store.update((state) => withUser(state, result.user));
     } catch {
       this.#asked.delete(user); // their id stands for them until the next time
@@ -32,7 +32,7 @@ export class People {
     const users = peopleToWatch(this.#store.state);
     if (!users.length) return;
     try {
-      const { presence } = await this.#call("presence.get", { users });
+      const { presence } = await this.#read("presence.get", { users });
       this.#store.update((state) => withPresence(state, presence));
     } catch {
       // Presence is best effort: it is asked for again soon.
@@ -43,7 +43,7 @@ export class People {
   async members(conversation) {
     if (this.#store.state.members[conversation]) return;
     try {
-      const { members } = await this.#call("conversation.members", { conversation, limit: MEMBERS_SHOWN });
+      const { members } = await this.#read("conversation.members", { conversation, limit: MEMBERS_SHOWN });
       this.#store.update((state) => withMembers(state, conversation, members));
       await Promise.all([...members.map(({ user }) => this.know(user)), this.watch()]);
     } catch {

@@ -1,8 +1,10 @@
 // Tells the server how far its user has read: shortly after it was seen, and until the server has heard it.
 
+import { isTemporary } from "./retry.js";
 import { withRead } from "./store.js";
 
 const AFTER_MS = 150;
+const AGAIN_MS = 2_000;
 
 export class Reader {
   #store;
@@ -23,15 +25,10 @@ export class Reader {
     if (!known || known.read.offset >= offset) return;
     this.#store.update((state) => withRead(state, conversation, { offset, n }));
     this.#untold.set(conversation, offset);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    this.#later(AFTER_MS, () => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    this.#tellAfter(AFTER_MS);
   }
 
-  /** Tell what is untold. What fails is told with the next one or the next connection. */
+  /** Tell what is untold: to be called when the connection is back. */
   flush() {
     for (const [conversation, offset] of this.#untold) this.#tell(conversation, offset);
   }
@@ -40,8 +37,20 @@ export class Reader {
     try {
       await this.#call("read.mark", { conversation, offset });
     } catch (error) {
-      if (error?.temporary || !(error?.code >= 100)) return;
+      if (isTemporary(error)) {
+        if (error.temporary) this.#tellAfter(AGAIN_MS);
+        return;
+      }
     }
     if (this.#untold.get(conversation) === offset) this.#untold.delete(conversation);
+  }
+
+  #tellAfter(ms) {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#later(ms, () => {
+      this.#scheduled = false;
+      this.flush();
+    });
   }
 }

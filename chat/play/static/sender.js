@@ -1,12 +1,9 @@
 // Sends what waits in the outbox: each conversation in order, one message at a time, until the server has stored it.
 
+import { isTemporary } from "./retry.js";
+
 const FIRST_DELAY_MS = 500;
 const MOST_DELAY_MS = 15_000;
-
-/** A connection that went, a server that is busy: not about this message, which is tried again with the same key. */
-function isTemporary(error) {
-  return Boolean(error?.temporary) || typeof error?.code !== "number" || error.code < 100;
-}
 
 export class Sender {
   #parts;
@@ -50,7 +47,7 @@ export class Sender {
       onSent(message);
       return true;
     } catch (error) {
-      if (isTemporary(error)) {
+      if (isTemporary(error)) { // not about this message: it is sent again, with the same key
         this.#again(conversation);
         return false;
       }
