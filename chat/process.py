@@ -172,6 +172,7 @@ def _options(config: Config) -> BackendOptions:
             conversations_to_recover=client.conversations_to_recover,
         ),
         insecure=client.insecure,
+        user_channel=client.subscribe_to_user_channel,
         personal=personal.personal_channel_namespace if personal.enabled else None,
         user_connection_limit=client.user_connection_limit,
     )

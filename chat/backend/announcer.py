@@ -7,7 +7,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from chat.usecases.access import Access
+from chat.usecases.access import Access, changed_users
 from chat.vocabulary import render
 from chat.vocabulary.events import ConversationJoined, ConversationRemoved
 from chat.vocabulary.results import Head, Position, SubscriptionData
@@ -22,6 +22,8 @@ from storage.model import Appended, Entry, EntryKind
 log = structlog.get_logger(__name__)
 
 MEMBERSHIP_NOTICE: Final = "membership"
+
+_CAME_OR_WENT: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT)
 
 
 class MembershipNotice(Struct, frozen=True):
@@ -92,10 +94,23 @@ class EngineAnnouncer:
         self._notify(MembershipNotice(conversation, list(users), came=False))
 
     def read_entries(self, conversation: str, entries: Iterable[Entry]) -> None:
-        """Entries were read that this process had not heard of: who left by them loses the subscription."""
+        """Entries were read. Where this process had not heard of them, it had not heard their notices either: who came
+        or left by them is subscribed or not, as the last of them says.
+        """
+        heard = self._offset(render.conversation_channel(conversation))
+        last: dict[str, MembershipNotice] = {}
         for entry in entries:
-            if entry.kind is EntryKind.MEMBER_LEFT:
-                self._apply(MembershipNotice(conversation, [entry.body["user"]], came=False))
+            if heard is not None and entry.offset > heard:
+                for user in changed_users(entry) if entry.kind in _CAME_OR_WENT else ():
+                    came = entry.kind is EntryKind.MEMBER_JOINED
+                    last[user] = MembershipNotice(conversation, [user], came, entry.offset, entry.n)
+        for notice in last.values():
+            self._apply(notice)
+
+    def _offset(self, channel: str) -> int | None:
+        """Up to where this process has heard what happens in a channel; None where it does not listen."""
+        local = None if self._engine is None else self._engine.hub.channels.get(channel)
+        return None if local is None or local.cursor is None else local.offset
 
     def _notify(self, notice: MembershipNotice) -> None:
         self._apply(notice)
@@ -116,25 +131,25 @@ class EngineAnnouncer:
         if engine is None:
             return
         channel = render.conversation_channel(notice.conversation)
+        # For users who are not here as well: they may be about to connect, by what was true before.
         for user in notice.users:
-            if user not in engine.hub.users:
-                continue
             if notice.came:
-                # What was said before is history, not unread: they have read up to the entry that let them in.
-                head, read = Head(notice.offset - 1, notice.n), Position(notice.offset, notice.n)
-                data = render.encode(SubscriptionData(head, read))
-                engine.operations.apply(
-                    SubscribeSessions(
-                        Target(user),
-                        channel,
-                        data=data,
-                        positioned=True,
-                        recoverable=True,
-                        since_epoch=self._epoch,
-                        since_offset=notice.offset - 1,
-                        durable=True,
-                    )
-                )
+                engine.operations.apply(self._subscribe(user, channel, notice))
             else:
                 code = UNSUBSCRIBE_SERVER
                 engine.operations.apply(UnsubscribeSessions(Target(user), channel, code.code, code.reason))
+
+    def _subscribe(self, user: str, channel: str, notice: MembershipNotice) -> SubscribeSessions:
+        # What was said before is history, not unread: whoever comes has read up to the entry that let them in.
+        before = notice.offset - 1
+        data = SubscriptionData(Head(before, notice.n), Position(notice.offset, notice.n))
+        return SubscribeSessions(
+            Target(user),
+            channel,
+            data=render.encode(data),
+            positioned=True,
+            recoverable=True,
+            since_epoch=self._epoch,
+            since_offset=before,
+            durable=True,
+        )

@@ -48,10 +48,13 @@ class ConnectWish(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """`personal`: subscribe everyone to a channel of their own, in this namespace (None: do not)."""
+    """`user_channel`: subscribe everyone to `user:<user>`. `personal`: also to a channel of their own for application
+    events, in this namespace (None: do not).
+    """
 
     limits: Limits
     insecure: bool = False
+    user_channel: bool = True
     personal: str | None = None
     user_connection_limit: int = 0
 
@@ -104,7 +107,7 @@ class ChatBackend:
                 log.warning("token_channel_unknown", user=user, channel=name)
             else:
                 subscriptions[name] = grant
-        if user:
+        if user and self._options.user_channel:
             subscriptions[render.user_channel(user)] = Grant()
         subscriptions.update(chosen.subscribed)
         data = ConnectData(self._clock_ms(), self._options.limits, revision, chosen.left_out)

@@ -306,6 +306,14 @@ class ClientSection:
         int,
         Rule("Conversations that a reconnecting client may name to resume; they come first.", minimum=0, maximum=1000),
     ] = 500
+    subscribe_to_user_channel: Annotated[
+        bool,
+        Rule(
+            "Subscribe every signed-in connection to `user:<user>` on the server side, where changes of its inbox are "
+            "told. False: for clients written for Centrifugo that expect no subscriptions but their own; they may "
+            "subscribe to it themselves."
+        ),
+    ] = True
     subscribe_to_user_personal_channel: Annotated[
         PersonalChannelSection, Table("A channel of their own for every user.")
     ] = field(default_factory=PersonalChannelSection)
