@@ -71,8 +71,7 @@ async def open_store(
     stats = Stats(registry or CollectorRegistry())
     async with connect(url, database, app_name=app_name, listeners=listeners) as db:
         epoch = await verify(db)
-        async with Health(db) as health, Summaries(db, stats=stats) as summaries:
-            users = Users(db)
+        async with Health(db) as health, Summaries(db, stats=stats) as summaries, Users(db) as users:
             appender = Appender(
                 Writer(db, partial(read_heads, db)),
                 health=health,
@@ -83,14 +82,14 @@ async def open_store(
             members = Members(db, appender, users)
             conversations = Conversations(db, appender, members, random=random)
             reading = Reading(db, users, tail=appender.tail, clock=clock, stats=stats)
-            async with appender, reading:
+            async with appender, reading, Inbox(db) as inbox:
                 yield Store(
                     epoch=epoch,
                     log=Log(db),
                     appender=appender,
                     conversations=conversations,
                     members=members,
-                    inbox=Inbox(db),
+                    inbox=inbox,
                     users=users,
                     reading=reading,
                     summaries=summaries,

@@ -17,24 +17,27 @@ R = TypeVar("R")
 
 
 class Gather(Generic[T, R]):
-    """Hands what was asked for since the last time to `work`, one batch at a time, `batch` items at most.
+    """Hands what was asked for since the last time to `work`: `batch` items at most, `at_once` batches at a time.
 
-    An async context manager; owns its task. More than `limit` waiting items are refused. What is asked for when it ends
-    is still done.
+    An async context manager; owns its tasks. More than `limit` waiting items are refused. What is asked for when it
+    ends is still done.
     """
 
-    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, batch: int, limit: int) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, batch: int, limit: int, at_once: int = 1
+    ) -> None:
         """`work` gives one result per item, in order, or raises a StorageError for all of them."""
         self._work = work
         self._batch = batch
         self._limit = limit
+        self._at_once = at_once
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._asked = asyncio.Event()
         self._closing = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run()) for _ in range(self._at_once)]
         return self
 
     async def __aexit__(
@@ -42,12 +45,11 @@ class Gather(Generic[T, R]):
     ) -> None:
         self._closing = True
         self._asked.set()
-        if self._task is not None:
-            await self._task
+        await asyncio.gather(*self._tasks)
 
     async def ask(self, item: T) -> R:
         """Have the item done and wait for its result. Cancelling does not take it back. Raises Overloaded."""
-        if self._closing or self._task is None:
+        if self._closing or not self._tasks:
             raise Unavailable("the process is going down")
         if len(self._waiting) >= self._limit:
             raise Overloaded("too many are waiting for MongoDB")

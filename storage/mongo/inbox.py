@@ -1,12 +1,16 @@
 """One user's conversations: by last activity, all at once for a connecting session, and what changed since."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from types import TracebackType
+from typing import Final, Self, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING
 
 from storage.model import Conversation, Member, Membership
 from storage.mongo.client import Database, Document, translated
+from storage.mongo.gather import Gather
+from storage.mongo.heads import read_rows
 from storage.mongo.rows import HEAD_FIELDS, conversation_of, member_of, membership_of
 from storage.mongo.schema import CONVERSATIONS, MEMBERS, USERS
 
@@ -18,6 +22,12 @@ MAX_CONVERSATIONS: Final = 10_000
 Page: TypeAlias = list[tuple[Member, Conversation]]
 Memberships: TypeAlias = list[Membership]
 Documents: TypeAlias = list[Document]
+
+
+CONNECT_BATCH: Final = 64
+CONNECT_WAITING: Final = 20_000
+MAX_SHARED: Final = 500
+"""Memberships per connecting user, on average of a batch, that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,25 @@ class Changes:
 
 
 class Inbox:
-    """Every method may raise Unavailable."""
+    """An async context manager: what connects together is read together. Every method may raise Unavailable."""
 
     def __init__(self, db: Database) -> None:
+        self._db = db
         self._members = db[MEMBERS]
         self._conversations = db[CONVERSATIONS]
         self._users = db[USERS]
+        self._connecting: Gather[str, Memberships] = Gather(
+            self._memberships, batch=CONNECT_BATCH, limit=CONNECT_WAITING, at_once=2
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._connecting.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._connecting.__aexit__(kind, error, traceback)
 
     async def list(self, user: str, *, limit: int, before: tuple[int, str] | None = None) -> Page:
         """The user's conversations, newest activity first.
@@ -57,17 +80,11 @@ class Inbox:
         return [(member_of(members[row["_id"]]), conversation_of(row)) for row in rows]
 
     async def of_user_for_connect(self, user: str) -> Memberships:
-        """All live memberships with their conversations' heads, newest activity first. Two queries."""
-        members = {row["conversation"]: row for row in await self._rows(user)}
-        if not members:
-            return []
-        with translated():
-            rows = await self._conversations.find(
-                {"_id": {"$in": [*members]}}, HEAD_FIELDS, batch_size=len(members) + 1
-            ).to_list(None)
-        memberships = [membership_of(members[row["_id"]], row) for row in rows]
-        memberships.sort(key=lambda one: (one.activity_at, one.conversation), reverse=True)
-        return memberships
+        """All live memberships with their conversations' heads, newest activity first. Raises Overloaded.
+
+        Two queries, shared by all who ask at the same time: after a restart everybody does.
+        """
+        return await self._connecting.ask(user)
 
     async def changes(self, user: str, revision: int, *, limit: int = 1000) -> Changes:
         """What changed in the user's rows after `revision`, ascending by revision."""
@@ -91,8 +108,27 @@ class Inbox:
         kept = [member for member in members if member.revision < cut]
         return Changes(kept[-1].revision if kept else revision, kept, complete=False)
 
+    async def _memberships(self, users: Sequence[str]) -> Sequence[Memberships]:
+        every = list(dict.fromkeys(users))
+        query: Document = {"user": {"$in": every}, "left_at": {"$exists": False}}
+        members = await self._found(query, len(every) * MAX_SHARED)
+        if len(members) == len(every) * MAX_SHARED:
+            # Somebody has very many: nobody's may be cut off because of that.
+            members = [row for user in every for row in await self._rows(user)]
+        wanted = {row["conversation"] for row in members}
+        conversations = {row["_id"]: row for row in await read_rows(self._db, wanted, HEAD_FIELDS)}
+        found: dict[str, Memberships] = {user: [] for user in every}
+        for row in members:
+            conversation = conversations.get(row["conversation"])
+            if conversation is not None:
+                found[row["user"]].append(membership_of(row, conversation))
+        for memberships in found.values():
+            memberships.sort(key=lambda one: (one.activity_at, one.conversation), reverse=True)
+        return [found[user] for user in users]
+
     async def _rows(self, user: str) -> Documents:
-        query = {"user": user, "left_at": {"$exists": False}}
+        return await self._found({"user": user, "left_at": {"$exists": False}}, MAX_CONVERSATIONS)
+
+    async def _found(self, query: Document, limit: int) -> Documents:
         with translated():
-            found = self._members.find(query, limit=MAX_CONVERSATIONS, batch_size=MAX_CONVERSATIONS)
-            return await found.to_list(MAX_CONVERSATIONS)
+            return await self._members.find(query, limit=limit, batch_size=limit).to_list(limit)

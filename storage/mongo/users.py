@@ -1,36 +1,51 @@
 """Users: created on first sight, owned by the application; and the counter of what is private to each of them."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
 
 from pymongo import ReturnDocument, UpdateOne
 
 from storage.errors import NotFound
 from storage.model import User
 from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.gather import Gather
 from storage.mongo.rows import custom_text, text, user_defaults, user_of
 from storage.mongo.schema import USERS
 
 KNOWN_USERS: Final = 100_000
+BATCH: Final = 256
+WAITING: Final = 20_000
 _CHUNK: Final = 1000
 
 
 class Users:
-    """Every method may raise Unavailable."""
+    """An async context manager: who arrives together is read and made together. Every method may raise Unavailable."""
 
     def __init__(self, db: Database) -> None:
         self._users = db[USERS]
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._arriving: Gather[tuple[str, int], None] = Gather(self._make, batch=BATCH, limit=WAITING)
+        self._asking: Gather[str, User | None] = Gather(self._read, batch=BATCH, limit=WAITING)
+
+    async def __aenter__(self) -> Self:
+        await self._arriving.__aenter__()
+        await self._asking.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._asking.__aexit__(kind, error, traceback)
+        await self._arriving.__aexit__(kind, error, traceback)
 
     async def ensure(self, users: Iterable[str], *, at: int) -> None:
-        """Make rows for those that have none. Costs nothing for users seen lately by this process."""
+        """Make rows for those that have none. Costs nothing for users seen lately here. Raises Overloaded."""
         unseen = [user for user in dict.fromkeys(users) if user not in self._known]
-        for chunk in _chunks(unseen):
-            inserts = [UpdateOne({"_id": user}, {"$setOnInsert": _new(at)}, upsert=True) for user in chunk]
-            with translated():
-                await self._users.bulk_write(inserts, ordered=False)
-            self._remember(chunk)
+        if unseen:
+            await asyncio.gather(*(self._arriving.ask((user, at)) for user in unseen))
 
     async def upsert(
         self,
@@ -67,10 +82,8 @@ class Users:
         return user_of(document)
 
     async def get(self, user: str) -> User | None:
-        """One user."""
-        with translated():
-            document = await self._users.find_one({"_id": user})
-        return user_of(document) if document else None
+        """One user. Raises Overloaded."""
+        return await self._asking.ask(user)
 
     async def get_many(self, users: Collection[str]) -> dict[str, User]:
         """Those that exist, by id. Any number; they are read in chunks."""
@@ -107,6 +120,26 @@ class Users:
             async for document in found.batch_size(len(chunk) + 1):
                 revisions[document["_id"]] = int(document["revision"])
         return revisions
+
+    async def _read(self, users: Sequence[str]) -> list[User | None]:
+        found = await self.get_many(users)
+        return [found.get(user) for user in users]
+
+    async def _make(self, arrivals: Sequence[tuple[str, int]]) -> list[None]:
+        """Look before writing: after a restart everybody arrives, and nearly everybody is there already."""
+        times = dict(arrivals)
+        with translated():
+            found = self._users.find({"_id": {"$in": list(times)}}, {"_id": 1}, batch_size=len(times) + 1)
+            there = {document["_id"] for document in await found.to_list(None)}
+            inserts = [
+                UpdateOne({"_id": user}, {"$setOnInsert": _new(at)}, upsert=True)
+                for user, at in times.items()
+                if user not in there
+            ]
+            if inserts:
+                await self._users.bulk_write(inserts, ordered=False)
+        self._remember(times)
+        return [None] * len(arrivals)
 
     async def _update(self, user: str, update: Document, *, upsert: bool) -> Document | None:
         update = {operator: fields for operator, fields in update.items() if fields}

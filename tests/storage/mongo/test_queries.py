@@ -1,5 +1,6 @@
 """No query of a store looks through a whole collection."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,9 +8,7 @@ import pytest
 from pymongo.monitoring import CommandListener
 
 from storage.model import Role
-from storage.mongo.client import Database, connect
-from storage.mongo.heads import read_heads
-from storage.mongo.inbox import Inbox
+from storage.mongo.client import Database
 from storage.mongo.rows import member_key
 from storage.mongo.schema import CONVERSATIONS, MEMBERS
 from storage.store import Store, open_store
@@ -78,9 +77,18 @@ async def test_pages_of_members_are_read_in_key_order(db: Database, store: Store
     assert [member.role for member in members] == [Role.OWNER, *[Role.MEMBER] * 3]
 
 
-async def test_a_connect_takes_two_queries(db: Database, mongodb_url: str, filled: str) -> None:
+async def test_connects_at_the_same_time_take_two_queries_each_get_their_own(
+    db: Database, mongodb_url: str, filled: str
+) -> None:
     queries = Queries()
-    async with connect(mongodb_url, db.name, listeners=[queries]) as watched:
-        await Inbox(watched).of_user_for_connect("user03")
-        await read_heads(watched, [])
-    assert [command["find"] for command in queries.commands] == [MEMBERS, CONVERSATIONS]
+    async with open_store(mongodb_url, db.name, listeners=[queries]) as watched:
+        queries.commands.clear()
+        alone = [await watched.inbox.of_user_for_connect(user) for user in USERS]
+        one_by_one = len(queries.commands)
+        queries.commands.clear()
+        together = await asyncio.gather(*(watched.inbox.of_user_for_connect(user) for user in USERS))
+    assert together == alone
+    assert all(memberships for memberships in together)
+    assert one_by_one == 2 * len(USERS)
+    assert {command["find"] for command in queries.commands} == {MEMBERS, CONVERSATIONS}
+    assert len(queries.commands) == 2

@@ -1,5 +1,7 @@
 """Users come to be on first sight and change only where they are told to."""
 
+import asyncio
+
 import pytest
 
 from storage.errors import Invalid, NotFound
@@ -57,6 +59,15 @@ async def test_last_seen_only_moves_forward(store: Store) -> None:
     assert ada is not None
     assert ada.last_seen_at == AT + 9
     assert await store.users.get("nobody") is None
+
+
+async def test_who_arrives_together_is_made_together_and_everybody_is_answered(store: Store) -> None:
+    await store.users.ensure(["user3"], at=AT)
+    users = [f"user{i}" for i in range(600)]
+    await asyncio.gather(*(store.users.ensure([user], at=AT + 1) for user in (*users, *users)))
+    found = await asyncio.gather(*(store.users.get(user) for user in (*users, "nobody")))
+    assert [one.id if one else None for one in found] == [*users, None]
+    assert {one.created_at for one in found if one} == {AT, AT + 1}
 
 
 async def test_any_number_of_users_is_read_at_once(store: Store) -> None:
