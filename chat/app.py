@@ -148,7 +148,9 @@ def _play(config: Config, *, demo: bool) -> Play:
     key = config.token.hmac_secret_key
 
     def mint(user: str) -> str:
-        return connection_token(user, key, now_s=time.time(), ttl_s=PLAY_TOKEN_TTL_S)
+        return connection_token(
+            user, key, now_s=time.time(), ttl_s=PLAY_TOKEN_TTL_S, algorithm=config.token.hmac_algorithm
+        )
 
     return Play(users, mint)
 
