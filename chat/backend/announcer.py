@@ -1,5 +1,6 @@
 """Tells sessions what happened: events to channels, and who is in or out of a conversation, on every process."""
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -22,6 +23,11 @@ from storage.model import Appended, Entry, EntryKind
 log = structlog.get_logger(__name__)
 
 MEMBERSHIP_NOTICE: Final = "membership"
+
+MAX_LET_IN: Final = 20_000
+"""Members of whom it is remembered by which entry they were let in. Whoever is forgotten is let in once more, at worst,
+when an old part of the log is read.
+"""
 
 _CAME_OR_WENT: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT)
 
@@ -68,6 +74,7 @@ class EngineAnnouncer:
         self._epoch = epoch
         self._access = access
         self._engine: Engine | None = None
+        self._let_in: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def attach(self, engine: Engine) -> None:
         """Speak through this engine from now on. Before that everything is dropped: there is nobody to tell."""
@@ -94,16 +101,17 @@ class EngineAnnouncer:
         self._notify(MembershipNotice(conversation, list(users), came=False))
 
     def read_entries(self, conversation: str, entries: Iterable[Entry]) -> None:
-        """Entries were read. Where this process had not heard of them, it had not heard their notices either: who came
-        or left by them is subscribed or not, as the last of them says.
+        """Entries were read. Where this process had not heard of them, it had not heard their notices either, as a
+        rule: who came or left by them is subscribed or not, as the last of them says.
         """
         heard = self._offset(render.conversation_channel(conversation))
         last: dict[str, MembershipNotice] = {}
         for entry in entries:
-            if heard is not None and entry.offset > heard:
-                for user in changed_users(entry) if entry.kind in _CAME_OR_WENT else ():
-                    came = entry.kind is EntryKind.MEMBER_JOINED
-                    last[user] = MembershipNotice(conversation, [user], came, entry.offset, entry.n)
+            if heard is not None and entry.offset > heard and entry.kind in _CAME_OR_WENT:
+                came = entry.kind is EntryKind.MEMBER_JOINED
+                for user in changed_users(entry):
+                    if entry.offset > self._let_in.get((conversation, user), 0):
+                        last[user] = MembershipNotice(conversation, [user], came, entry.offset, entry.n)
         for notice in last.values():
             self._apply(notice)
 
@@ -134,10 +142,18 @@ class EngineAnnouncer:
         # For users who are not here as well: they may be about to connect, by what was true before.
         for user in notice.users:
             if notice.came:
+                self._remember(user, notice)
                 engine.operations.apply(self._subscribe(user, channel, notice))
             else:
                 code = UNSUBSCRIBE_SERVER
                 engine.operations.apply(UnsubscribeSessions(Target(user), channel, code.code, code.reason))
+
+    def _remember(self, user: str, notice: MembershipNotice) -> None:
+        member = (notice.conversation, user)
+        self._let_in[member] = max(notice.offset, self._let_in.get(member, 0))
+        self._let_in.move_to_end(member)
+        if len(self._let_in) > MAX_LET_IN:
+            self._let_in.popitem(last=False)
 
     def _subscribe(self, user: str, channel: str, notice: MembershipNotice) -> SubscribeSessions:
         # What was said before is history, not unread: whoever comes has read up to the entry that let them in.
