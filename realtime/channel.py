@@ -115,10 +115,12 @@ class Channel(Generic[R]):
         self.feed: Feed | None = None
         self.epoch = ""
         self.cursor: Cursor | None = None
-        self.live: dict[Codec, set[R]] = {}
+        # Dicts for sets: iterated in the order of joining, which is the order in memory and a fifth faster, and an
+        # empty one takes 64 bytes instead of 216, of which a process has as many as channels.
+        self.live: dict[Codec, dict[R, None]] = {}
         self.behind: dict[R, int] = {}
-        self.hearers: set[R] = set()
-        self.watchers: set[R] = set()
+        self.hearers: dict[R, None] = {}
+        self.watchers: dict[R, None] = {}
         self.pending: list[Delivery] = []
         self.held: dict[int, Publication] = {}
         self.holds = 0
@@ -153,10 +155,14 @@ class Channel(Generic[R]):
     def add(self, receiver: R, at: int | None) -> bool:
         """Let a receiver in at an offset (None: it needs no position). False: it is behind and must be caught up."""
         if self.cursor is None or at is None or at == self.offset:
-            self.live.setdefault(receiver.codec, set()).add(receiver)
+            self.go_live(receiver)
             return True
         self.behind[receiver] = at
         return False
+
+    def go_live(self, receiver: R) -> None:
+        """Let a receiver in at whatever comes next, what is pending included."""
+        self.live.setdefault(receiver.codec, {})[receiver] = None
 
     def stop(self) -> None:
         """Forget all positions: the stream they belong to is gone."""
@@ -166,13 +172,13 @@ class Channel(Generic[R]):
     def leave(self, receiver: R) -> None:
         """Take a receiver out of delivery, wherever it stands."""
         if receiver.codec in self.live:
-            self.live[receiver.codec].discard(receiver)
+            self.live[receiver.codec].pop(receiver, None)
         self.behind.pop(receiver, None)
 
     def remove(self, receiver: R) -> None:
         self.leave(receiver)
-        self.hearers.discard(receiver)
-        self.watchers.discard(receiver)
+        self.hearers.pop(receiver, None)
+        self.watchers.pop(receiver, None)
 
     def receivers(self) -> list[R]:
         """Everyone subscribed, behind or not."""

@@ -135,10 +135,10 @@ class Hub:
         channel = self.channel(name)
         self._flush_channel(channel)
         member.subscriptions[name] = subscription
-        channel.watchers.discard(member)
+        channel.watchers.pop(member, None)
         member.watched.discard(name)
         if subscription.push_join_leave:
-            channel.hearers.add(member)
+            channel.hearers[member] = None
         if subscription.presence:
             self.present[name, member.client] = member
         if not channel.add(member, at):
@@ -180,14 +180,14 @@ class Hub:
     def watch(self, member: Member, names: Iterable[str]) -> None:
         """Subscribe the member to these channels as soon as something is published there."""
         for name in names:
-            self.channel(name).watchers.add(member)
+            self.channel(name).watchers[member] = None
             member.watched.add(name)
 
     def unwatch(self, member: Member, name: str) -> None:
         member.watched.discard(name)
         channel = self.channels.get(name)
         if channel is not None:
-            channel.watchers.discard(member)
+            channel.watchers.pop(member, None)
             self._drop_if_empty(channel)
 
     def caught_up(self, member: Member, channel: Channel[Member]) -> None:
@@ -260,12 +260,12 @@ class Hub:
         first = next((one.publication for one in channel.pending if one.publication.offset > 0), None)
         if first is None:
             return
-        watchers, channel.watchers = channel.watchers, set()
+        watchers, channel.watchers = channel.watchers, {}
         for member in watchers:
             member.watched.discard(channel.name)
             member.subscriptions[channel.name] = member.promote(channel.name, channel.epoch, first)
             # Not through `add`: the publication that woke it is still pending and goes to everyone who is live.
-            channel.live.setdefault(member.codec, set()).add(member)
+            channel.go_live(member)
             self._stats.subscriptions += 1
 
     def _flush(self) -> None:

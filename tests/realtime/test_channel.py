@@ -131,7 +131,7 @@ def test_joins_and_leaves_go_to_those_who_want_to_hear_them():
     channel, hearer, other = positioned(), Ear(), Ear()
     channel.add(hearer, None)
     channel.add(other, None)
-    channel.hearers.add(hearer)
+    channel.hearers[hearer] = None
     info = ClientInfo("alice", "client")
     channel.accept(Delivery("c", "join", Publication(info=info)))
     channel.accept(Delivery("c", "leave", Publication(info=info)))
@@ -162,7 +162,7 @@ def test_a_channel_is_empty_when_nobody_is_there_or_about_to_be():
         assert not channel.empty
         channel.remove(ear)
         assert channel.empty
-    channel.watchers.add(ear)
+    channel.watchers[ear] = None
     assert not channel.empty
 
 
