@@ -56,7 +56,11 @@ class WebSocketEndpoint:
             decode_text=False,
             timeout=1.0,
         )
-        writer = await socket.prepare(request)
+        try:
+            writer = await socket.prepare(request)
+        except ConnectionError:
+            # The client went away meanwhile. Something has to be returned; nobody will see it.
+            return web.Response()
         transport = request.transport
         if transport is None or transport.is_closing():
             return socket
