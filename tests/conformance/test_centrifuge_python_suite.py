@@ -24,8 +24,8 @@ VERSION = "0.7.0"
 SHA256 = "11252b45c3f6b6104cfb07fb0fcfc9d2d62832d2af14715dd16fdc5e9c6e5964"
 TESTS = 62
 POLITELY = ("nice", "-n", "15")
-"""One of the tests assumes that a subscribe is answered before another client has connected. On a busy machine that holds
-if the server gets its time first.
+"""One of the tests assumes that a subscribe is answered before another client has connected. On a busy machine that
+holds if the server gets its time first.
 """
 WITHIN_S = 40.0
 

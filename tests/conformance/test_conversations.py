@@ -11,7 +11,8 @@ from conformance.harness.clients import Position, Refused, SdkClient, SubscribeO
 from conformance.harness.relay import Relay
 from conformance.harness.sdks import Sdk
 from conformance.harness.server import Served
-from conformance.harness.speaker import speaker
+from conformance.harness.speaker import Speaker, speaker
+from support.waiting import eventually
 
 Name = Callable[[str], str]
 MAX_MISSED = 100
@@ -30,6 +31,12 @@ async def gone_offline(client: SdkClient, relay: Relay) -> int:
     relay.cut(offline=True)
     await client.until(lambda: len(client.of("connecting")) > attempts)
     return len(client.happened)
+
+
+async def summarised(author: Speaker, conversation: str, head: int) -> bool:
+    """Whether a conversation's summary, which follows its log, has come to an offset."""
+    found = await author.rpc("conversation.get", conversation=conversation)
+    return bool(found["conversation"]["head"]["offset"] >= head)
 
 
 async def test_a_message_sent_by_rpc_reaches_the_members(sdk: Sdk, server: Served, name: Name) -> None:
@@ -147,6 +154,7 @@ async def test_too_much_was_missed_and_the_app_pages_the_rest(
         missed = [(busy, f"{number}") for number in range(MAX_MISSED + 1)]
         head = (await author.send_all(missed))[-1]
         await author.send(quiet, "still recovered")
+        await eventually(lambda: summarised(author, busy, head))
         relay.restore()
 
         resumed = await reader.until_one("subscribed", channel=f"conv:{busy}", after=seen)
@@ -226,8 +234,9 @@ async def test_typing_and_receipts_move_no_position(sdk: Sdk, server: Served, re
         last = start
         for number in range(3):
             last = await author.send(conversation, f"seen {number}")
+        await reader.until(lambda: reader.offsets(channel)[-1:] == [last])
         await author.rpc("typing.start", conversation=conversation)
-        await author.rpc("read.mark", conversation=conversation, offset=last)
+        await reader.rpc("read.mark", conversation=conversation, offset=last)
         await reader.until(lambda: {"typing", "read"} <= {one.data["type"] for one in reader.of("publication")})
         ephemeral = [one for one in reader.of("publication", channel=channel) if one.data["type"] in ("typing", "read")]
         assert all(one.offset == 0 for one in ephemeral)

@@ -11,7 +11,9 @@ from conformance.harness.tokens import connection_token
 from support.wire_client import WireClient, wire_client
 
 AT_ONCE = 100
-"""Commands that are on their way at the same time."""
+"""Messages that are on their way at the same time."""
+
+CREATED_AT_ONCE = 20
 
 
 class Speaker:
@@ -38,7 +40,7 @@ class Speaker:
         """Groups that differ in nothing but their ids."""
         found: list[str] = []
         while len(found) < count:
-            some = range(min(AT_ONCE, count - len(found)))
+            some = range(min(CREATED_AT_ONCE, count - len(found)))
             found += await asyncio.gather(*(self.create(*members, title=f"{len(found) + each}") for each in some))
         return found
 
