@@ -11,7 +11,7 @@ from realtime.ports import Delivery
 from realtime.protocol.machine import ConnectionSettings
 from realtime.settings import Settings
 from support.engine import ListFeed, SmallProduct, serve_engine
-from support.raw_client import raw_client
+from support.raw_client import frame_of, messages_of, raw_client
 from support.waiting import eventually
 from support.wire_client import wire_client
 
@@ -96,6 +96,29 @@ class TestSlowReader:
             assert alice.offsets("log:1") == list(range(1, 601))
             assert served.engine.stats.disconnects == {3008: 1}
         reader.close()
+
+
+async def test_a_subscribe_waits_for_what_is_queued_so_that_nothing_old_comes_after_its_reply(served):
+    """What was published before is for the subscription that the session had then."""
+    raw = await raw_client(served.url, {"id": 1, "connect": {"token": "slow"}})
+    await eventually(lambda: served.engine.hub.sessions)
+    (session,) = served.engine.hub.sessions.values()
+    count = 0
+    while session.wire.outbox is None or len(session.wire.outbox) < 3:
+        publication = served.product.feed.append("log:1", json.dumps("x" * 50_000))
+        served.engine.hub.publish(Delivery("log:1", "pub", publication, "e"))
+        count += 1
+        await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    wish = {"channel": "log:1", "recover": True, "offset": count - 2}
+    await loop.sock_sendall(raw, frame_of({"id": 2, "subscribe": wish}))
+    received = b""
+    while len(messages_of(received)) < 1 + count + 1 + 2:
+        async with asyncio.timeout(5):
+            received += await loop.sock_recv(raw, 1_000_000)
+    raw.close()
+    kinds = [message["push"]["pub"]["offset"] if "push" in message else "reply" for message in messages_of(received)]
+    assert kinds == ["reply", *range(1, count + 1), "reply", count - 1, count]
 
 
 async def test_a_frame_over_the_limit_is_closed_with_1009(served):

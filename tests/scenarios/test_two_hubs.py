@@ -103,3 +103,21 @@ async def test_a_member_removed_on_one_hub_is_out_on_the_other(apps):
         await alice.rpc("conversation.remove_member", conversation=conversation, user="bob")
         assert (await say(bob, conversation, "still?"))["error"]["code"] == 103
         await bob.until(lambda: any("unsubscribe" in push for push in bob.pushes))
+
+
+async def test_who_left_and_came_back_stays_when_another_resumes_over_that(app):
+    """The entries of old departures are read again by everyone who resumes; they are no news to anybody."""
+    async with wire_client(app.websocket) as alice, wire_client(app.websocket) as carol:
+        await alice.connect(app.token("alice"))
+        await carol.connect(app.token("carol"))
+        conversation = await group(alice, "bob", "carol")
+        channel = f"conv:{conversation}"
+        await carol.rpc("conversation.leave", conversation=conversation)
+        await alice.rpc("conversation.add_members", conversation=conversation, members=["carol"])
+        await carol.until(lambda: sum("subscribe" in push for push in carol.pushes) == 2)
+        async with wire_client(app.websocket) as bob:
+            await bob.connect(app.token("bob"), subs={channel: {"recover": True, "epoch": "", "offset": 1}})
+            await say(alice, conversation, "still here?")
+            await bob.until(lambda: created(bob, conversation) == ["still here?"])
+            await carol.until(lambda: created(carol, conversation) == ["still here?"])
+        assert sum("unsubscribe" in push for push in carol.pushes) == 1

@@ -31,6 +31,23 @@ def frame_of(command: object) -> bytes:
     return bytes([0x81, 0x80 | len(data)]) + struct.pack("!I", 0) + data
 
 
+def messages_of(data: bytes) -> list[dict[str, object]]:
+    """The JSON messages in what a server sent after its upgrade; a frame that is not whole at the end is left out."""
+    data = data.partition(b"\r\n\r\n")[2]
+    messages: list[dict[str, object]] = []
+    while len(data) > 10:
+        size, header = data[1], 2
+        if size == 126:
+            size, header = int.from_bytes(data[2:4]), 4
+        elif size == 127:
+            size, header = int.from_bytes(data[2:10]), 10
+        if len(data) < header + size:
+            break
+        messages += [json.loads(line) for line in data[header : header + size].split(b"\n")]
+        data = data[header + size :]
+    return messages
+
+
 def vanish(raw: socket.socket) -> None:
     """End the connection without a word of the protocol: the peer gets a reset."""
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
