@@ -17,8 +17,7 @@ class LaneSettings:
     """Bounds. A command takes at most `batch_entries` and `batch_bytes` (one entry always fits).
 
     `queued` and `queued_bytes` bound what is unanswered, `tails` the conversations whose tail is remembered. `inserts`,
-    `transactions` and `reads` may be under way at the same time. A conversation gets a command of its own from
-    `own_run` waiting entries on; below, its first one travels with those of others.
+    `transactions` and `reads` may be under way at the same time; a read finds the heads of up to `heads_per_read`.
     """
 
     queued: int = 4096
@@ -29,7 +28,6 @@ class LaneSettings:
     transactions: int = 4
     reads: int = 4
     heads_per_read: int = 1000
-    own_run: int = 4
     tails: int = 50_000
 
 
@@ -161,9 +159,12 @@ class Schedule:
         return ReadHeads(tuple(cold)) if cold else None
 
     def _next_insert(self) -> Insert | None:
-        """The lane that waits longest decides: a run of its own, or one entry each of all lanes that are like it."""
+        """The lane that waits longest decides: a run of its own, or one entry each of all lanes that are like it.
+
+        Whichever is the larger command: a run, when a conversation has more to say than conversations are waiting.
+        """
         while self._ready:
-            if self._deserves_own_run(self._ready[0]):
+            if len(self._ready[0].waiting) > len(self._ready):
                 lane = self._ready.popleft()
                 run = self._take(lane, self._settings.batch_entries, self._settings.batch_bytes)
                 if run is not None:
@@ -181,17 +182,14 @@ class Schedule:
                 return Transact(run)
         return None
 
-    def _deserves_own_run(self, lane: Lane) -> bool:
-        waiting = len(lane.waiting)
-        return waiting >= self._settings.own_run or (waiting > 1 and len(self._ready) == 1)
-
     def _take_one_each(self) -> list[Run]:
         runs: list[Run] = []
         kept: list[Lane] = []
+        lanes = len(self._ready)
         room = self._settings.batch_bytes
         while self._ready and len(runs) < self._settings.batch_entries:
             lane = self._ready.popleft()
-            if len(lane.waiting) >= self._settings.own_run:
+            if len(lane.waiting) > lanes:
                 kept.append(lane)
                 continue
             if runs and lane.waiting and lane.waiting[0].size_bytes > room:

@@ -23,7 +23,7 @@ from storage.append.work import (
     Transact,
     Work,
 )
-from storage.errors import Overloaded, Unavailable
+from storage.errors import Overloaded, StorageError, Unavailable
 from storage.model import Appended, Entry, NewEntry, Position
 from storage.mongo.documents import Prepared, prepare
 from storage.mongo.health import Health
@@ -247,7 +247,9 @@ class Appender:
                     self._lanes.caught_up(work, found, complete=complete, now=self._loop.time())
                 case Lookup():
                     self._lanes.looked_up(work, await self._writer.look_up(work), self._loop.time())
-        except Unavailable:
+        except StorageError as error:
+            if not error.temporary:
+                _logger.exception("log_not_readable")
             self._lanes.read_failed(work, self._loop.time())
             self._health.doubt()
 

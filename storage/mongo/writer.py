@@ -69,7 +69,7 @@ class Writer:
             return error
 
     async def read_heads(self, work: ReadHeads) -> Mapping[str, Position]:
-        """A committed position of each conversation. Raises Unavailable."""
+        """A committed position of each conversation. Raises StorageError."""
         with _guarded():
             heads = dict(await self._heads(work.conversations))
             for conversation in work.conversations:
@@ -78,12 +78,12 @@ class Writer:
             return heads
 
     async def catch_up(self, work: CatchUp) -> tuple[list[Found], bool]:
-        """What is after the offset, and whether that is all. Raises Unavailable."""
+        """What is after the offset, and whether that is all. Raises StorageError."""
         with _guarded():
             return await self._log.examine(work.conversation, work.after)
 
     async def look_up(self, work: Lookup) -> Found | None:
-        """The entry that has the identity. Raises Unavailable."""
+        """The entry that has the identity. Raises StorageError."""
         with _guarded():
             return await self._log.find(work.item.identity)
 

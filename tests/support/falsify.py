@@ -15,7 +15,6 @@ from enum import Enum
 
 from prometheus_client import CollectorRegistry
 
-from storage.append.schedule import LaneSettings
 from storage.append.work import Insert, InsertOutcome
 from storage.errors import StorageError
 from storage.model import Appended, Entry, EntryKind, NewEntry
@@ -128,7 +127,6 @@ class _Hub:
             health=health,
             stats=Stats(CollectorRegistry()),
             random=secrets.token_bytes,
-            settings=LaneSettings(own_run=2),
             deadline_s=DEADLINE_S,
         )
         self.appender.on_committed = lambda run: self._gossip.tell(self, [one.entry for one in run])

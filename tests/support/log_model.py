@@ -59,9 +59,7 @@ class Hub:
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.name = name
-        self.lanes = Lanes(
-            self, LaneSettings(queued=50, batch_entries=8, own_run=world.random.choice((2, 3, 4)), tails=3)
-        )
+        self.lanes = Lanes(self, LaneSettings(queued=50, batch_entries=8, tails=3))
         self.under_way: list[Command] = []
         self.told: list[Entry] = []
 

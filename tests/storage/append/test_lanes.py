@@ -40,7 +40,7 @@ def told() -> Told:
 
 @pytest.fixture
 def lanes(told: Told) -> Lanes:
-    lanes = Lanes(told, LaneSettings(own_run=3, queued=20))
+    lanes = Lanes(told, LaneSettings(queued=20))
     for conversation in (A, B, C):
         lanes.learn(conversation, Position(10, 10))
     return lanes
@@ -99,6 +99,16 @@ def test_a_conversation_with_many_has_an_ordered_command_of_its_own(lanes: Lanes
     assert shape(second) == {B: 1}
 
 
+def test_the_larger_command_is_chosen(lanes: Lanes) -> None:
+    for conversation in (A, B, C):
+        add(lanes, conversation, 3)
+    assert shape(next_insert(lanes)) == {A: 1, B: 1, C: 1}
+    add(lanes, A, 2)
+    add(lanes, "d" * 26, 9)
+    lanes.learn("d" * 26, Position(0, 0))
+    assert shape(next_insert(lanes)) == {"d" * 26: 9}
+
+
 def test_a_few_of_one_conversation_travel_one_by_one_with_others(lanes: Lanes) -> None:
     add(lanes, A, 2)
     add(lanes, B)
@@ -121,11 +131,11 @@ def test_a_conversation_has_one_command_under_way(lanes: Lanes) -> None:
 
 def test_no_more_commands_are_under_way_than_set(lanes: Lanes) -> None:
     for conversation in (A, B, C):
-        add(lanes, conversation, 3)
+        add(lanes, conversation, 4)
     inserts = [next_insert(lanes), next_insert(lanes)]
     assert lanes.next_work(0.0) is None
-    lanes.inserted(inserts[0], [InsertOutcome.INSERTED] * 3)
-    assert shape(next_insert(lanes)) == {C: 3}
+    lanes.inserted(inserts[0], [InsertOutcome.INSERTED] * 4)
+    assert shape(next_insert(lanes)) == {C: 4}
 
 
 def test_commands_are_bounded_in_bytes_but_take_one_entry_at_least(told: Told) -> None:
