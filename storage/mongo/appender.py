@@ -76,7 +76,8 @@ class Appender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._pumping = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = math.inf
         self._closing = False
         self._drained = asyncio.Event()
 
@@ -192,10 +193,11 @@ class Appender:
             task.add_done_callback(self._note_end)
         self._stats.queued = self._lanes.queued
         due_at = self._lanes.due_at()
-        if due_at is not None and (self._timer is None or due_at < self._timer.when()):
+        if due_at is not None and due_at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(due_at, self._due)
+            # Remembered here: uvloop gives a plain handle for what is due at once, which cannot tell.
+            self._timer, self._timer_at = self._loop.call_at(due_at, self._due), due_at
         self._note_end()
 
     def _note_end(self, task: "asyncio.Task[None] | None" = None) -> None:
@@ -208,7 +210,7 @@ class Appender:
             self._drained.set()
 
     def _due(self) -> None:
-        self._timer = None
+        self._timer, self._timer_at = None, math.inf
         self._pump()
 
     async def _do(self, work: Work) -> None:
