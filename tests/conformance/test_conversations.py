@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+import secrets
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import pytest
 
 from conformance.harness.clients import Position, Refused, SdkClient, SubscribeOptions
 from conformance.harness.relay import Relay
-from conformance.harness.sdks import Sdk
+from conformance.harness.sdks import VARIANTS, Sdk
 from conformance.harness.server import Served
 from conformance.harness.speaker import Speaker, speaker
 from support.waiting import eventually
@@ -17,6 +19,15 @@ from support.waiting import eventually
 Name = Callable[[str], str]
 MAX_MISSED = 100
 """`limits.recovery_max_entries` in chat.toml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Many conversations of one author. `readers` by SDK and codec."""
+
+    author: str
+    readers: Mapping[tuple[str, str], str]
+    conversations: list[str]
 
 
 def texts(client: SdkClient, channel: str, *, side: str = "", after: int = 0) -> list[str]:
@@ -81,17 +92,29 @@ async def test_a_publish_to_a_conversation_is_the_same_send(sdk: Sdk, server: Se
         assert "idempotency_key" in refused.value.message
 
 
+@pytest.fixture(scope="module")
+def crowd(server: Served) -> Crowd:
+    """The 150 conversations of the next test, made once for all SDKs: that takes longer than the test."""
+    suffix = secrets.token_hex(4)
+    readers = {sdk: f"reader-{'-'.join(sdk)}-{suffix}" for sdk in VARIANTS}
+
+    async def create() -> list[str]:
+        async with speaker(server, f"author-{suffix}") as author:
+            return await author.create_many(150, *readers.values())
+
+    return Crowd(f"author-{suffix}", readers, asyncio.run(create()))
+
+
 async def test_150_conversations_miss_2000_messages_and_get_each_of_them_once_in_order(
-    sdk: Sdk, server: Served, relay: Relay, name: Name
+    sdk: Sdk, server: Served, relay: Relay, crowd: Crowd
 ) -> None:
     chosen = random.Random(f"{sdk.name} {sdk.codec}")
-    reader_name = name("reader")
-    async with speaker(server, name("author")) as author, sdk.client(relay.url, reader_name) as reader:
-        conversations = await author.create_many(150, reader_name)
+    name, conversations = crowd.readers[sdk.name, sdk.codec], crowd.conversations
+    async with speaker(server, crowd.author) as author, sdk.client(relay.url, name) as reader:
         await reader.connected()
         channels = {f"conv:{conversation}" for conversation in conversations}
         await reader.until(lambda: len(reader.of("subscribed", side="server")) == 151)
-        assert {one.channel for one in reader.of("subscribed")} == channels | {f"user:{reader_name}"}
+        assert {one.channel for one in reader.of("subscribed")} == channels | {f"user:{name}"}
         start = {one.channel: one.offset for one in reader.of("subscribed")}
 
         seen = await gone_offline(reader, relay)
@@ -109,9 +132,10 @@ async def test_150_conversations_miss_2000_messages_and_get_each_of_them_once_in
         await write(100)
         await reader.until(lambda: len(reader.of("publication", after=seen)) >= 2100, within_s=30)
 
-        for number, conversation in enumerate(conversations[:20]):
-            await author.send(conversation, f"end {number}")
-            written[f"conv:{conversation}"].append(f"end {number}")
+        ends = [(conversation, f"end {number}") for number, conversation in enumerate(conversations[:20])]
+        await author.send_all(ends)
+        for conversation, text in ends:
+            written[f"conv:{conversation}"].append(text)
         await reader.until(lambda: len(reader.of("publication", after=seen)) >= 2120)
         for channel in channels:
             assert texts(reader, channel) == written[channel]
