@@ -29,13 +29,22 @@ def node() -> Iterator[Path]:
         yield socket
 
 
-@pytest.fixture(params=VARIANTS, ids="-".join)
-def sdk(request: pytest.FixtureRequest) -> Sdk:
-    """Each SDK with each codec."""
-    name, codec = request.param
+def _sdk(name: str, codec: str, request: pytest.FixtureRequest) -> Sdk:
     if name == "python":
         return Sdk(name, codec, python_client)
     return Sdk(name, codec, partial(javascript_client, request.getfixturevalue("node")))
+
+
+@pytest.fixture(params=VARIANTS, ids="-".join)
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    """Each SDK with each codec."""
+    return _sdk(*request.param, request)
+
+
+@pytest.fixture
+def sdks(request: pytest.FixtureRequest) -> list[Sdk]:
+    """All of them, for what takes its time and can be waited for together."""
+    return [_sdk(*variant, request) for variant in VARIANTS]
 
 
 @pytest.fixture(scope="session")

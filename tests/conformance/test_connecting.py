@@ -6,6 +6,7 @@ from collections.abc import Callable
 import cent
 from cent import Disconnect, DisconnectRequest, RefreshRequest
 
+from conformance.harness.clients import WITHIN_S
 from conformance.harness.relay import Relay
 from conformance.harness.sdks import Sdk
 from conformance.harness.server import Served
@@ -13,6 +14,9 @@ from conformance.harness.tokens import connection_token
 from support.wire_client import wire_client
 
 Name = Callable[[str], str]
+SHORT_S = 4
+"""As long as a busy machine may take to connect, and not longer: tests wait for it."""
+
 FOR_GOOD = "disconnected"
 """The event of a connection that its SDK does not try again."""
 
@@ -57,39 +61,52 @@ async def test_a_token_that_was_never_good_is_the_end(sdk: Sdk, server: Served, 
         assert "invalid token" in ended.reason
 
 
-async def test_a_connection_outlives_its_first_token(sdk: Sdk, server: Served, name: Name) -> None:
-    short = connection_token(name("ada"), ttl_s=2)
-    tokens = Tokens(short, connection_token(name("ada")))
-    async with (
-        sdk.client(server.websocket_url, name("ada"), get_token=tokens) as ada,
-        wire_client(server.websocket_url) as careless,
-    ):
-        await ada.connected()
-        assert (await careless.connect(short))["expires"] is True
-        # The same token without a refresh: closed once the grace is over, which tells us when to look.
-        assert await careless.closed() == 3005
-        assert tokens.asked == 2
-        assert len(ada.of("connecting")) == 1
-        assert (await ada.rpc("user.get", user=name("ada")))["user"]["id"] == name("ada")
+async def test_a_connection_outlives_its_first_token(sdks: list[Sdk], server: Served, name: Name) -> None:
+    async def connected(sdk: Sdk) -> None:
+        user = name(f"{sdk.name}-{sdk.codec}")
+        tokens = Tokens(connection_token(user, ttl_s=SHORT_S), connection_token(user))
+        async with (
+            sdk.client(server.websocket_url, user, get_token=tokens) as client,
+            wire_client(server.websocket_url) as careless,
+        ):
+            await client.connected()
+            assert (await careless.connect(connection_token(user, ttl_s=SHORT_S)))["expires"] is True
+            # Without a refresh it is closed once the grace is over, which tells us when to look.
+            assert await careless.closed(within_s=WITHIN_S) == 3005
+            assert tokens.asked == 2
+            assert len(client.of("connecting")) == 1
+            assert (await client.rpc("user.get", user=user))["user"]["id"] == user
+
+    await asyncio.gather(*map(connected, sdks))
 
 
-async def test_a_refresh_with_an_expired_token_comes_back_with_a_good_one(sdk: Sdk, server: Served, name: Name) -> None:
-    first, second = connection_token(name("ada"), ttl_s=2), connection_token(name("ada"), ttl_s=-10)
-    tokens = Tokens(first, second, connection_token(name("ada")))
-    async with sdk.client(server.websocket_url, name("ada"), get_token=tokens) as ada:
-        await ada.connected()
-        await ada.until(lambda: len(ada.of("connected")) == 2)
-        assert ada.of("connecting")[-1].code == 3005
-        assert tokens.asked == 3
+async def test_a_refresh_with_an_expired_token_comes_back_with_a_good_one(
+    sdks: list[Sdk], server: Served, name: Name
+) -> None:
+    async def refreshed(sdk: Sdk) -> None:
+        user = name(f"{sdk.name}-{sdk.codec}")
+        first, second = connection_token(user, ttl_s=SHORT_S), connection_token(user, ttl_s=-10)
+        tokens = Tokens(first, second, connection_token(user))
+        async with sdk.client(server.websocket_url, user, get_token=tokens) as client:
+            await client.connected()
+            await client.until(lambda: len(client.of("connected")) == 2)
+            assert client.of("connecting")[-1].code == 3005
+            assert tokens.asked == 3
+
+    await asyncio.gather(*map(refreshed, sdks))
 
 
-async def test_a_refresh_with_another_users_token_is_the_end(sdk: Sdk, server: Served, name: Name) -> None:
-    tokens = Tokens(connection_token(name("ada"), ttl_s=2), connection_token(name("mallory")))
-    async with sdk.client(server.websocket_url, name("ada"), get_token=tokens) as ada:
-        await ada.connected()
-        ended = await ada.until_one(FOR_GOOD)
-        assert ended.code == 3500
-        assert "another user" in ended.reason
+async def test_a_refresh_with_another_users_token_is_the_end(sdks: list[Sdk], server: Served, name: Name) -> None:
+    async def refreshed(sdk: Sdk) -> None:
+        user = name(f"{sdk.name}-{sdk.codec}")
+        tokens = Tokens(connection_token(user, ttl_s=SHORT_S), connection_token(name("mallory")))
+        async with sdk.client(server.websocket_url, user, get_token=tokens) as client:
+            await client.connected()
+            ended = await client.until_one(FOR_GOOD)
+            assert ended.code == 3500
+            assert "another user" in ended.reason
+
+    await asyncio.gather(*map(refreshed, sdks))
 
 
 async def test_a_dropped_socket_comes_back(sdk: Sdk, relay: Relay, name: Name) -> None:

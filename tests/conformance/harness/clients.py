@@ -64,6 +64,8 @@ class SdkClient(ABC):
 
     def __init__(self) -> None:
         self.happened: list[Happened] = []
+        self.newest: dict[str, int] = {}
+        """The offset of the last publication that had one, by channel."""
         self._news = asyncio.Condition()
 
     @abstractmethod
@@ -137,5 +139,7 @@ class SdkClient(ABC):
 
     async def _take(self, happened: Happened) -> None:
         self.happened.append(happened)
+        if happened.event == "publication" and happened.offset:
+            self.newest[happened.channel] = happened.offset
         async with self._news:
             self._news.notify_all()

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ class Speaker:
     def __init__(self, user: str, client: WireClient) -> None:
         self.user = user
         self._client = client
+        self._session = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
     async def rpc(self, method: str, **data: Any) -> Any:
@@ -48,7 +50,7 @@ class Speaker:
             "message.send",
             conversation=conversation,
             text=text,
-            idempotency_key=f"{self.user}.{next(self._numbers)}",
+            idempotency_key=f"{self._session}.{next(self._numbers)}",
         )
         offset: int = sent["message"]["offset"]
         return offset
