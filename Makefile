@@ -24,7 +24,7 @@ test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMPS)/lint  ## Check style and format
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 
 fmt: $(STAMPS)/lint  ## Format, and fix what can be fixed by itself

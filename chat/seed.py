@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from storage.store import Store
-
 from storage.model import ConversationKind, EntryKind, NewEntry, Role
+from storage.store import Store
 
 USERS: Final = {
     "alice": "Alice Moreau",

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from storage.store import Store
 
 from storage.errors import StorageError
+from storage.store import Store
 
 log = structlog.get_logger(__name__)
 

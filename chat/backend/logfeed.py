@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from storage.mongo.conversations import STAMP_SLACK_MS
-from storage.store import Store
-
 from chat.usecases.access import Access
 from chat.vocabulary import render
 from realtime.ports import Feed
 from realtime.protocol.messages import Publication
 from storage.errors import StorageError
 from storage.model import Entry
+from storage.mongo.conversations import STAMP_SLACK_MS
+from storage.store import Store
 
 MAX_CHANGED: Final = 1000
 """Conversations looked at in one query of the gap repair; a busier deployment takes several."""
