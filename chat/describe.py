@@ -14,12 +14,12 @@ import msgspec
 from msgspec import inspect
 
 from chat.http.problems import STATUSES
+from chat.http.resources import RESOURCES, Resource
 from chat.http.server_api import requests
 from chat.http.server_api import results as answers
 from chat.http.server_api.api import API, BATCH
-from chat.http.table import RESOURCES, Resource
 from chat.methods import METHODS
-from chat.vocabulary import events, results
+from chat.vocabulary import connecting, events, history, people, shapes, syncing
 from realtime.protocol import messages
 from realtime.protocol.codes import DISCONNECTS, ERRORS, PERMISSION_DENIED, UNSUBSCRIBES, ErrorCode
 
@@ -111,19 +111,19 @@ def _events() -> Iterator[str]:
 def _structs() -> Iterator[str]:
     yield "## Objects\n"
     shared = (
-        results.Conversation,
-        results.Message,
-        results.User,
-        results.Member,
-        results.LastMessage,
-        results.Position,
-        results.PageInfo,
-        results.PresenceOf,
-        results.SyncedConversation,
-        results.ConnectData,
-        results.SubscriptionData,
-        results.Head,
-        results.Limits,
+        shapes.Conversation,
+        shapes.Message,
+        shapes.User,
+        shapes.Member,
+        shapes.LastMessage,
+        shapes.Position,
+        history.PageInfo,
+        people.PresenceOf,
+        syncing.SyncedConversation,
+        connecting.ConnectData,
+        connecting.SubscriptionData,
+        connecting.Head,
+        connecting.Limits,
         events.JoinedMember,
         requests.Override,
         requests.Flag,

@@ -31,7 +31,7 @@ from chat.metrics.registry import process_registry
 from chat.usecases import ports
 from chat.usecases.access import Access
 from chat.usecases.service import build_service
-from chat.vocabulary import results
+from chat.vocabulary import connecting
 from realtime.engine import Engine, Links, Listener, open_engine
 from realtime.protocol.machine import ConnectionSettings
 from realtime.redis.opening import OpenRedis, open_redis
@@ -162,7 +162,7 @@ def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> 
 def _options(config: Config) -> BackendOptions:
     client, personal = config.client, config.client.subscribe_to_user_personal_channel
     return BackendOptions(
-        limits=results.Limits(
+        limits=connecting.Limits(
             message_text_bytes=config.limits.message_text_max_size,
             command_data_bytes=client.command_data_max_size,
             frame_bytes=client.frame_max_size,

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from chat.usecases.access import Access, changed_users
 from chat.vocabulary import render
+from chat.vocabulary.connecting import Head, SubscriptionData
 from chat.vocabulary.events import ConversationJoined, ConversationRemoved
-from chat.vocabulary.results import Head, Position, SubscriptionData
+from chat.vocabulary.shapes import Position
 from realtime.control import SubscribeSessions, Target, UnsubscribeSessions
 from realtime.engine import Engine
 from realtime.ports import Delivery

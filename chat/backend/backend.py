@@ -20,8 +20,8 @@ from chat.methods import METHODS, Decoder, invalid, method
 from chat.usecases.failures import told
 from chat.usecases.futures import mapped
 from chat.vocabulary import render
-from chat.vocabulary.requests import MessageSend
-from chat.vocabulary.results import ConnectData, Limits
+from chat.vocabulary.connecting import ConnectData, Limits
+from chat.vocabulary.messages import MessageSend
 from realtime.backend import Admission, Caller, Grant, Identity, Peer, Publish
 from realtime.ports import StreamOptions
 from realtime.protocol import codes

@@ -10,7 +10,7 @@ from chat.usecases.access import Access, foreign
 from chat.usecases.failures import told
 from chat.usecases.rights import Right
 from chat.vocabulary import render
-from chat.vocabulary.results import Head, SubscriptionData
+from chat.vocabulary.connecting import Head, SubscriptionData
 from chat.vocabulary.types import CONVERSATION_ID
 from realtime.backend import Grant
 from realtime.protocol import recovery

@@ -15,7 +15,7 @@ from chat.http.binding import Binder
 from chat.http.decoding import read_json
 from chat.http.deps import HttpDeps
 from chat.http.problems import Refusal
-from chat.http.table import RESOURCES, Resource
+from chat.http.resources import RESOURCES, Resource
 from chat.methods import METHODS, Decoder, method
 from chat.vocabulary.types import IdempotencyKey
 from realtime.protocol import codes

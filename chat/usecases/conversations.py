@@ -13,15 +13,18 @@ from chat.usecases.membership import decided
 from chat.usecases.ports import Announcer, Limits
 from chat.usecases.rights import Right
 from chat.usecases.views import Views
-from chat.vocabulary.cursor import decode_cursor, encode_cursor
-from chat.vocabulary.requests import (
-    MAX_MEMBERS_AT_ONCE,
+from chat.vocabulary.conversations import (
     ConversationCreate,
+    ConversationCreated,
     ConversationGet,
     ConversationList,
+    ConversationPage,
+    ConversationResult,
     ConversationUpdate,
 )
-from chat.vocabulary.results import Conversation, ConversationCreated, ConversationPage, ConversationResult
+from chat.vocabulary.cursor import decode_cursor, encode_cursor
+from chat.vocabulary.members import MAX_MEMBERS_AT_ONCE
+from chat.vocabulary.shapes import Conversation
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import Conflict

@@ -8,8 +8,7 @@ from chat.usecases.access import Access
 from chat.usecases.failures import told
 from chat.usecases.rights import Right
 from chat.vocabulary import render
-from chat.vocabulary.requests import HistoryPage
-from chat.vocabulary.results import MessagePage, PageInfo
+from chat.vocabulary.history import HistoryPage, MessagePage, PageInfo
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.model import ORIGIN

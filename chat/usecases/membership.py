@@ -12,15 +12,17 @@ from chat.usecases.ports import Announcer, Limits
 from chat.usecases.rights import Right, outranks
 from chat.usecases.views import Views
 from chat.vocabulary import render
-from chat.vocabulary.requests import (
+from chat.vocabulary.conversations import ConversationResult
+from chat.vocabulary.members import (
     ConversationAddMembers,
     ConversationJoin,
     ConversationLeave,
     ConversationMembers,
     ConversationRemoveMember,
     ConversationSetRole,
+    MembersPage,
 )
-from chat.vocabulary.results import ConversationResult, Done, MembersPage
+from chat.vocabulary.shapes import Done
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import PreconditionFailed

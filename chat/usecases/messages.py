@@ -13,8 +13,7 @@ from chat.usecases.futures import settle
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
 from chat.vocabulary import render
-from chat.vocabulary.requests import MessageGet, MessageSend
-from chat.vocabulary.results import MessageResult, MessageSent
+from chat.vocabulary.messages import MessageGet, MessageResult, MessageSend, MessageSent
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import PreconditionFailed

@@ -10,16 +10,19 @@ from chat.usecases.ports import Announcer, Limits, Online
 from chat.usecases.rights import Right
 from chat.vocabulary import render
 from chat.vocabulary.events import Typing, UserChanged
-from chat.vocabulary.requests import (
+from chat.vocabulary.people import (
     Nothing,
     PresenceGet,
+    PresenceOf,
+    PresenceResult,
     TypingStart,
     TypingStop,
     UserGet,
+    UserResult,
     UserUpdate,
     UserUpsert,
 )
-from chat.vocabulary.results import Done, PresenceOf, PresenceResult, UserResult
+from chat.vocabulary.shapes import Done
 from storage.store import Store
 
 TYPING_EXPIRES_MS: Final = 6_000

@@ -9,8 +9,7 @@ from chat.usecases.ports import Announcer
 from chat.usecases.rights import Right
 from chat.vocabulary import render
 from chat.vocabulary.events import Read, Unread
-from chat.vocabulary.requests import ReadMark
-from chat.vocabulary.results import ReadResult
+from chat.vocabulary.reading import ReadMark, ReadResult
 from storage.store import Store
 
 MAX_MEMBERS_TOLD: Final = 100

@@ -9,8 +9,7 @@ import msgspec
 from chat.usecases.failures import told
 from chat.vocabulary import render
 from chat.vocabulary.cursor import decode_sync_cursor, encode_sync_cursor
-from chat.vocabulary.requests import Sync
-from chat.vocabulary.results import SyncedConversation, SyncResult
+from chat.vocabulary.syncing import Sync, SyncedConversation, SyncResult
 from storage import model
 from storage.store import Store
 

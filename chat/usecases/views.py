@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from chat.usecases.access import foreign
 from chat.usecases.failures import told
 from chat.vocabulary import render
-from chat.vocabulary.results import Conversation
+from chat.vocabulary.shapes import Conversation
 from storage import model
 from storage.store import Store
 

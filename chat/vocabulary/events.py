@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chat.vocabulary.results import Message, Position
+from chat.vocabulary.shapes import Message, Position
 
 
 class _Event(Struct, frozen=True, omit_defaults=True, tag_field="type"):

@@ -5,7 +5,7 @@ from typing import assert_never
 
 import msgspec
 
-from chat.vocabulary import events, results
+from chat.vocabulary import events, shapes
 from realtime.protocol.messages import Payload, Publication
 from storage import model
 from storage.model import EntryKind
@@ -29,14 +29,14 @@ def encode(struct: msgspec.Struct) -> Payload:
     return Payload(_encoder.encode(struct))
 
 
-def position(position: model.Position) -> results.Position:
-    return results.Position(position.offset, position.n)
+def position(position: model.Position) -> shapes.Position:
+    return shapes.Position(position.offset, position.n)
 
 
-def message(entry: model.Entry) -> results.Message:
+def message(entry: model.Entry) -> shapes.Message:
     """A `MESSAGE_CREATED` entry in its present state."""
     body = entry.body
-    return results.Message(
+    return shapes.Message(
         id=f"{entry.conversation}.{entry.offset}",
         conversation=entry.conversation,
         offset=entry.offset,
@@ -88,8 +88,8 @@ def publication(entry: model.Entry) -> Publication:
     return Publication(encode(event(entry)), offset=entry.offset)
 
 
-def user(record: model.User) -> results.User:
-    return results.User(
+def user(record: model.User) -> shapes.User:
+    return shapes.User(
         id=record.id,
         name=record.name,
         avatar_url=record.avatar_url,
@@ -99,22 +99,22 @@ def user(record: model.User) -> results.User:
     )
 
 
-def member(record: model.Member) -> results.Member:
-    return results.Member(record.user, record.role.value, record.joined_at, position(record.read))
+def member(record: model.Member) -> shapes.Member:
+    return shapes.Member(record.user, record.role.value, record.joined_at, position(record.read))
 
 
 def conversation(
     record: model.Conversation, membership: model.Member, users: Mapping[str, model.User]
-) -> results.Conversation:
+) -> shapes.Conversation:
     """A conversation as `membership.user` sees it. `users` has the peer of a direct one, if known."""
     peer = None
     if record.peers is not None:
         other = record.peers[1] if record.peers[0] == membership.user else record.peers[0]
-        peer = user(users[other]) if other in users else results.User(id=other, name="")
+        peer = user(users[other]) if other in users else shapes.User(id=other, name="")
     last = record.last_message
     # A read position may be ahead of a summary that trails the log by a second.
     head = max(record.head, membership.read)
-    return results.Conversation(
+    return shapes.Conversation(
         id=record.id,
         kind=record.kind.value,
         title=record.title,
@@ -127,9 +127,7 @@ def conversation(
         head=position(head),
         read=position(membership.read),
         unread=max(0, head.n - membership.read.n),
-        last_message=None
-        if last is None
-        else results.LastMessage(last.offset, last.sender, last.text, last.created_at),
+        last_message=None if last is None else shapes.LastMessage(last.offset, last.sender, last.text, last.created_at),
         activity_at=record.activity_at,
         created_at=record.created_at,
         updated_at=record.updated_at,

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.methods import METHODS, Decoder, method
-from chat.vocabulary.requests import ConversationList
+from chat.vocabulary.conversations import ConversationList
 from realtime.protocol.codes import BAD_REQUEST, NOT_AVAILABLE, ClientError
 
 CONVERSATION = b"a" * 26

@@ -18,8 +18,7 @@ from chat.http.server_api.reading import Reading
 from chat.http.server_api.results import BatchReplies, BatchReply, Reply
 from chat.http.server_api.sessions import Sessions
 from chat.http.server_api.survey import Survey
-from chat.vocabulary.requests import UserUpsert
-from chat.vocabulary.results import UserResult
+from chat.vocabulary.people import UserResult, UserUpsert
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 

@@ -6,8 +6,7 @@ from chat.http.server_api import requests
 from chat.http.server_api.answering import within
 from chat.http.server_api.results import RpcResult
 from chat.methods import Decoder, method
-from chat.vocabulary.requests import UserUpsert
-from chat.vocabulary.results import UserResult
+from chat.vocabulary.people import UserResult, UserUpsert
 from realtime.protocol.messages import EMPTY
 
 

@@ -16,7 +16,7 @@ from chat.http.server_api.conversations import conversation_in
 from chat.http.server_api.payloads import either
 from chat.http.server_api.results import Broadcasted, Published, Reply
 from chat.methods import METHODS, Decoder, invalid
-from chat.vocabulary.results import MessageSent
+from chat.vocabulary.messages import MessageSent
 from realtime.ports import Delivery
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chat.http.binding import Binder, split
-from chat.http.table import RESOURCES
+from chat.http.resources import RESOURCES
 from chat.methods import METHODS
-from chat.vocabulary.requests import HistoryPage, MessageSend
+from chat.vocabulary.history import HistoryPage
+from chat.vocabulary.messages import MessageSend
 from realtime.protocol.codes import ClientError
 
 CONVERSATION = "a" * 26

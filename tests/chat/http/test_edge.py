@@ -7,7 +7,7 @@ import json
 import aiohttp
 import pytest
 
-from chat.http.table import RESOURCES
+from chat.http.resources import RESOURCES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,0 +1,12 @@
+"""The REST resources as data, a table for each area: what serves them, and what a description is generated from."""
+
+from typing import Final
+
+from chat.http.resources import conversations, history, members, messages, people, reading, syncing
+from chat.http.resources.resource import Resource
+
+__all__ = ["RESOURCES", "Resource"]
+
+_AREAS: Final = (messages, conversations, members, history, reading, people, syncing)
+
+RESOURCES: Final = tuple(resource for area in _AREAS for resource in area.RESOURCES)

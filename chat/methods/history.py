@@ -1,0 +1,16 @@
+"""Reading a conversation."""
+
+from typing import Final
+
+from chat.methods.method import Method
+from chat.vocabulary import history
+
+METHODS: Final = (
+    Method(
+        "history.page",
+        history.HistoryPage,
+        history.MessagePage,
+        lambda service, user, request: service.history.page(user, request),
+        "Messages before, after or around an offset, or from the first unread one; ascending.",
+    ),
+)

@@ -1,0 +1,44 @@
+"""Users, presence and typing."""
+
+from typing import Final
+
+from chat.methods.method import Method
+from chat.vocabulary import people, shapes
+
+METHODS: Final = (
+    Method(
+        "typing.start",
+        people.TypingStart,
+        shapes.Done,
+        lambda service, user, request: service.people.typing_start(user, request),
+        "Say that one is typing; repeat every few seconds.",
+    ),
+    Method(
+        "typing.stop",
+        people.TypingStop,
+        shapes.Done,
+        lambda service, user, request: service.people.typing_stop(user, request),
+        "Say that one has stopped.",
+    ),
+    Method(
+        "presence.get",
+        people.PresenceGet,
+        people.PresenceResult,
+        lambda service, user, request: service.people.presence(user, request),
+        "Who of these users is online, and when they were last seen.",
+    ),
+    Method(
+        "user.get",
+        people.UserGet,
+        people.UserResult,
+        lambda service, user, request: service.people.get(user, request),
+        "A user's profile.",
+    ),
+    Method(
+        "user.update",
+        people.UserUpdate,
+        people.UserResult,
+        lambda service, user, request: service.people.update(user, request),
+        "Change one's own profile.",
+    ),
+)

@@ -1,0 +1,21 @@
+"""All methods by name. RPC, REST and the descriptions read this table."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from chat.methods import conversations, history, members, messages, people, reading, syncing
+from chat.methods.method import Method
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+
+_AREAS: Final = (messages, conversations, members, history, reading, people, syncing)
+
+METHODS: Final[Mapping[str, Method]] = {method.name: method for area in _AREAS for method in area.METHODS}
+
+
+def method(name: str) -> Method:
+    """The method of this name. Raises ClientError where there is none."""
+    found = METHODS.get(name)
+    if found is None:
+        raise ClientError(codes.NOT_AVAILABLE, f"no method {name[:64]!r}", "method")
+    return found

@@ -1,0 +1,42 @@
+"""What a client is told when it connects and subscribes."""
+
+from msgspec import Struct
+
+from chat.vocabulary.shapes import Position
+
+
+class Limits(Struct, frozen=True):
+    """What a client must keep to. Sizes in bytes of UTF-8 JSON. The reply to a connect has so many conversations by
+    newest activity, or so many of those that were named to recover.
+    """
+
+    message_text_bytes: int
+    command_data_bytes: int
+    frame_bytes: int
+    channels: int
+    page: int
+    conversations_on_connect: int
+    conversations_to_recover: int
+
+
+class ConnectData(Struct, frozen=True, omit_defaults=True):
+    """`data` of the connect reply. `left_out`: conversations that are not subscribed until something happens there."""
+
+    time: int
+    limits: Limits
+    revision: int = 0
+    left_out: int = 0
+
+
+class Head(Struct, frozen=True, omit_defaults=True):
+    """The end of a log; `n` is absent where only the offset is at hand, and the next message tells it."""
+
+    offset: int
+    n: int | None = None
+
+
+class SubscriptionData(Struct, frozen=True, omit_defaults=True):
+    """`data` of a subscription to a conversation; `read` is absent like `n` of the head, and then is in the list."""
+
+    head: Head
+    read: Position | None = None
