@@ -10,6 +10,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 from pymongo.monitoring import CommandListener
 
+from storage.mongo.amending import Amending
 from storage.mongo.appender import Appender
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
@@ -39,6 +40,7 @@ class Store:
     epoch: str
     log: Log
     appender: Appender
+    amending: Amending
     conversations: Conversations
     members: Members
     inbox: Inbox
@@ -87,6 +89,7 @@ async def open_store(
                     epoch=epoch,
                     log=Log(db),
                     appender=appender,
+                    amending=Amending(db, appender),
                     conversations=conversations,
                     members=members,
                     inbox=inbox,

@@ -1,16 +1,19 @@
 """The records of the product: pure data, no I/O, no clock, no randomness. Times are integer milliseconds UTC."""
 
-from storage.model.conversation import Conversation, ConversationKind, LastMessage
+from storage.model.changes import Change, image, imaged
+from storage.model.conversation import Conversation, ConversationKind, ConversationSettings, LastMessage
 from storage.model.entry import Appended, Entry, EntryKind, NewEntry
-from storage.model.member import Member, Membership, Role
+from storage.model.member import Member, Membership, Preferences, Role
 from storage.model.position import ORIGIN, Position
-from storage.model.user import User
+from storage.model.user import Privacy, User
 
 __all__ = [
     "ORIGIN",
     "Appended",
+    "Change",
     "Conversation",
     "ConversationKind",
+    "ConversationSettings",
     "Entry",
     "EntryKind",
     "LastMessage",
@@ -18,6 +21,10 @@ __all__ = [
     "Membership",
     "NewEntry",
     "Position",
+    "Preferences",
+    "Privacy",
     "Role",
     "User",
+    "image",
+    "imaged",
 ]

@@ -28,11 +28,25 @@ class LastMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationSettings:
+    """What its admins have set. 0 turns a rule off. The names are the wire's.
+
+    `slow_mode_s`: a member waits so long between two messages. `message_ttl_s`: a message expires so long after it was
+    sent. `retention_s`: entries older than this are removed from the log, oldest first.
+    """
+
+    slow_mode_s: int = 0
+    message_ttl_s: int = 0
+    retention_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """One conversation.
 
     `head`, `last_message` and `activity_at` trail the log by about a second: they are never ahead of it and never fall.
     A thread names its `parent` conversation; a direct conversation has its two users in `peers`, in order of their ids.
+    `pins` are the offsets of pinned messages, last pinned last. `oldest` is the first offset that is retained.
     """
 
     id: str
@@ -49,3 +63,8 @@ class Conversation:
     activity_at: int
     parent: str | None = None
     peers: tuple[str, str] | None = None
+    avatar_url: str = ""
+    description: str = ""
+    settings: ConversationSettings = ConversationSettings()
+    pins: tuple[int, ...] = ()
+    oldest: int = 1

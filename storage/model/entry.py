@@ -35,8 +35,13 @@ class NewEntry:
 
     `key` is the client's idempotency key, unique per (conversation, `by`) for ever; None for what no client repeats.
     `body` is JSON-able and uses wire names; what is absent is left out. Of a message: text, content, reply_to,
-    mentions, attachments, custom. member.joined: {"members": [{"user", "role"}]}; member.left: {"user"};
-    member.changed: {"user", "role"}; conversation.updated: {"title"?, "custom"?}.
+    mentions, attachments, custom, forwarded, expires_at, and what happened to it since: version, edited_at, deleted_at,
+    reactions, thread, pinned_at. Not for the wire: edits (the offsets of its message.edited entries), meant (whom it
+    mentions, as the index has them).
+    message.edited: {"target", "message": an image}; message.deleted: {"target", "reason"?}; message.pinned and
+    .unpinned: {"target"}; reaction.changed: {"target", "reactions"}; thread.changed: {"target", "thread"};
+    member.joined: {"members": [{"user", "role"}]}; member.left: {"user", "banned"?}; member.changed: {"user", "role",
+    "muted_until"?}; conversation.updated: what of title, avatar_url, description, custom, settings, oldest changed.
     """
 
     conversation: str

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage.model.position import Position
+from storage.model.position import ORIGIN, Position
 
 
 class Role(StrEnum):
@@ -17,11 +17,25 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Preferences:
+    """How a member keeps a conversation: private, and the same on all devices. None: not so.
+
+    `muted_until` is a time; messages of a muted conversation make no noise. The names are the wire's.
+    """
+
+    archived_at: int | None = None
+    pinned_at: int | None = None
+    muted_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One user in one conversation. The row outlives the membership (`left_at`), so that `sync` can tell of a removal.
 
-    `joined_offset` is the offset of the entry that brought the user in, `read` how far the user has read. `revision` is
-    the user's revision at the last private change of this row. `banned_at`: may not come back until it is taken off.
+    `joined_offset` is the offset of the entry that brought the user in, `read` how far the user has read, `delivered`
+    how far a device of the user has received. `unread_from`: marked as unread from this offset on, beside `read`.
+    `revision` is the user's revision at the last private change of this row. `banned_at`: may not come back until
+    `banned_until`, or (None) until it is taken off. `muted_until`: may not write before (set by moderators).
     """
 
     conversation: str
@@ -33,6 +47,11 @@ class Member:
     revision: int
     left_at: int | None = None
     banned_at: int | None = None
+    banned_until: int | None = None
+    muted_until: int | None = None
+    delivered: Position = ORIGIN
+    unread_from: int | None = None
+    preferences: Preferences = Preferences()
 
     @property
     def live(self) -> bool:

@@ -1,7 +1,8 @@
 """Entries as documents of the log. Names are short because every message carries them; pure.
 
     _id  "<conversation>:<offset>"    c  conversation    u  by          k  idempotency key    t  at     n  n
-    y  kind (absent: message.created)   x  text   r  reply_to   m  mentions   j  the rest of the body as JSON text
+    y  kind (absent: message.created)   x  text   r  reply_to   m  mentions   w  meant   e  expires_at
+    j  the rest of the body as JSON text
 
 The rest of a body is JSON text because it is the application's: any name, any depth and any number comes back as it was
 put in, which BSON does not promise.
@@ -21,6 +22,9 @@ from storage.mongo.client import Document
 
 MAX_ENTRY_BYTES: Final = 256 * 1024
 """An entry may be as large as a whole batch. Callers refuse far earlier; this keeps a batch from being refused."""
+
+BODY_FIELDS: Final = ("x", "r", "m", "w", "e", "j")
+"""The fields that hold a body; the others say where an entry is and whose."""
 
 MAX_KEY_LENGTH: Final = 128
 _OVERHEAD_BYTES: Final = 128
@@ -62,6 +66,20 @@ def prepare(new: NewEntry, *, own_key: Callable[[], bytes]) -> Prepared:
     if size > MAX_ENTRY_BYTES:
         raise Invalid(f"an entry of {size} bytes, at most {MAX_ENTRY_BYTES} fit")
     return Prepared(fields, key, size)
+
+
+def body_fields(kind: EntryKind, body: Mapping[str, Any]) -> Document:
+    """The fields that a body takes in its document. Raises Invalid."""
+    fields: Document = {}
+    try:
+        size = _OVERHEAD_BYTES + _put_body(fields, kind, body)
+    except UnicodeEncodeError as error:
+        raise Invalid("text that is not valid Unicode") from error
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise Invalid(f"not storable: {error}") from error
+    if size > MAX_ENTRY_BYTES:
+        raise Invalid(f"an entry of {size} bytes, at most {MAX_ENTRY_BYTES} fit")
+    return fields
 
 
 def document_of(fields: Document, conversation: str, offset: int, n: int) -> Document:
@@ -147,7 +165,12 @@ def _put_body(fields: Document, kind: EntryKind, body: Mapping[str, Any]) -> int
                 case "mentions", list() | tuple():
                     fields["m"] = [_text(user) for user in value]
                     size += sum(len(user.encode()) + 8 for user in value)
-                case "text" | "reply_to" | "mentions", _:
+                case "meant", list() | tuple():
+                    fields["w"] = [_text(who) for who in value]
+                    size += sum(len(who.encode()) + 40 for who in value)
+                case "expires_at", int() if 0 <= value < 2**53:
+                    fields["e"] = value
+                case "text" | "reply_to" | "mentions" | "meant" | "expires_at", _:
                     raise TypeError(f"{name} is of the wrong type")
                 case _:
                     rest[name] = value
@@ -174,6 +197,10 @@ def _body_of(document: Mapping[str, Any]) -> dict[str, Any]:
         body["reply_to"] = int(document["r"])
     if "m" in document:
         body["mentions"] = list(document["m"])
+    if "w" in document:
+        body["meant"] = list(document["w"])
+    if "e" in document:
+        body["expires_at"] = int(document["e"])
     if "j" in document:
         body.update(msgspec.json.decode(document["j"]))
     return body

@@ -18,7 +18,16 @@ from storage.errors import StorageError
 from storage.model import ORIGIN, Entry, EntryKind, Position
 from storage.model.keys import MAX_OFFSET, log_key
 from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
-from storage.mongo.documents import entry_of, identity_of, key_identity, position_of, size_of, stored_key
+from storage.mongo.documents import (
+    BODY_FIELDS,
+    body_fields,
+    entry_of,
+    identity_of,
+    key_identity,
+    position_of,
+    size_of,
+    stored_key,
+)
 from storage.mongo.schema import MESSAGES
 
 _logger = structlog.get_logger(__name__)
@@ -170,6 +179,24 @@ class Log:
             # A concurrent transaction may be about to take the place: look again.
             return InsertOutcome.UNKNOWN
         return InsertOutcome.INSERTED
+
+    async def get_within(self, session: Session, conversation: str, offset: int) -> Entry | None:
+        """One entry, within a transaction that is to change it."""
+        if not 1 <= offset <= MAX_OFFSET:
+            return None
+        with translated():
+            document = await self._messages.find_one({"_id": log_key(conversation, offset)}, session=session)
+        return entry_of(document) if document else None
+
+    async def rewrite_within(self, session: Session, entry: Entry, body: Mapping[str, Any]) -> None:
+        """Give an entry another body, within a transaction. Its place, sender, key and time stay. Raises Invalid."""
+        fields = body_fields(entry.kind, body)
+        gone = [name for name in BODY_FIELDS if name not in fields]
+        update: Document = {"$unset": dict.fromkeys(gone, "")}
+        if fields:
+            update["$set"] = fields
+        with translated():
+            await self._messages.update_one({"_id": log_key(entry.conversation, entry.offset)}, update, session=session)
 
     async def _fill(self, page: "_Page", conversation: str, after: int, upto: int, direction: int) -> bool:
         """Read on until the page is full or enough was examined. Returns whether the end of the log was reached."""

@@ -1,12 +1,26 @@
 """Conversations, members and users as documents. Rows are few, so their fields have the names of the wire; pure."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
 
 from storage.errors import Invalid
-from storage.model import Conversation, ConversationKind, LastMessage, Member, Membership, Position, Role, User
+from storage.model import (
+    ORIGIN,
+    Conversation,
+    ConversationKind,
+    ConversationSettings,
+    LastMessage,
+    Member,
+    Membership,
+    Position,
+    Preferences,
+    Privacy,
+    Role,
+    User,
+)
 from storage.mongo.client import Document
 
 MAX_CUSTOM_BYTES: Final = 64 * 1024
@@ -74,8 +88,16 @@ def conversation_document(conversation: Conversation, *, idempotency_key: str | 
         "idempotency_key": idempotency_key,
         "parent": conversation.parent,
         "peers": list(conversation.peers) if conversation.peers else None,
+        "avatar_url": text(conversation.avatar_url, "avatar_url") or None,
+        "description": text(conversation.description, "description") or None,
+        "settings": settings_document(conversation.settings) or None,
     }
     return {name: value for name, value in document.items() if value is not None}
+
+
+def settings_document(settings: ConversationSettings) -> Document:
+    """What is set; a rule that is off is left out."""
+    return {name: value for name, value in asdict(settings).items() if value}
 
 
 def conversation_of(document: Mapping[str, Any]) -> Conversation:
@@ -99,12 +121,17 @@ def conversation_of(document: Mapping[str, Any]) -> Conversation:
         activity_at=int(document["activity_at"]),
         parent=document.get("parent"),
         peers=(peers[0], peers[1]) if peers else None,
+        avatar_url=document.get("avatar_url", ""),
+        description=document.get("description", ""),
+        settings=ConversationSettings(**_integers(document.get("settings", {}))),
+        pins=tuple(int(offset) for offset in document.get("pins", ())),
+        oldest=int(document.get("oldest", 1)),
     )
 
 
 def member_of(document: Mapping[str, Any]) -> Member:
     """The member that a row holds."""
-    left_at, banned_at = document.get("left_at"), document.get("banned_at")
+    delivered = document.get("delivered")
     return Member(
         conversation=document["conversation"],
         user=document["user"],
@@ -113,8 +140,13 @@ def member_of(document: Mapping[str, Any]) -> Member:
         joined_offset=int(document["joined_offset"]),
         read=position_of(document["read"]),
         revision=int(document["revision"]),
-        left_at=None if left_at is None else int(left_at),
-        banned_at=None if banned_at is None else int(banned_at),
+        left_at=_integer(document, "left_at"),
+        banned_at=_integer(document, "banned_at"),
+        banned_until=_integer(document, "banned_until"),
+        muted_until=_integer(document, "muted_until"),
+        delivered=ORIGIN if delivered is None else position_of(delivered),
+        unread_from=_integer(document, "unread_from"),
+        preferences=Preferences(**_integers(document.get("preferences", {}))),
     )
 
 
@@ -137,17 +169,26 @@ def user_defaults(at: int) -> Document:
 
 def user_of(document: Mapping[str, Any]) -> User:
     """The user that a row holds."""
-    last_seen_at = document.get("last_seen_at")
     return User(
         id=document["_id"],
         name=document["name"],
         avatar_url=document["avatar_url"],
         locale=document["locale"],
         custom=_custom_of(document),
-        last_seen_at=None if last_seen_at is None else int(last_seen_at),
+        last_seen_at=_integer(document, "last_seen_at"),
         revision=int(document.get("revision", 0)),
         created_at=int(document["created_at"]),
+        privacy=Privacy(**document.get("privacy", {})),
     )
+
+
+def _integer(document: Mapping[str, Any], name: str) -> int | None:
+    value = document.get(name)
+    return None if value is None else int(value)
+
+
+def _integers(document: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in document.items()}
 
 
 def _custom_of(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,19 @@ from typing import Any, Final
 
 from pymongo import ASCENDING
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 MESSAGES: Final = "messages"
 CONVERSATIONS: Final = "conversations"
 MEMBERS: Final = "members"
 USERS: Final = "users"
 META: Final = "meta"
+REACTIONS: Final = "reactions"
+DUE: Final = "due"
+HIDDEN: Final = "hidden"
+BLOCKS: Final = "blocks"
+INVITES: Final = "invites"
+UPLOADS: Final = "uploads"
 
 _ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 
@@ -62,8 +68,24 @@ LAYOUTS: Final = (
         clustered=True,
         storage=_ZSTD,
         # Each entry of the index repeats the conversation twice and the sender: compressed it takes a third.
-        indexes=(Index(KEY_INDEX, ("c", "u", "k"), unique=True, storage=_ZSTD),),
+        indexes=(
+            Index(KEY_INDEX, ("c", "u", "k"), unique=True, storage=_ZSTD),
+            # Only messages that mention somebody, or expire, are in these.
+            Index("meant", ("c", "w", "_id"), partial={"w": {"$exists": True}}),
+            Index("meant_at", ("w", "t"), partial={"w": {"$exists": True}}),
+            Index("expires", ("e",), partial={"e": {"$exists": True}}),
+        ),
     ),
+    # "<key of the message>|<reaction>|<user>": the reactions to a message lie together.
+    Layout(REACTIONS, clustered=True, storage=_ZSTD),
+    # "<kind>|<key of the message>": a summary that the log is to be told of, see summaries that are entries.
+    Layout(DUE, indexes=(Index("at", ("at",)),)),
+    # "<user>|<key of the message>"
+    Layout(HIDDEN, indexes=(Index("user", ("user", "revision")),)),
+    # "<user>|<blocked user>"
+    Layout(BLOCKS, indexes=(Index("user", ("user", "revision")), Index("blocked", ("blocked",)))),
+    Layout(INVITES, indexes=(Index("conversation", ("conversation", "created_at")),)),
+    Layout(UPLOADS, indexes=(Index("state", ("state", "at")), Index("user", ("user", "at")))),
     Layout(
         CONVERSATIONS,
         indexes=(
@@ -75,6 +97,8 @@ LAYOUTS: Final = (
                 partial={"idempotency_key": {"$exists": True}},
             ),
             Index("summary_at", ("summary_at", "_id")),
+            Index("parent", ("parent", "_id"), partial={"parent": {"$exists": True}}),
+            Index("retention", ("settings.retention_s",), partial={"settings.retention_s": {"$exists": True}}),
         ),
     ),
     Layout(
