@@ -8,14 +8,14 @@ membership at its own place in the log. For reading it may be late by as long as
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chat.usecases.failures import Unseen, told
 from chat.usecases.rights import Right, allowed
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.model import ConversationKind, Entry, EntryKind, Role
+from storage.model import ConversationKind, ConversationSettings, Entry, EntryKind, Role
 from storage.store import Store
 
 MAX_CONVERSATIONS: Final = 20_000
@@ -25,17 +25,36 @@ MAX_AGE_S: Final = 15.0
 _MEMBERSHIP: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT, EntryKind.MEMBER_CHANGED)
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What decides about a conversation besides who is in it. `peers`: the two users of a direct one.
+
+    `members_count` is as old as the look-up.
+    """
+
+    kind: ConversationKind
+    settings: ConversationSettings
+    peers: tuple[str, str] | None
+    members_count: int
+    known_at: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
     """What a user is in a conversation. Compared by identity: another object was looked up at another time.
 
-    `upto` is how far the log was known to reach when it was looked up: what is there is in it.
+    `upto` is how far the log was known to reach when it was looked up: what is there is in it. `muted_until`: a
+    moderator lets the user write only after it. In a thread it is the standing in the conversation that it belongs to
+    (`of`), whose facts it has.
     """
 
     kind: ConversationKind
     role: Role
     known_at: float
     upto: int
+    facts: Facts
+    muted_until: int | None = None
+    of: "Standing | None" = None
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +81,7 @@ class Access:
     def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
         self._store = store
         self._monotonic = monotonic
-        self._kinds: OrderedDict[str, ConversationKind] = OrderedDict()
+        self._facts: OrderedDict[str, Facts] = OrderedDict()
         self._standings: OrderedDict[str, dict[str, Standing]] = OrderedDict()
         self._looking: dict[str, set[_LookUp]] = {}
 
@@ -78,7 +97,13 @@ class Access:
         return standing
 
     async def standing(self, user: str, conversation: str) -> Standing | None:
-        """What the user is there; None for no member. Raises ClientError when it cannot be known."""
+        """What the user is there; None for no member. Raises ClientError when it cannot be known.
+
+        Of a thread's id this says nothing about whether there is the message that it would be below.
+        """
+        parent = parent_of(conversation)
+        if parent is not None:
+            return _in_thread(self.cached(user, parent) or await self._look_up(user, parent))
         return self.cached(user, conversation) or await self._look_up(user, conversation)
 
     def cached(self, user: str, conversation: str) -> Standing | None:
@@ -93,8 +118,8 @@ class Access:
 
     def still(self, user: str, conversation: str, standing: Standing) -> bool:
         """Whether nothing has been heard since that could have changed the standing."""
-        members = self._standings.get(conversation)
-        return members is not None and members.get(user) is standing
+        members = self._standings.get(parent_of(conversation) or conversation)
+        return members is not None and members.get(user) is (standing.of or standing)
 
     def check(self, conversation: str, standings: Mapping[str, Standing]) -> Callable[[], bool]:
         """To be asked when a change has its place in the log: whether it may still be decided by these standings."""
@@ -109,6 +134,7 @@ class Access:
             return
         if users is None:
             del self._standings[conversation]
+            self._facts.pop(conversation, None)
             return
         for user in users:
             members.pop(user, None)
@@ -118,6 +144,13 @@ class Access:
         for entry in entries:
             if entry.kind in _MEMBERSHIP:
                 self._changed(conversation, entry)
+            elif entry.kind is EntryKind.CONVERSATION_UPDATED and "settings" in entry.body:
+                self._facts.pop(conversation, None)
+                for look_up in self._looking.get(conversation, ()):
+                    look_up.outdated = look_up.outdated or look_up.upto < entry.offset
+                for user, standing in list(self._standings.get(conversation, {}).items()):
+                    if standing.upto < entry.offset:
+                        del self._standings[conversation][user]
 
     def _changed(self, conversation: str, entry: Entry) -> None:
         for look_up in self._looking.get(conversation, ()):
@@ -150,17 +183,17 @@ class Access:
     async def _read(self, user: str, conversation: str, upto: int) -> Standing | None:
         known_at = self._monotonic()
         with told():
-            kind = self._kinds.get(conversation)
-            if kind is None:
+            facts = self._facts.get(conversation)
+            if facts is None or known_at - facts.known_at > MAX_AGE_S:
                 record = await self._store.conversations.get(conversation)
                 if record is None:
                     return None
-                kind = record.kind
-                self._remember_kind(conversation, kind)
+                facts = Facts(record.kind, record.settings, record.peers, record.members_count, known_at)
+                self._remember_facts(conversation, facts)
             member = await self._store.members.get(conversation, user)
         if member is None or not member.live:
             return None
-        return Standing(kind, member.role, known_at, upto)
+        return Standing(facts.kind, member.role, known_at, upto, facts, member.muted_until)
 
     def _remember(self, user: str, conversation: str, standing: Standing) -> None:
         members = self._standings.setdefault(conversation, {})
@@ -171,10 +204,22 @@ class Access:
         while len(self._standings) > MAX_CONVERSATIONS:
             self._standings.popitem(last=False)
 
-    def _remember_kind(self, conversation: str, kind: ConversationKind) -> None:
-        self._kinds[conversation] = kind
-        while len(self._kinds) > MAX_CONVERSATIONS:
-            self._kinds.popitem(last=False)
+    def _remember_facts(self, conversation: str, facts: Facts) -> None:
+        self._facts[conversation] = facts
+        while len(self._facts) > MAX_CONVERSATIONS:
+            self._facts.popitem(last=False)
+
+
+def parent_of(conversation: str) -> str | None:
+    """The conversation that a thread belongs to; None for any other conversation."""
+    parent, tilde, _ = conversation.partition("~")
+    return parent if tilde else None
+
+
+def _in_thread(standing: Standing | None) -> Standing | None:
+    if standing is None:
+        return None
+    return replace(standing, kind=ConversationKind.THREAD, of=standing)
 
 
 def changed_users(entry: Entry) -> list[str]:

@@ -1,9 +1,11 @@
 """Records become what goes over the wire. Pure; the only place where that happens."""
 
 from collections.abc import Mapping
-from typing import assert_never
+from dataclasses import asdict
+from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from chat.vocabulary import events, shapes
 from realtime.protocol.messages import Payload, Publication
@@ -36,7 +38,7 @@ def position(position: model.Position) -> shapes.Position:
 def message(entry: model.Entry) -> shapes.Message:
     """A `MESSAGE_CREATED` entry in its present state."""
     body = entry.body
-    return shapes.Message(
+    plain = shapes.Message(
         id=f"{entry.conversation}.{entry.offset}",
         conversation=entry.conversation,
         offset=entry.offset,
@@ -45,11 +47,33 @@ def message(entry: model.Entry) -> shapes.Message:
         text=body.get("text", ""),
         created_at=entry.at,
         idempotency_key=entry.key,
+    )
+    if body.keys() <= {"text"}:
+        return plain
+    return structs.replace(
+        plain,
         content=body.get("content"),
         reply_to=body.get("reply_to"),
         mentions=body.get("mentions", []),
+        mentions_group=body.get("mentions_group"),
         attachments=body.get("attachments", []),
         custom=body.get("custom", {}),
+        forwarded=shapes.Forwarded(**body["forwarded"]) if "forwarded" in body else None,
+        version=body.get("version", 0),
+        edited_at=body.get("edited_at"),
+        deleted_at=body.get("deleted_at"),
+        expires_at=body.get("expires_at"),
+        pinned_at=body.get("pinned_at"),
+        reactions=body.get("reactions", {}),
+        thread=thread(body["thread"]) if "thread" in body else None,
+    )
+
+
+def thread(summary: Mapping[str, Any]) -> shapes.Thread:
+    """The replies below a message, as its body has them."""
+    last = summary.get("last_reply")
+    return shapes.Thread(
+        summary["conversation"], summary["replies"], None if last is None else shapes.LastMessage(**last)
     )
 
 
@@ -64,23 +88,54 @@ def event(entry: model.Entry) -> msgspec.Struct:
             joined = [events.JoinedMember(one["user"], one["role"]) for one in body["members"]]
             return events.MemberJoined(*place, members=joined)
         case EntryKind.MEMBER_LEFT:
-            return events.MemberLeft(*place, user=body["user"])
+            return events.MemberLeft(*place, user=body["user"], banned=body.get("banned", False))
         case EntryKind.MEMBER_CHANGED:
-            return events.MemberChanged(*place, user=body["user"], role=body["role"])
+            return events.MemberChanged(
+                *place, user=body["user"], role=body["role"], muted_until=body.get("muted_until")
+            )
         case EntryKind.CONVERSATION_UPDATED:
-            return events.ConversationUpdated(*place, title=body.get("title"), custom=body.get("custom"))
-        case (
-            EntryKind.MESSAGE_EDITED
-            | EntryKind.MESSAGE_DELETED
-            | EntryKind.REACTION_CHANGED
-            | EntryKind.MESSAGE_PINNED
-            | EntryKind.MESSAGE_UNPINNED
-            | EntryKind.THREAD_CHANGED
-        ):
-            # Written by a newer version. Offsets must not have holes for whoever reads this log with an older one.
-            return events.Unknown(*place, kind=entry.kind.name.lower().replace("_", ".", 1))
+            return _updated(entry)
         case _:
-            assert_never(entry.kind)
+            return _of_message(entry)
+
+
+def _updated(entry: model.Entry) -> events.ConversationUpdated:
+    body = entry.body
+    return events.ConversationUpdated(
+        entry.conversation,
+        entry.offset,
+        entry.at,
+        entry.by,
+        title=body.get("title"),
+        avatar_url=body.get("avatar_url"),
+        description=body.get("description"),
+        custom=body.get("custom"),
+        settings=shapes.Settings(**body["settings"]) if "settings" in body else None,
+        oldest=body.get("oldest"),
+    )
+
+
+def _of_message(entry: model.Entry) -> msgspec.Struct:
+    """What happened to the message at `target`."""
+    place = (entry.conversation, entry.offset, entry.at, entry.by)
+    body = entry.body
+    target: int = body["target"]
+    match entry.kind:
+        case EntryKind.MESSAGE_EDITED:
+            edited = model.imaged(entry.conversation, target, body["message"])
+            return events.MessageEdited(*place, target=target, message=message(edited))
+        case EntryKind.MESSAGE_DELETED:
+            return events.MessageDeleted(*place, target=target, reason=body.get("reason"))
+        case EntryKind.REACTION_CHANGED:
+            return events.ReactionChanged(*place, target=target, reactions=body["reactions"])
+        case EntryKind.MESSAGE_PINNED:
+            return events.MessagePinned(*place, target=target)
+        case EntryKind.MESSAGE_UNPINNED:
+            return events.MessageUnpinned(*place, target=target)
+        case EntryKind.THREAD_CHANGED:
+            return events.ThreadChanged(*place, target=target, thread=thread(body["thread"]))
+        case _:
+            raise ValueError(f"an entry of kind {entry.kind.name} is not about a message")
 
 
 def publication(entry: model.Entry) -> Publication:
@@ -100,7 +155,15 @@ def user(record: model.User) -> shapes.User:
 
 
 def member(record: model.Member) -> shapes.Member:
-    return shapes.Member(record.user, record.role.value, record.joined_at, position(record.read))
+    """With everything; who may not see receipts gets it without them."""
+    return shapes.Member(
+        record.user,
+        record.role.value,
+        record.joined_at,
+        read=position(record.read),
+        delivered=position(record.delivered) if record.delivered.offset else None,
+        muted_until=record.muted_until,
+    )
 
 
 def conversation(
@@ -131,4 +194,17 @@ def conversation(
         activity_at=record.activity_at,
         created_at=record.created_at,
         updated_at=record.updated_at,
+        avatar_url=record.avatar_url,
+        description=record.description,
+        settings=shapes.Settings(**asdict(record.settings)),
+        preferences=preferences(membership.preferences),
+        delivered=position(membership.delivered) if membership.delivered.offset else None,
+        unread_from=membership.unread_from,
+        pins=list(record.pins),
+        oldest=record.oldest,
+        muted_until=membership.muted_until,
     )
+
+
+def preferences(record: model.Preferences) -> shapes.Preferences:
+    return shapes.Preferences(record.archived_at, record.pinned_at, record.muted_until)

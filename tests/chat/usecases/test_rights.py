@@ -26,9 +26,10 @@ def test_every_member_may_read():
     assert all(allowed(Right.READ, kind, role) for kind, role in product(ConversationKind, Role))
 
 
-def test_readers_only_read_and_leave():
-    for right, kind in product(set(Right) - {Right.READ, Right.LEAVE}, ConversationKind):
-        assert not allowed(right, kind, Role.READER)
+def test_readers_say_nothing_and_change_nothing_but_what_is_theirs():
+    theirs = {Right.READ, Right.LEAVE, Right.DELETE_OWN}
+    for right, kind in product(set(Right) - theirs, ConversationKind):
+        assert allowed(right, kind, Role.READER) is (right is Right.REACT and kind is ConversationKind.CHANNEL)
 
 
 def test_in_a_channel_moderators_write():
@@ -36,10 +37,26 @@ def test_in_a_channel_moderators_write():
     assert writers == {Role.OWNER, Role.ADMIN, Role.MODERATOR}
 
 
+ABOUT_MEMBERS = (
+    Right.INVITE,
+    Right.ADD_MEMBERS,
+    Right.REMOVE_MEMBER,
+    Right.BAN,
+    Right.MUTE,
+    Right.SET_ROLE,
+    Right.LEAVE,
+)
+
+
 @pytest.mark.parametrize("kind", [ConversationKind.DIRECT, ConversationKind.THREAD])
 def test_who_is_in_a_direct_conversation_or_a_thread_is_nobodys_to_change(kind):
-    for right, role in product(set(Right) - {Right.READ, Right.SEND}, Role):
+    for right, role in product(ABOUT_MEMBERS, Role):
         assert not allowed(right, kind, role)
+
+
+def test_in_a_direct_conversation_nobody_touches_what_the_other_said():
+    for right, role in product((Right.EDIT_ANY, Right.DELETE_ANY, Right.READ_VERSIONS), Role):
+        assert not allowed(right, ConversationKind.DIRECT, role)
 
 
 def test_owners_act_on_everyone_and_others_on_those_below_them():

@@ -8,7 +8,7 @@ import pytest
 from storage.errors import NotMigrated, Unavailable
 from storage.mongo.client import Database, connect
 from storage.mongo.migrate import migrate, verify
-from storage.mongo.schema import KEY_INDEX, LAYOUTS, MESSAGES, META
+from storage.mongo.schema import KEY_INDEX, LAYOUTS, MESSAGES, META, SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_missing_index_and_another_version_are_told(bare: Database) -> N
         await verify(bare)
     assert raised.value.missing == [
         f"index {KEY_INDEX} of {MESSAGES} is missing",
-        "the schema is version 999, this is made for 1",
+        f"the schema is version 999, this is made for {SCHEMA_VERSION}",
     ]
 
 
