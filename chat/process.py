@@ -99,7 +99,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry)
         )
         verifiers = await stack.enter_async_context(open_verifiers(config, clock=time.time, monotonic=time.monotonic))
-        access = Access(store, time.monotonic)
+        access = Access(store, time.monotonic, clock_ms)
         announcer = EngineAnnouncer(store.epoch, access)
         publisher = Publisher(store.epoch, access)
         store.appender.on_committed = publisher.committed
@@ -108,6 +108,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         limits = ports.Limits(
             message_text_bytes=config.limits.message_text_max_size,
             user_id_pattern=re.compile(config.token.user_id_pattern),
+            receipts_members=config.limits.receipts_members,
+            mention_group_members=config.limits.mention_group_members,
         )
         service = build_service(store, access, announcer, redis.presence, limits, clock_ms)
         calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
@@ -170,6 +172,8 @@ def _options(config: Config) -> BackendOptions:
             page=200,
             conversations_on_connect=client.conversations_on_connect,
             conversations_to_recover=client.conversations_to_recover,
+            receipts_members=config.limits.receipts_members,
+            mention_group_members=config.limits.mention_group_members,
         ),
         insecure=client.insecure,
         user_channel=client.subscribe_to_user_channel,

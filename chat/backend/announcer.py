@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 MEMBERSHIP_NOTICE: Final = "membership"
 
+STANDING_NOTICE: Final = "standing"
+
 MAX_LET_IN: Final = 20_000
 """Members of whom it is remembered by which entry they were let in. Whoever is forgotten is let in once more, at worst,
 when an old part of the log is read.
@@ -41,6 +43,13 @@ class MembershipNotice(Struct, frozen=True):
     came: bool
     offset: int = 0
     n: int = 0
+
+
+class StandingNotice(Struct, frozen=True):
+    """What one process has changed about members without an entry of the log that would tell the others."""
+
+    conversation: str
+    users: list[str]
 
 
 class Publisher:
@@ -81,6 +90,7 @@ class EngineAnnouncer:
         """Speak through this engine from now on. Before that everything is dropped: there is nobody to tell."""
         self._engine = engine
         engine.operations.on_notice(MEMBERSHIP_NOTICE, self._heard)
+        engine.operations.on_notice(STANDING_NOTICE, self._heard_standing)
 
     def ephemeral(self, conversation: str, event: Struct) -> None:
         if self._engine is not None:
@@ -100,6 +110,12 @@ class EngineAnnouncer:
         for user in users:
             self.personal(user, ConversationRemoved(conversation, at, by))
         self._notify(MembershipNotice(conversation, list(users), came=False))
+
+    def outdated(self, conversation: str, users: Collection[str]) -> None:
+        self._access.forget(conversation, users)
+        if self._engine is not None:
+            notice = StandingNotice(conversation, list(users))
+            self._engine.operations.notify(STANDING_NOTICE, msgspec.json.encode(notice))
 
     def read_entries(self, conversation: str, entries: Iterable[Entry]) -> None:
         """Entries were read. Where this process had not heard of them, it had not heard their notices either, as a
@@ -133,6 +149,14 @@ class EngineAnnouncer:
             log.warning("notice_not_understood", subject=MEMBERSHIP_NOTICE, error=str(error))
             return
         self._apply(notice)
+
+    def _heard_standing(self, data: bytes) -> None:
+        try:
+            notice = msgspec.json.decode(data, type=StandingNotice)
+        except msgspec.MsgspecError as error:
+            log.warning("notice_not_understood", subject=STANDING_NOTICE, error=str(error))
+            return
+        self._access.forget(notice.conversation, notice.users)
 
     def _apply(self, notice: MembershipNotice) -> None:
         self._access.forget(notice.conversation, notice.users)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chat.usecases.failures import Unseen, told
-from chat.usecases.rights import Right, allowed
+from chat.usecases.rights import WRITING, Right, allowed
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.model import ConversationKind, ConversationSettings, Entry, EntryKind, Role
-from storage.store import Store
+from storage.store import Store, clock_ms
 
 MAX_CONVERSATIONS: Final = 20_000
 MAX_MEMBERS_CACHED: Final = 2_000
@@ -44,8 +44,8 @@ class Standing:
     """What a user is in a conversation. Compared by identity: another object was looked up at another time.
 
     `upto` is how far the log was known to reach when it was looked up: what is there is in it. `muted_until`: a
-    moderator lets the user write only after it. In a thread it is the standing in the conversation that it belongs to
-    (`of`), whose facts it has.
+    moderator lets the user write only after it. `hides`: there are messages that the user has deleted for themselves.
+    In a thread it is the standing in the conversation that it belongs to (`of`), whose facts it has.
     """
 
     kind: ConversationKind
@@ -54,6 +54,7 @@ class Standing:
     upto: int
     facts: Facts
     muted_until: int | None = None
+    hides: bool = False
     of: "Standing | None" = None
 
 
@@ -78,23 +79,32 @@ class Access:
     Bounds: `MAX_CONVERSATIONS` least recently used ones, `MAX_MEMBERS_CACHED` users of each; beyond them it asks again.
     """
 
-    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+    def __init__(self, store: Store, monotonic: Callable[[], float], clock_ms: Callable[[], int] = clock_ms) -> None:
         self._store = store
         self._monotonic = monotonic
+        self._clock_ms = clock_ms
         self._facts: OrderedDict[str, Facts] = OrderedDict()
         self._standings: OrderedDict[str, dict[str, Standing]] = OrderedDict()
         self._looking: dict[str, set[_LookUp]] = {}
 
     async def require(self, user: str, conversation: str, right: Right) -> Standing:
-        """The user's standing, if it gives the right. Raises ClientError: foreign, or what the role lacks."""
+        """The user's standing, if it gives the right. Raises ClientError: foreign, or what `demand` raises."""
         standing = await self.standing(user, conversation)
         if standing is None:
             raise foreign()
+        self.demand(standing, right)
+        return standing
+
+    def demand(self, standing: Standing, right: Right) -> None:
+        """Raises ClientError where the role does not give the right, or who would write is muted."""
         if not allowed(right, standing.kind, standing.role):
             raise ClientError(
                 codes.PERMISSION_DENIED, f"a {standing.role} of a {standing.kind} may not {right}", "conversation"
             )
-        return standing
+        if right in WRITING and standing.muted_until is not None and standing.muted_until > self._clock_ms():
+            raise ClientError(
+                codes.PERMISSION_DENIED, f"muted here, muted_until is {standing.muted_until}", "conversation"
+            )
 
     async def standing(self, user: str, conversation: str) -> Standing | None:
         """What the user is there; None for no member. Raises ClientError when it cannot be known.
@@ -193,7 +203,7 @@ class Access:
             member = await self._store.members.get(conversation, user)
         if member is None or not member.live:
             return None
-        return Standing(facts.kind, member.role, known_at, upto, facts, member.muted_until)
+        return Standing(facts.kind, member.role, known_at, upto, facts, member.muted_until, member.hides)
 
     def _remember(self, user: str, conversation: str, standing: Standing) -> None:
         members = self._standings.setdefault(conversation, {})

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.errors import Conflict, Invalid, NotFound, Overloaded, StorageError, Unavailable
+from storage.errors import Conflict, Invalid, LimitReached, NotFound, Overloaded, StorageError, Unavailable
 
 
 class Unseen(ClientError):
@@ -21,6 +21,8 @@ class Unseen(ClientError):
 def client_error(error: StorageError) -> ClientError:
     """What the client may know of a storage error."""
     match error:
+        case Denied():
+            return error.error
         case Unavailable():
             return ClientError(
                 codes.UNAVAILABLE, "the store does not answer just now; the same request may be repeated"
@@ -31,12 +33,31 @@ def client_error(error: StorageError) -> ClientError:
             )
         case NotFound():
             return Unseen("not found, or not yours to see")
+        case LimitReached():
+            return ClientError(codes.LIMIT_EXCEEDED, str(error))
         case Conflict():
             return ClientError(codes.CONFLICT, str(error))
         case Invalid():
             return ClientError(codes.BAD_REQUEST, str(error))
         case _:
             return ClientError(codes.INTERNAL, "try again")
+
+
+class Denied(StorageError):
+    """A refusal that is decided within a transaction, by what is found there. Nothing is written."""
+
+    def __init__(self, error: ClientError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def denied() -> Iterator[None]:
+    """Lets a refusal out of a transaction. Everything else passes."""
+    try:
+        yield
+    except ClientError as error:
+        raise Denied(error) from error
 
 
 @contextmanager

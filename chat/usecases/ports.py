@@ -26,6 +26,9 @@ class Announcer(Protocol):
     def let_in(self, conversation: str, users: Collection[str], *, position: Position, by: str, at: int) -> None:
         """These users are members by the entry at `position`: subscribe their sessions, starting with that entry."""
 
+    def outdated(self, conversation: str, users: Collection[str]) -> None:
+        """What is known of these members may be out of date: no process is to go by what it remembers."""
+
     def put_out(self, conversation: str, users: Collection[str], *, by: str, at: int) -> None:
         """These users are members no longer: end their subscriptions."""
 
@@ -39,9 +42,15 @@ class Online(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may contain. Sizes in bytes of UTF-8. `user_id_pattern` is for users who may be new."""
+    """What a request may contain. Sizes in bytes of UTF-8. `user_id_pattern` is for users who may be new.
+
+    `receipts_members` and `mention_group_members` are sizes of conversations: up to them receipts are shown, and
+    everyone may mention everyone.
+    """
 
     message_text_bytes: int = 16 * 1024
     custom_bytes: int = 16 * 1024
     content_bytes: int = 32 * 1024
+    receipts_members: int = 100
+    mention_group_members: int = 100
     user_id_pattern: re.Pattern[str] = re.compile(USER_ID)

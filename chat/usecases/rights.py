@@ -79,6 +79,10 @@ TABLE: Final[Mapping[Right, Mapping[ConversationKind, frozenset[Role]]]] = {
 }
 
 
+WRITING: Final = frozenset({Right.SEND, Right.EDIT_OWN, Right.EDIT_ANY, Right.REACT, Right.PIN, Right.MENTION_EVERYONE})
+"""What a member has not while muted. One may always take back what one has said."""
+
+
 def allowed(right: Right, kind: ConversationKind, role: Role) -> bool:
     return role in TABLE[right][kind]
 

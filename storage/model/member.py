@@ -36,6 +36,7 @@ class Member:
     how far a device of the user has received. `unread_from`: marked as unread from this offset on, beside `read`.
     `revision` is the user's revision at the last private change of this row. `banned_at`: may not come back until
     `banned_until`, or (None) until it is taken off. `muted_until`: may not write before (set by moderators).
+    `hides`: there are rows of messages here, or in the threads here, that the user has deleted for themselves.
     """
 
     conversation: str
@@ -52,6 +53,7 @@ class Member:
     delivered: Position = ORIGIN
     unread_from: int | None = None
     preferences: Preferences = Preferences()
+    hides: bool = False
 
     @property
     def live(self) -> bool:

@@ -147,6 +147,7 @@ def member_of(document: Mapping[str, Any]) -> Member:
         delivered=ORIGIN if delivered is None else position_of(delivered),
         unread_from=_integer(document, "unread_from"),
         preferences=Preferences(**_integers(document.get("preferences", {}))),
+        hides=document.get("hides", False),
     )
 
 
