@@ -37,6 +37,18 @@ class Conflict(StorageError):
     """The call contradicts what is stored, e.g. a direct conversation with three users. Nothing was written."""
 
 
+class Banned(Conflict):
+    """These users may not become members. Nothing was written."""
+
+    def __init__(self, users: list[str]) -> None:
+        self.users = users
+        super().__init__(f"banned: {', '.join(users)}")
+
+
+class LimitReached(StorageError):
+    """There are as many as there may be. Nothing was written."""
+
+
 class PreconditionFailed(StorageError):
     """The caller's own check said no after newer entries were examined. Nothing was written."""
 

@@ -12,15 +12,18 @@ from pymongo.monitoring import CommandListener
 
 from storage.mongo.amending import Amending
 from storage.mongo.appender import Appender
+from storage.mongo.blocks import Blocks
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
 from storage.mongo.follower import Follower, OnEntries
 from storage.mongo.heads import read_heads
 from storage.mongo.health import Health
 from storage.mongo.inbox import Inbox
+from storage.mongo.invites import Invites
 from storage.mongo.log import Log
 from storage.mongo.members import Members
 from storage.mongo.migrate import migrate, verify
+from storage.mongo.preferring import Preferring
 from storage.mongo.reading import Reading
 from storage.mongo.summaries import Summaries
 from storage.mongo.users import Users
@@ -43,6 +46,9 @@ class Store:
     amending: Amending
     conversations: Conversations
     members: Members
+    preferring: Preferring
+    invites: Invites
+    blocks: Blocks
     inbox: Inbox
     users: Users
     reading: Reading
@@ -92,6 +98,9 @@ async def open_store(
                     amending=Amending(db, appender),
                     conversations=conversations,
                     members=members,
+                    preferring=Preferring(db, users),
+                    invites=Invites(db, appender, members),
+                    blocks=Blocks(db, users),
                     inbox=inbox,
                     users=users,
                     reading=reading,

@@ -1,8 +1,10 @@
 """The records of the product: pure data, no I/O, no clock, no randomness. Times are integer milliseconds UTC."""
 
+from storage.model.block import Block
 from storage.model.changes import Change, image, imaged
 from storage.model.conversation import Conversation, ConversationKind, ConversationSettings, LastMessage
 from storage.model.entry import Appended, Entry, EntryKind, NewEntry
+from storage.model.invite import Invite
 from storage.model.member import Member, Membership, Preferences, Role
 from storage.model.position import ORIGIN, Position
 from storage.model.user import Privacy, User
@@ -10,12 +12,14 @@ from storage.model.user import Privacy, User
 __all__ = [
     "ORIGIN",
     "Appended",
+    "Block",
     "Change",
     "Conversation",
     "ConversationKind",
     "ConversationSettings",
     "Entry",
     "EntryKind",
+    "Invite",
     "LastMessage",
     "Member",
     "Membership",

@@ -10,6 +10,7 @@ from typing import Final
 
 ID_LENGTH: Final = 26
 EPOCH_LENGTH: Final = 8
+INVITE_CODE_LENGTH: Final = 32
 _THREAD_MARK: Final = "~"
 
 
@@ -33,6 +34,16 @@ def thread_root(conversation: str) -> tuple[str, int] | None:
     """(parent conversation, offset of the root message) of a thread's id, None of any other."""
     parent, mark, offset = conversation.partition(_THREAD_MARK)
     return (parent, int(offset)) if mark and offset.isdecimal() else None
+
+
+def invite_code(random: Callable[[int], bytes]) -> str:
+    """A new code: 32 characters, 160 bits that nobody guesses."""
+    return _base32(random(20), INVITE_CODE_LENGTH)
+
+
+def invite_id(code: str) -> str:
+    """The id of the invite that has this code. Nobody finds the code by it."""
+    return _base32(hashlib.sha256(f"invite:{code}".encode()).digest(), ID_LENGTH)
 
 
 def epoch(random: Callable[[int], bytes]) -> str:

@@ -15,6 +15,7 @@ from storage.model import (
     Appended,
     Conversation,
     ConversationKind,
+    ConversationSettings,
     Entry,
     EntryKind,
     NewEntry,
@@ -26,7 +27,7 @@ from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
 from storage.mongo.heads import read_heads, read_rows
 from storage.mongo.members import MAX_MEMBERS_AT_ONCE, Members
-from storage.mongo.rows import conversation_document, conversation_of, custom_text, position_of, text
+from storage.mongo.rows import conversation_document, conversation_of, custom_text, position_of, settings_document, text
 from storage.mongo.schema import CONVERSATIONS
 
 STAMP_SLACK_MS: Final = 5000
@@ -79,7 +80,10 @@ class Conversations:
         members: Sequence[tuple[str, Role]],
         at: int,
         title: str = "",
+        avatar_url: str = "",
+        description: str = "",
         custom: Mapping[str, Any] | None = None,
+        settings: ConversationSettings | None = None,
         external_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Created:
@@ -109,6 +113,9 @@ class Conversations:
             last_message=None,
             activity_at=at,
             peers=(peers[0], peers[1]) if direct else None,
+            avatar_url=avatar_url,
+            description=description,
+            settings=settings or ConversationSettings(),
         )
         if direct and (there := await self.get(conversation.id)) is not None:
             return Created(there, None, duplicate=True)
@@ -148,18 +155,23 @@ class Conversations:
         by: str,
         at: int,
         title: str | None = None,
+        avatar_url: str | None = None,
+        description: str | None = None,
         custom: Mapping[str, Any] | None = None,
+        settings: Mapping[str, int] | None = None,
         check: Callable[[], bool] | None = None,
     ) -> Appended | None:
-        """Set title or custom, or both; None leaves one alone. Returns None if that changes nothing.
+        """Set what is given; None leaves one alone, as does a setting that is left out. Returns None if that changes
+        nothing. The entry names only what changed, the settings as a whole.
 
         Raises NotFound, Invalid, PreconditionFailed, Overloaded.
         """
-        body: dict[str, Any] = {}
-        if title is not None:
-            body["title"] = text(title, "title")
+        texts = {"title": title, "avatar_url": avatar_url, "description": description}
+        body: dict[str, Any] = {name: text(value, name) for name, value in texts.items() if value is not None}
         if custom is not None:
             body["custom"] = dict(custom)
+        if settings is not None:
+            body["settings"] = dict(settings)
         new = NewEntry(conversation, EntryKind.CONVERSATION_UPDATED, by, at, None, body)
         return await self._appender.append_with(new, self._apply_update, check=check)
 
@@ -201,15 +213,10 @@ class Conversations:
             row = await self._conversations.find_one({"_id": entry.conversation}, session=session)
             if row is None:
                 raise NotFound(f"no conversation {entry.conversation}")
-            present = conversation_of(row)
-            body = {name: value for name, value in entry.body.items() if value != getattr(present, name)}
+            body, changes = _changed(conversation_of(row), entry.body)
             if not body:
                 return None
-            changes: Document = {"updated_at": entry.at}
-            if "title" in body:
-                changes["title"] = body["title"]
-            if "custom" in body:
-                changes["custom"] = custom_text(body["custom"]) or "{}"
+            changes["updated_at"] = entry.at
             await self._conversations.update_one({"_id": entry.conversation}, {"$set": changes}, session=session)
         return replace(entry, body=body)
 
@@ -242,6 +249,24 @@ def _members_to_join(kind: ConversationKind, members: Sequence[tuple[str, Role]]
     if kind is ConversationKind.DIRECT and len(chosen) != 2:
         raise Invalid("a direct conversation is of two users")
     return chosen
+
+
+def _changed(present: Conversation, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], Document]:
+    """What of the wanted is not so yet, as an entry tells it and as the row has it."""
+    settings = replace(present.settings, **wanted.get("settings", {}))
+    told: dict[str, Any] = {**wanted, "settings": settings_document(settings)}
+    now: dict[str, Any] = {
+        "title": present.title,
+        "avatar_url": present.avatar_url,
+        "description": present.description,
+        "custom": present.custom,
+        "settings": settings_document(present.settings),
+    }
+    body = {name: value for name, value in told.items() if value != now[name]}
+    row = dict(body)
+    if "custom" in body:
+        row["custom"] = custom_text(body["custom"]) or "{}"
+    return body, row
 
 
 def _milliseconds(time: datetime) -> int:

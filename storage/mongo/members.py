@@ -7,7 +7,7 @@ from typing import Final
 
 from pymongo import ASCENDING, UpdateOne
 
-from storage.errors import Conflict, Invalid, NotFound
+from storage.errors import Banned, Conflict, Contended, Invalid, NotFound
 from storage.model import Appended, Entry, EntryKind, Member, NewEntry, Role
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
@@ -18,8 +18,12 @@ from storage.mongo.users import Users
 MAX_MEMBERS_AT_ONCE: Final = 1000
 """Members of one entry: they are one transaction."""
 
+BAN_ATTEMPTS: Final = 4
+"""How often a ban is tried on somebody who comes and goes meanwhile."""
+
 Check = Callable[[], bool] | None
 _LIVE: Final[Document] = {"left_at": {"$exists": False}}
+_TOLD: Final = ("role", "muted_until")
 
 
 class Members:
@@ -61,14 +65,14 @@ class Members:
     ) -> Appended | None:
         """Make these users members, in one member.joined entry that names those who were none. None: all were.
 
-        Raises NotFound (no such conversation), Conflict (somebody is banned), Invalid (none, or too many at once).
+        Raises NotFound (no such conversation), Banned (somebody is), Invalid (none, or too many at once).
         """
         chosen = dict(members)
         if not 1 <= len(chosen) <= MAX_MEMBERS_AT_ONCE:
             raise Invalid(f"1 to {MAX_MEMBERS_AT_ONCE} members at once")
         body = {"members": [{"user": user, "role": role.value} for user, role in chosen.items()]}
         new = NewEntry(conversation, EntryKind.MEMBER_JOINED, by, at, None, body)
-        return await self._appender.append_with(new, partial(self._join, chosen), check=check)
+        return await self._appender.append_with(new, partial(self.join_within, chosen), check=check)
 
     async def join(self, conversation: str, user: str, *, at: int, role: Role = Role.MEMBER) -> Appended | None:
         """The user joins by themselves. As `add`."""
@@ -79,32 +83,54 @@ class Members:
         return await self.remove(conversation, user, by=user, at=at, owned=owned)
 
     async def remove(
+        self, conversation: str, user: str, *, by: str, at: int, owned: bool = False, check: Check = None
+    ) -> Appended | None:
+        """End a membership. None: was no member.
+
+        The row stays, with `left_at`, so that the user's devices learn of it when they sync. With `owned` the
+        conversation keeps an owner as long as it has members: raises Conflict for the last one.
+        """
+        return await self._end(conversation, user, None, by=by, at=at, owned=owned, check=check)
+
+    async def ban(
         self,
         conversation: str,
         user: str,
         *,
         by: str,
         at: int,
-        ban: bool = False,
+        until: int | None = None,
         owned: bool = False,
         check: Check = None,
     ) -> Appended | None:
-        """End a membership; with `ban` the user cannot be added again until `unban`. None: was no member.
-
-        The row stays, with `left_at`, so that the user's devices learn of it when they sync. With `owned` the
-        conversation keeps an owner as long as it has members: raises Conflict for the last one.
+        """As `remove`, and the user cannot come back before `until`, or (None) before `unban`. A ban of who is banned
+        takes the place of the one before. None: was no member, and is kept out.
         """
-        new = NewEntry(conversation, EntryKind.MEMBER_LEFT, by, at, None, {"user": user})
-        appended = await self._appender.append_with(new, partial(self._leave, user, ban, owned), check=check)
-        if appended is None and ban:
-            await self._ban_stranger(conversation, user, at)
-        return appended
+        ban: Document = {"banned_at": at} if until is None else {"banned_at": at, "banned_until": until}
+        for _ in range(BAN_ATTEMPTS):
+            appended = await self._end(conversation, user, ban, by=by, at=at, owned=owned, check=check)
+            if appended is not None or await self._ban_stranger(conversation, user, ban, at):
+                return appended
+        raise Contended(f"{user} comes and goes")
+
+    async def bans(self, conversation: str, *, at: int, after: str = "", limit: int) -> list[Member]:
+        """Rows of users above `after` who are banned at that time, by user id."""
+        query: Document = {
+            "conversation": conversation,
+            "banned_at": {"$exists": True},
+            "user": {"$gt": after},
+            "$or": [{"banned_until": {"$exists": False}}, {"banned_until": {"$gt": at}}],
+        }
+        with translated():
+            found = self._members.find(query, sort=[("user", ASCENDING)], limit=limit, batch_size=limit + 1)
+            return [member_of(row) for row in await found.to_list(limit)]
 
     async def unban(self, conversation: str, user: str) -> bool:
         """Let the user be added again. False: was not banned."""
         with translated():
             result = await self._members.update_one(
-                {"_id": member_key(conversation, user), "banned_at": {"$exists": True}}, {"$unset": {"banned_at": ""}}
+                {"_id": member_key(conversation, user), "banned_at": {"$exists": True}},
+                {"$unset": {"banned_at": "", "banned_until": ""}},
             )
         return result.modified_count == 1
 
@@ -123,8 +149,19 @@ class Members:
 
         With `owned` the conversation keeps an owner: raises Conflict for the last one.
         """
-        new = NewEntry(conversation, EntryKind.MEMBER_CHANGED, by, at, None, {"user": user, "role": role.value})
-        return await self._appender.append_with(new, partial(self._change_role, user, role, owned), check=check)
+        body = {"user": user, "role": role.value}
+        change = partial(self._change, user, {"role": role.value}, (), owned and role is not Role.OWNER)
+        new = NewEntry(conversation, EntryKind.MEMBER_CHANGED, by, at, None, body)
+        return await self._appender.append_with(new, change, check=check)
+
+    async def mute(
+        self, conversation: str, user: str, until: int | None, *, by: str, at: int, check: Check = None
+    ) -> Appended | None:
+        """A member may not write before `until`; None: may again. None: it was so. Raises NotFound for no member."""
+        changes = {} if until is None else {"muted_until": until}
+        change = partial(self._change, user, changes, ("muted_until",) if until is None else (), False)
+        new = NewEntry(conversation, EntryKind.MEMBER_CHANGED, by, at, None, {"user": user})
+        return await self._appender.append_with(new, change, check=check)
 
     async def put(self, session: Session, entry: Entry, members: Mapping[str, Role]) -> None:
         """Write the rows of users whom the entry brings in, within its transaction."""
@@ -143,7 +180,7 @@ class Members:
                         "read": position_document(entry.position),
                         "revision": revisions[user],
                     },
-                    "$unset": {"left_at": ""},
+                    "$unset": {"left_at": "", "banned_at": "", "banned_until": ""},
                 },
                 upsert=True,
             )
@@ -151,15 +188,19 @@ class Members:
         ]
         await self._members.bulk_write(writes, session=session)
 
-    async def _join(self, wanted: Mapping[str, Role], session: Session, entry: Entry) -> Entry | None:
+    async def join_within(self, wanted: Mapping[str, Role], session: Session, entry: Entry) -> Entry | None:
+        """Make members of those who are none, within the transaction of their member.joined entry; it, naming them.
+
+        None: all are members. Raises Banned, NotFound (no such conversation).
+        """
         keys = [member_key(entry.conversation, user) for user in wanted]
         with translated():
             rows = await self._members.find({"_id": {"$in": keys}}, session=session, batch_size=len(keys) + 1).to_list(
                 None
             )
-            banned = sorted(row["user"] for row in rows if "banned_at" in row)
+            banned = sorted(row["user"] for row in rows if _is_banned(row, entry.at))
             if banned:
-                raise Conflict(f"banned: {', '.join(banned)}")
+                raise Banned(banned)
             present = {row["user"] for row in rows if "left_at" not in row}
             joining = {user: role for user, role in wanted.items() if user not in present}
             if not joining:
@@ -168,7 +209,14 @@ class Members:
             await self.put(session, entry, joining)
         return replace(entry, body={"members": [{"user": user, "role": role.value} for user, role in joining.items()]})
 
-    async def _leave(self, user: str, ban: bool, owned: bool, session: Session, entry: Entry) -> Entry | None:
+    async def _end(
+        self, conversation: str, user: str, ban: Document | None, *, by: str, at: int, owned: bool, check: Check
+    ) -> Appended | None:
+        body: Document = {"user": user} if ban is None else {"user": user, "banned": True}
+        new = NewEntry(conversation, EntryKind.MEMBER_LEFT, by, at, None, body)
+        return await self._appender.append_with(new, partial(self._leave, user, ban or {}, owned), check=check)
+
+    async def _leave(self, user: str, ban: Document, owned: bool, session: Session, entry: Entry) -> Entry | None:
         with translated():
             if owned and await self._is_last_owner(session, entry.conversation, user):
                 conversation = await self._conversations.find_one(
@@ -177,31 +225,38 @@ class Members:
                 if conversation is not None and conversation["members_count"] > 1:
                     raise Conflict("the last owner stays until somebody else is owner or everybody else has left")
             revisions = await self._users.bump(session, [user], at=entry.at)
-            changes = {"left_at": entry.at, "revision": revisions[user]}
-            if ban:
-                changes["banned_at"] = entry.at
             result = await self._members.update_one(
-                {"_id": member_key(entry.conversation, user), **_LIVE}, {"$set": changes}, session=session
+                {"_id": member_key(entry.conversation, user), **_LIVE},
+                {"$set": {"left_at": entry.at, "revision": revisions[user], **ban}},
+                session=session,
             )
             if result.modified_count == 0:
                 return None
             await self._count(session, entry.conversation, -1)
         return entry
 
-    async def _change_role(self, user: str, role: Role, owned: bool, session: Session, entry: Entry) -> Entry | None:
+    async def _change(
+        self, user: str, changes: Document, taken: Sequence[str], owned: bool, session: Session, entry: Entry
+    ) -> Entry | None:
+        """Change a member's row; the entry tells all that members may know. `owned`: not the last owner's."""
         key = member_key(entry.conversation, user)
         with translated():
             row = await self._members.find_one({"_id": key, **_LIVE}, session=session)
             if row is None:
                 raise NotFound(f"{user} is no member of {entry.conversation}")
-            if row["role"] == role.value:
+            if all(row.get(name) == value for name, value in changes.items()) and not any(
+                name in row for name in taken
+            ):
                 return None
             if owned and await self._is_last_owner(session, entry.conversation, user):
                 raise Conflict("the last owner stays owner until somebody else is")
             revisions = await self._users.bump(session, [user], at=entry.at)
-            changes = {"role": role.value, "revision": revisions[user]}
-            await self._members.update_one({"_id": key}, {"$set": changes}, session=session)
-        return entry
+            update: Document = {"$set": {**changes, "revision": revisions[user]}}
+            if taken:
+                update["$unset"] = dict.fromkeys(taken, "")
+            await self._members.update_one({"_id": key}, update, session=session)
+        told = {name: value for name, value in {**row, **changes}.items() if name in _TOLD and name not in taken}
+        return replace(entry, body={"user": user, **told})
 
     async def _is_last_owner(self, session: Session, conversation: str, user: str) -> bool:
         """Entries of one log are committed one after the other, so nobody else's leaving can make this wrong."""
@@ -216,8 +271,11 @@ class Members:
         if result.matched_count == 0:
             raise NotFound(f"no conversation {conversation}")
 
-    async def _ban_stranger(self, conversation: str, user: str, at: int) -> None:
-        """Keep out a user who is no member now: there is nothing to tell the others, so there is no entry."""
+    async def _ban_stranger(self, conversation: str, user: str, ban: Document, at: int) -> bool:
+        """Keep out a user who is no member now: there is nothing to tell the others, so there is no entry.
+
+        False: is a member after all.
+        """
         row = {
             "conversation": conversation,
             "user": user,
@@ -228,7 +286,17 @@ class Members:
             "revision": 0,
             "left_at": at,
         }
-        with translated():
-            await self._members.update_one(
-                {"_id": member_key(conversation, user)}, {"$set": {"banned_at": at}, "$setOnInsert": row}, upsert=True
-            )
+        update: Document = {"$set": ban, "$setOnInsert": row}
+        if "banned_until" not in ban:
+            update["$unset"] = {"banned_until": ""}
+        query = {"_id": member_key(conversation, user), "left_at": {"$exists": True}}
+        try:
+            with translated():
+                await self._members.update_one(query, update, upsert=True)
+        except Conflict:
+            return False
+        return True
+
+
+def _is_banned(row: Document, at: int) -> bool:
+    return "banned_at" in row and row.get("banned_until", at + 1) > at

@@ -82,8 +82,9 @@ LAYOUTS: Final = (
     Layout(DUE, indexes=(Index("at", ("at",)),)),
     # "<user>|<key of the message>"
     Layout(HIDDEN, indexes=(Index("user", ("user", "revision")),)),
-    # "<user>|<blocked user>"
+    # "<length of the user's id>:<user><blocked user>": both may contain anything that could stand between them.
     Layout(BLOCKS, indexes=(Index("user", ("user", "revision")), Index("blocked", ("blocked",)))),
+    # The digest of its code.
     Layout(INVITES, indexes=(Index("conversation", ("conversation", "created_at")),)),
     Layout(UPLOADS, indexes=(Index("state", ("state", "at")), Index("user", ("user", "at")))),
     Layout(
@@ -107,6 +108,7 @@ LAYOUTS: Final = (
             Index("user", ("user", "revision")),
             # To see in a conversation of any size whether somebody else owns it too.
             Index("owner", ("conversation",), partial={"role": "owner"}),
+            Index("banned", ("conversation", "user"), partial={"banned_at": {"$exists": True}}),
         ),
     ),
     Layout(USERS),
