@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from chat.usecases.access import Access, Standing
 from chat.usecases.checking import check_json, check_size, checked_custom
+from chat.usecases.expiring import expiring
 from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
 from chat.usecases.ports import Limits
@@ -42,13 +43,14 @@ class Messages:
         """
         body = message_body(request, self._limits)
         standing = await self._access.require(user, request.conversation, Right.SEND)
+        at = self._clock_ms()
         new = NewEntry(
             conversation=request.conversation,
             kind=EntryKind.MESSAGE_CREATED,
             by=user,
-            at=self._clock_ms(),
+            at=at,
             key=request.idempotency_key,
-            body=body,
+            body=expiring(body, request.expires_in_s, standing.facts.settings, self._limits, at=at),
         )
         answer: asyncio.Future[MessageSent] = asyncio.get_running_loop().create_future()
         self._append(new, standing, answer, ATTEMPTS)

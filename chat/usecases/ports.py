@@ -54,3 +54,4 @@ class Limits:
     receipts_members: int = 100
     mention_group_members: int = 100
     user_id_pattern: re.Pattern[str] = re.compile(USER_ID)
+    message_ttl_max_s: int = 30 * 24 * 3600

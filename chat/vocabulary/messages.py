@@ -9,10 +9,16 @@ from chat.vocabulary.types import ConversationId, Custom, IdempotencyKey, Messag
 
 MAX_MENTIONS = 50
 MAX_ATTACHMENTS = 20
+MAX_EXPIRES_IN_S = 366 * 24 * 3600
+"""Whatever the operator allows (`limits.message_ttl_max`)."""
 
 
 class MessageSend(Struct, frozen=True):
-    """`text`, `content` or both. The same key with another text answers with the original message."""
+    """`text`, `content` or both. The same key with another text answers with the original message.
+
+    `expires_in_s`: the message deletes itself so long after it was sent. Where the conversation has a `message_ttl_s`
+    too, the shorter of the two counts.
+    """
 
     conversation: ConversationId
     idempotency_key: IdempotencyKey
@@ -22,6 +28,7 @@ class MessageSend(Struct, frozen=True):
     mentions: Annotated[list[UserId], Meta(max_length=MAX_MENTIONS)] = []
     attachments: Annotated[list[dict[str, Any]], Meta(max_length=MAX_ATTACHMENTS)] = []
     custom: Custom | UnsetType = UNSET
+    expires_in_s: Annotated[int, Meta(ge=1, le=MAX_EXPIRES_IN_S)] | UnsetType = UNSET
 
 
 class MessageGet(Struct, frozen=True):
