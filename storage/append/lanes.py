@@ -68,6 +68,10 @@ class Lanes:
             lane.advance(position)
             self._schedule.warm(lane)
 
+    def age(self, now: float) -> None:
+        """Forget what was learned too long ago to be acted on. To be called before `add`."""
+        self._tails.age(now)
+
     def add(self, item: Pending) -> None:
         """Queue an entry whose deadline is not before those of earlier ones.
 

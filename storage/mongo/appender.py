@@ -150,6 +150,7 @@ class Appender:
         if self._closing or not self._health.available:
             raise Unavailable("MongoDB is away" if not self._closing else "the process is going down")
         future: asyncio.Future[Appended | None] = self._loop.create_future()
+        self._lanes.age(self._loop.time())
         item = Pending(
             new,
             (new.conversation, new.by, prepared.key),
