@@ -63,6 +63,22 @@ export class Rest {
     return this.#get(`/v1/conversations/${encodeURIComponent(conversation)}/messages?${query}`);
   }
 
+  /** Where an uploaded file can be fetched for a while. */
+  upload(id) {
+    return this.#get(`/v1/uploads/${encodeURIComponent(id)}`);
+  }
+
+  /** Send a file where the server said. Throws Problem. */
+  async put({ url, method, headers }, file) {
+    let response;
+    try {
+      response = await this.#fetch(url, { method, headers, body: file });
+    } catch (error) {
+      throw new Problem(0, { detail: "The file could not be sent", code: error.name });
+    }
+    if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  }
+
   async #get(path) {
     try {
       return await this.#try(path, await this.#tokens.get());

@@ -1,18 +1,23 @@
 // What the page does: reacts to the connection and to its user, and keeps the state.
 
+import { Actions } from "./actions.js";
 import * as logs from "./log.js";
 import { History } from "./history.js";
 import { People } from "./people.js";
 import { Reader } from "./reader.js";
 import { patiently } from "./retry.js";
+import { Search } from "./search.js";
 import { Sender } from "./sender.js";
 import * as store from "./store.js";
+import { Threads } from "./threads.js";
 import { TypingOut } from "./typing.js";
+import { Uploads } from "./uploads.js";
 import { utf8Length } from "./text.js";
 
 const PRESENCE_EVERY_MS = 10_000;
 const LIST_PAGE = 100;
 const LIST_PAGES = 5;
+const SHOW_PAGES = 40;
 
 export class App {
   #store;
@@ -24,9 +29,9 @@ export class App {
 
   /**
    * `store`, `outbox`, `rest`; `now()` in ms; `newKey()` an idempotency key; `later(ms, action)`; `announce(text)` to
-   * screen readers.
+   * screen readers; `failed(error)` shows what did not work.
    */
-  constructor({ store: kept, outbox, rest, now, newKey, later, announce }) {
+  constructor({ store: kept, outbox, rest, now, newKey, later, announce, failed }) {
     const call = (method, params) => this.#call(method, params);
     const patience = { later, worthwhile: () => this.online };
     this.#store = kept;
@@ -35,8 +40,14 @@ export class App {
     this.#now = now;
     this.#newKey = newKey;
     this.announce = announce;
+    this.failed = failed;
     const messages = (...page) => patiently(() => rest.messages(...page), patience);
     this.history = new History({ store: kept, rest: { messages }, later });
+    this.actions = new Actions({ store: kept, call, newKey });
+    this.search = new Search({ store: kept, read: this.#read });
+    this.threads = new Threads({ store: kept, read: this.#read });
+    this.uploads = new Uploads({ store: kept, call, newKey, put: (...upload) => rest.put(...upload) });
+    this.upload = (id) => patiently(() => rest.upload(id), patience);
     this.people = new People({ store: kept, read: this.#read });
     this.reader = new Reader({ store: kept, call, later });
     this.sender = new Sender({
@@ -131,6 +142,12 @@ export class App {
       case "unread":
         this.#store.update((state) => store.withRead(state, event.conversation, event.read));
         return;
+      case "message.hidden":
+        this.#store.update((state) => store.withHidden(state, event.conversation, event.offsets));
+        return;
+      case "conversation.preferences":
+        this.#store.update((state) => store.withPreferences(state, event.conversation, event.preferences));
+        return;
       case "user.changed":
         this.people.know(event.user, { again: true });
         return;
@@ -143,6 +160,7 @@ export class App {
     this.#store.update((state) => store.withEvent(state, event, this.#now()));
     if (event.by) this.people.know(event.by);
     if (event.type === "message.created") this.#heard(event.message);
+    if (event.offset && event.by !== this.state.me) this.reader.received(event.conversation, event.offset);
     if (event.type.startsWith("member.")) this.refreshConversation(event.conversation);
     if (this.#isUnknown(event.conversation)) this.refreshConversation(event.conversation);
   }
@@ -184,23 +202,66 @@ export class App {
   #look() {
     const { open } = this.state;
     if (!open) return;
+    this.threads.closeAllBut(open);
+    if (store.isThread(open)) {
+      if (this.online) this.threads.open(open, (id) => this.#link.follow(id));
+      this.history.open(store.rootOf(open)[0]); // what it answers is there
+    }
     this.history.open(open);
-    if (this.online) this.people.members(open);
+    if (this.online && !store.isThread(open)) this.people.members(open);
   }
 
-  /** Send to the open conversation: now, or when there is a connection. Returns what is wrong with the text, or "". */
+  /**
+   * Send to the open conversation: now, or when there is a connection. With what is attached and what it answers.
+   * Returns what is wrong, or "".
+   */
   send(text) {
-    const conversation = this.state.open;
+    const { open: conversation, attached, composing } = this.state;
     const trimmed = text.trim();
-    if (!conversation || !trimmed) return "";
+    const files = attached.some(({ state }) => state === "ready");
+    if (!conversation || (!trimmed && !files)) return "";
     if (utf8Length(trimmed) > this.state.limits.message_text_bytes) return "This message is too long";
-    const kept = this.#outbox.add({ key: this.#newKey(), conversation, text: trimmed, createdAt: this.#now() });
+    if (attached.some(({ state }) => state === "uploading")) return "A file is still on its way";
+    const replyTo = composing?.kind === "reply" && composing.conversation === conversation ? composing.offset : undefined;
+    const kept = this.#outbox.add({
+      key: this.#newKey(), conversation, text: trimmed, replyTo, attachments: this.uploads.take(), createdAt: this.#now(),
+    });
     if (!kept) return "Too many messages are waiting to be sent";
     this.typing.stop({ silently: true });
+    this.compose(null);
     this.#store.update(store.withoutLine);
     this.#outboxChanged();
     this.sender.flush();
     return "";
+  }
+
+  /** Do something for the user. What goes wrong is shown. */
+  async attempt(action) {
+    try {
+      await action();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** What is written next answers or edits a message: {kind: "reply" | "edit", conversation, offset}; null: neither. */
+  compose(about) {
+    this.#store.update((state) => (state.composing === about ? state : { ...state, composing: about }));
+  }
+
+  /** Bring a message of the open conversation on screen, reading back to it. False: it is too far back. */
+  async show(conversation, offset) {
+    for (let page = 0; page < SHOW_PAGES; page++) {
+      const log = store.logOf(this.state, conversation);
+      if (this.state.open !== conversation) return false;
+      if (logs.messageAt(log, offset)) {
+        this.#store.update((state) => ({ ...state, shown: { conversation, offset } }));
+        return true;
+      }
+      if (!logs.canPageBack(log) || (log.messages[0]?.offset ?? 0) < offset) return false;
+      await this.history.older(conversation);
+    }
+    return false;
   }
 
   retry(key) {
@@ -255,7 +316,7 @@ export class App {
 
   /** Something happens in a conversation that the list does not have. */
   #isUnknown(conversation) {
-    return this.state.list.loaded && !this.state.conversations[conversation];
+    return this.state.list.loaded && !this.state.conversations[conversation] && !store.isThread(conversation);
   }
 
   /** Tell the server something that may be lost. */

@@ -35,6 +35,19 @@ export function connect({ url, tokens, on }) {
   return {
     /** The result of a method. Throws {code, message, temporary}. */
     call: async (method, params) => (await client.rpc(method, params)).data,
+    /** Hear a conversation that the server does not subscribe this session to. Returns what ends it. */
+    follow(conversation) {
+      const channel = CONVERSATION + conversation;
+      const subscription = client.getSubscription(channel) ?? client.newSubscription(channel);
+      subscription.removeAllListeners();
+      subscription.on("subscribed", ({ recovered, data }) => on.subscribed(conversation, { recovered, data }));
+      subscription.on("publication", ({ data }) => on.event(data));
+      subscription.subscribe();
+      return () => {
+        subscription.unsubscribe();
+        client.removeSubscription(subscription);
+      };
+    },
     /** Try now instead of after the back-off. */
     retry() {
       restarting = true;

@@ -32,6 +32,25 @@ export function withSent(log, message) {
   return { ...log, messages: merged(log.messages, [message]) };
 }
 
+/** A message that we have is another one now. `change(message)` → message, the same object when nothing changed. */
+export function withChanged(log, offset, change) {
+  const at = indexOf(log.messages, offset);
+  if (at < 0) return log;
+  const changed = change(log.messages[at]);
+  return changed === log.messages[at] ? log : { ...log, messages: log.messages.with(at, changed) };
+}
+
+/** Without these messages. */
+export function withoutMessages(log, offsets) {
+  const messages = log.messages.filter(({ offset }) => !offsets.includes(offset));
+  return messages.length === log.messages.length ? log : { ...log, messages };
+}
+
+/** The message at an offset, if we have it. */
+export function messageAt(log, offset) {
+  return log.messages[indexOf(log.messages, offset)];
+}
+
 /** Any entry of the log was heard, a message or not. */
 export function withPosition(log, offset) {
   return offset > log.position ? { ...log, position: offset } : log;
@@ -102,6 +121,17 @@ export function canPageBack(log) {
 
 export function lastOffset(messages) {
   return messages.length ? messages[messages.length - 1].offset : 0;
+}
+
+/** Where the message with this offset is; -1 where it is not. */
+function indexOf(messages, offset) {
+  let [low, high] = [0, messages.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (messages[middle].offset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return messages[low]?.offset === offset ? low : -1;
 }
 
 function backFrom(items, page) {

@@ -10,6 +10,9 @@ import { ComposerView } from "./view-composer.js";
 import { DialogView } from "./view-dialog.js";
 import { HeaderView, welcome } from "./view-header.js";
 import { ListView } from "./view-list.js";
+import { MenuView } from "./view-menu.js";
+import { SearchView } from "./view-search.js";
+import { SheetView } from "./view-sheet.js";
 import { ThreadView } from "./view-thread.js";
 import { listItems, unreadTotal } from "./select.js";
 
@@ -39,11 +42,15 @@ function play(user) {
     announce: (text) => {
       document.getElementById("announcer").textContent = text;
     },
+    failed: (error) => sheet.failed(error),
   });
 
   const header = new HeaderView(app, { users, user });
   const list = new ListView(app, { times, now });
-  const thread = new ThreadView(app, { times, now });
+  const sheet = new SheetView(app);
+  const menu = new MenuView(app, { sheet });
+  const thread = new ThreadView(app, { times, now, menu });
+  const search = new SearchView(app, { times, later });
   const composer = new ComposerView(app, { drafts: sessionStorage });
   const dialog = new DialogView(app, { users, newKey });
   document.getElementById("new").addEventListener("click", () => dialog.open());
@@ -64,6 +71,7 @@ function play(user) {
     list.draw(state);
     thread.draw(state);
     composer.draw(state);
+    search.draw(state);
     showAgain(state);
   }
 

@@ -20,7 +20,7 @@ export class Outbox {
     }
   }
 
-  /** All, oldest first: {key, conversation, text, created_at, sequence, failure?}. `failure` is what the server said. */
+  /** All, oldest first: {key, conversation, text, reply_to?, attachments?, created_at, sequence, failure?}. `failure` is what the server said. */
   entries() {
     return [...this.#entries.values()].sort((a, b) => a.created_at - b.created_at || a.sequence - b.sequence);
   }
@@ -36,10 +36,11 @@ export class Outbox {
   }
 
   /** Keep a message. False when too many wait already. */
-  add({ key, conversation, text, createdAt }) {
+  add({ key, conversation, text, replyTo, attachments, createdAt }) {
     if (this.#entries.size >= MOST_WAITING) return false;
     const sequence = 1 + Math.max(0, ...this.entries().map((entry) => entry.sequence));
-    this.#write({ key, conversation, text, created_at: createdAt, sequence });
+    const rest = { reply_to: replyTo, attachments: attachments?.length ? attachments : undefined };
+    this.#write({ key, conversation, text, ...rest, created_at: createdAt, sequence });
     return true;
   }
 

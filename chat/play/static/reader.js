@@ -1,16 +1,18 @@
-// Tells the server how far its user has read: shortly after it was seen, and until the server has heard it.
+// Tells the server how far its user has received and read: shortly after, and until the server has heard it.
 
 import { isTemporary } from "./retry.js";
 import { withRead } from "./store.js";
 
 const AFTER_MS = 150;
 const AGAIN_MS = 2_000;
+const RECEIVED_AFTER_MS = 500;
 
 export class Reader {
   #store;
   #call;
   #later;
   #untold = new Map(); // conversation → offset
+  #received = new Map(); // conversation → offset
   #scheduled = false;
 
   constructor({ store, call, later }) {
@@ -26,6 +28,23 @@ export class Reader {
     this.#store.update((state) => withRead(state, conversation, { offset, n }));
     this.#untold.set(conversation, offset);
     this.#tellAfter(AFTER_MS);
+  }
+
+  /** Everything up to here came. That is told for others to see, and may be lost. */
+  received(conversation, offset) {
+    if (offset <= (this.#received.get(conversation) ?? 0)) return;
+    if (!this.#received.size) {
+      this.#later(RECEIVED_AFTER_MS, () => {
+        for (const mark of this.#received) this.#tellReceived(...mark);
+        this.#received.clear();
+      });
+    }
+    this.#received.set(conversation, offset);
+  }
+
+  #tellReceived(conversation, offset) {
+    const read = this.#store.state.conversations[conversation]?.read.offset ?? 0;
+    if (read < offset) this.#call("delivered.mark", { conversation, offset }).catch(() => undefined);
   }
 
   /** Tell what is untold: to be called when the connection is back. */

@@ -1,5 +1,7 @@
 // What the views show, worked out from the state. Pure.
 
+import { messageAt } from "./log.js";
+import { isThread, rootOf } from "./store.js";
 import { stillTyping } from "./typing.js";
 import { count, enumerate } from "./text.js";
 
@@ -16,6 +18,7 @@ function firstName(state, user) {
 }
 
 export function titleOf(state, conversation) {
+  if (isThread(conversation.id)) return "Thread";
   if (conversation.peer) return nameOf(state, conversation.peer.id);
   return conversation.title || "Unnamed group";
 }
@@ -23,9 +26,14 @@ export function titleOf(state, conversation) {
 /** The list on the left: newest activity first, what waits to be sent included. */
 export function listItems(state, now, times) {
   const waiting = new Map(state.waiting.map((entry) => [entry.conversation, entry])); // the last one of each
-  return Object.values(state.conversations)
+  return listed(state)
     .map((conversation) => listItem(state, conversation, waiting.get(conversation.id), now, times))
     .sort((a, b) => b.activityAt - a.activityAt || (a.id < b.id ? -1 : 1));
+}
+
+/** What is in the list: neither threads nor what the user has put away. */
+function listed(state) {
+  return Object.values(state.conversations).filter(({ id, preferences }) => !isThread(id) && !preferences?.archived_at);
 }
 
 function listItem(state, conversation, waiting, now, times) {
@@ -51,8 +59,9 @@ function listItem(state, conversation, waiting, now, times) {
 function preview(state, conversation, last, waiting) {
   if (waiting) return `You: ${oneLine(waiting.text)}`;
   if (!last) return "No messages yet";
-  if (last.sender === state.me) return `You: ${oneLine(last.text)}`;
-  return conversation.peer ? oneLine(last.text) : `${firstName(state, last.sender)}: ${oneLine(last.text)}`;
+  const text = oneLine(last.text) || "…";
+  if (last.sender === state.me) return `You: ${text}`;
+  return conversation.peer ? text : `${firstName(state, last.sender)}: ${text}`;
 }
 
 const oneLine = (text) => text.replace(/\s+/gu, " ").trim();
@@ -72,6 +81,10 @@ export function typingLine(state, conversation, now) {
 
 /** The line under the title of the open conversation. */
 export function subtitle(state, conversation, now, times) {
+  if (isThread(conversation.id)) {
+    const parent = state.conversations[rootOf(conversation.id)[0]];
+    return parent ? `in ${titleOf(state, parent)}` : "";
+  }
   if (conversation.peer) {
     const known = state.presence[conversation.peer.id];
     if (!known) return "";
@@ -93,7 +106,7 @@ export function peopleToWatch(state) {
 }
 
 export function unreadTotal(state) {
-  return Object.values(state.conversations).reduce((sum, { unread }) => sum + unread, 0);
+  return listed(state).reduce((sum, { unread }) => sum + unread, 0);
 }
 
 /** Messages of others above our read position. */
@@ -114,22 +127,98 @@ export function rows(state, now, times) {
   const readers = Object.values(state.members[id] ?? {}).filter((member) => member.user !== state.me);
   const keys = new Set();
   const shown = log.messages.map((message) => {
-    const own = message.sender === state.me;
-    if (own && message.idempotency_key) keys.add(message.idempotency_key);
-    return {
-      kind: "message", own, sender: message.sender, at: message.created_at, text: message.text ?? "",
-      key: own && message.idempotency_key ? `k:${message.idempotency_key}` : `o:${message.offset}`,
-      offset: message.offset,
-      status: own ? delivery(message, readers) : "",
-      readBy: own ? readBy(state, message, readers) : "",
-    };
+    if (message.sender === state.me && message.idempotency_key) keys.add(message.idempotency_key);
+    return messageRow(state, message, readers);
   });
-  const waiting = state.waiting.filter((entry) => entry.conversation === id && !keys.has(entry.key)).map((entry) => ({
+  const waiting = state.waiting.filter((entry) => entry.conversation === id && !keys.has(entry.key));
+  return laidOut(state, [...rootRow(state, id), ...shown, ...waiting.map((entry) => waitingRow(state, entry))], now, times);
+}
+
+const NONE = Object.freeze({});
+
+function messageRow(state, message, readers) {
+  const own = message.sender === state.me;
+  return {
+    kind: "message", own, sender: message.sender, at: message.created_at, text: message.text ?? "",
+    key: own && message.idempotency_key ? `k:${message.idempotency_key}` : `o:${message.offset}`,
+    offset: message.offset, message,
+    deleted: Boolean(message.deleted_at),
+    edited: Boolean(message.edited_at), pinned: Boolean(message.pinned_at),
+    ...quote(state, message.conversation, message.reply_to),
+    reactions: message.reactions ?? NONE, mine: state.mine[message.id] ?? NONE,
+    replies: message.thread?.replies ?? 0, attachments: message.attachments,
+    forwarded: message.forwarded ? nameOf(state, message.forwarded.sender) : "",
+    status: own && !message.deleted_at ? delivery(message, readers) : "",
+    readBy: own ? readBy(state, message, readers) : "",
+  };
+}
+
+function waitingRow(state, entry) {
+  return {
     kind: "message", own: true, sender: state.me, at: entry.created_at, text: entry.text,
-    key: `k:${entry.key}`, offset: 0, outbox: entry.key,
+    key: `k:${entry.key}`, offset: 0, outbox: entry.key, message: null,
+    deleted: false, edited: false, pinned: false,
+    ...quote(state, entry.conversation, entry.reply_to),
+    reactions: NONE, mine: NONE, replies: 0, attachments: entry.attachments, forwarded: "",
     status: entry.failure ? "failed" : "pending", failure: entry.failure ?? "", readBy: "",
-  }));
-  return laidOut(state, [...shown, ...waiting], now, times);
+  };
+}
+
+/** The message that a thread is below stands above its replies. */
+function rootRow(state, id) {
+  if (!isThread(id)) return [];
+  const [parent, offset] = rootOf(id);
+  const root = messageAt(state.logs[parent] ?? { messages: [] }, offset) ?? state.roots[id];
+  if (!root) return [];
+  return [{ ...messageRow(state, root, []), key: "root", root: true, offset: 0, replies: 0, status: "" }];
+}
+
+/** What of another message is shown above the one that answers it. */
+function quote(state, conversation, offset) {
+  if (!offset) return { quoteOf: 0, quoteName: "", quoteText: "" };
+  const quoted = messageAt(state.logs[conversation] ?? { messages: [] }, offset);
+  return {
+    quoteOf: offset,
+    quoteName: quoted ? nameOf(state, quoted.sender) : "",
+    quoteText: quoted ? summary(quoted) : "An earlier message",
+  };
+}
+
+/** A message in one line. */
+export function summary(message) {
+  if (message.deleted_at) return "Message deleted";
+  const text = oneLine(message.text ?? "");
+  if (text) return text.slice(0, 200);
+  return message.attachments?.length ? message.attachments[0].name || "An attachment" : "…";
+}
+
+/** What the composer is about: {kind, name, text} of the message that is answered or edited; null for neither. */
+export function composing(state) {
+  const { composing: about } = state;
+  if (!about || about.conversation !== state.open) return null;
+  const message = messageAt(state.logs[about.conversation] ?? { messages: [] }, about.offset);
+  if (!message) return null;
+  return { kind: about.kind, offset: about.offset, name: nameOf(state, message.sender), text: summary(message), message };
+}
+
+/** What the user may do with a message. The server decides; this only leaves out what it would refuse. */
+export function actionsOn(state, message) {
+  const conversation = state.conversations[isThread(message.conversation) ? rootOf(message.conversation)[0] : message.conversation];
+  const own = message.sender === state.me;
+  const moderates = ["owner", "admin", "moderator"].includes(conversation?.role) && !conversation?.peer;
+  const writes = conversation?.role !== "reader" && (conversation?.kind !== "channel" || moderates);
+  const there = !message.deleted_at;
+  return {
+    react: there && (writes || conversation?.kind === "channel"),
+    reply: there && writes,
+    thread: there && writes && !isThread(message.conversation),
+    edit: there && (own ? writes : false),
+    pin: there && (moderates || Boolean(conversation?.peer)),
+    remove: there && (own || moderates),
+    hide: true,
+    copy: there && Boolean(message.text),
+    seenBy: there && own,
+  };
 }
 
 function laidOut(state, messages, now, times) {
@@ -164,14 +253,18 @@ function laidOut(state, messages, now, times) {
   return drawn;
 }
 
-const together = (a, b) => a.sender === b.sender && b.at - a.at < GROUP_MS;
+const together = (a, b) => a.sender === b.sender && b.at - a.at < GROUP_MS && !a.root;
 
 function delivery(message, readers) {
-  const read = readers.filter((member) => member.read.offset >= message.offset).length;
-  return read > 0 && read === readers.length ? "read" : "sent";
+  const reached = (name) => readers.filter((member) => (member[name]?.offset ?? 0) >= message.offset).length;
+  const all = readers.length;
+  if (!all) return "sent";
+  if (reached("read") === all) return "read";
+  return readers.every(({ read, delivered }) => Math.max(read?.offset ?? 0, delivered?.offset ?? 0) >= message.offset)
+    ? "delivered" : "sent";
 }
 
 function readBy(state, message, readers) {
-  const names = readers.filter((member) => member.read.offset >= message.offset).map(({ user }) => nameOf(state, user));
+  const names = readers.filter((member) => (member.read?.offset ?? 0) >= message.offset).map(({ user }) => nameOf(state, user));
   return names.length ? `Read by ${enumerate(names)}` : "";
 }

@@ -39,9 +39,11 @@ export class Sender {
   /** False when the others have to wait as well. */
   async #send(entry) {
     const { outbox, call, onSent, onChange } = this.#parts;
-    const { conversation, key, text } = entry;
+    const { conversation, key, text, reply_to, attachments } = entry;
     try {
-      const { message } = await call("message.send", { conversation, idempotency_key: key, text });
+      const { message } = await call("message.send", {
+        conversation, idempotency_key: key, text, reply_to, attachments,
+      });
       outbox.remove(key);
       this.#delays.delete(conversation);
       onSent(message);

@@ -1,5 +1,6 @@
 // What the page knows, and how it changes. Pure but for the Store class: every function gives a new state.
 
+import { changeOf, pinsAfter } from "./changes.js";
 import * as logs from "./log.js";
 import { EXPIRES_MS, withTyping } from "./typing.js";
 
@@ -18,6 +19,12 @@ export function initial(me) {
     logs: {}, // conversation → log
     paging: {}, // conversation → {busy, failure} of reading its messages
     waiting: [], // outbox entries
+    roots: {}, // thread → the message that it is below, where its own log is not at hand
+    mine: {}, // "<conversation>.<offset>" → reactions of the user's own, as far as they are known
+    composing: null, // {kind: "reply" | "edit", conversation, offset} what is written is about that message
+    attached: [], // {key, name, url, state: "uploading" | "ready" | "failed", upload, failure} to go with the next message
+    search: null, // {conversation, text, items, next, busy, failure}
+    shown: null, // {conversation, offset} a message to be brought on screen
     open: null, // the conversation on screen
     newAfter: null, // messages of the open one above this offset are new; null: no line is drawn
     hidden: false, // nobody looks at the page
@@ -52,6 +59,15 @@ export class Store {
 
 const put = (state, part, id, value) =>
   state[part][id] === value ? state : { ...state, [part]: { ...state[part], [id]: value } };
+
+/** Whether an id is that of the replies below a message: they have no place in the list of conversations. */
+export const isThread = (id) => id.includes("~");
+
+/** The conversation and the message that a thread is below: [id, offset]. */
+export function rootOf(thread) {
+  const [id, offset] = thread.split("~");
+  return [id, Number(offset)];
+}
 
 export const logOf = (state, conversation) => state.logs[conversation] ?? logs.EMPTY;
 
@@ -103,7 +119,7 @@ export function withConversation(state, fresh) {
 /** The user's conversations. Those known when they were asked for and not among them are gone. */
 export function withList(state, list, known) {
   const listed = new Set(list.map(({ id }) => id));
-  const gone = known.filter((id) => !listed.has(id));
+  const gone = known.filter((id) => !listed.has(id) && !isThread(id));
   const next = list.reduce(withConversation, gone.reduce(withoutConversation, state));
   return { ...next, list: { loaded: true, failure: null } };
 }
@@ -146,11 +162,11 @@ export function withEvent(state, event, now) {
     case "typing":
       return event.by === state.me ? state : typed(seen(state, event.by, now), event, now);
     case "read":
-      return event.by === state.me ? state : withPeerRead(state, id, event.by, event.read);
+      return event.by === state.me ? state : withPeerPosition(state, id, event.by, { read: event.read });
+    case "delivered":
+      return event.by === state.me ? state : withPeerPosition(state, id, event.by, { delivered: event.delivered });
     case "presence":
-      return withPresence(state, [
-        { user: event.by, online: event.online ?? event.state === "online", last_seen_at: event.at },
-      ]);
+      return withPresence(state, [{ user: event.by, online: event.online, last_seen_at: event.last_seen_at ?? null }]);
     case "conversation.updated":
       return withTitle(withEntry(state, event), id, event);
     case "member.joined":
@@ -158,7 +174,7 @@ export function withEvent(state, event, now) {
     case "member.changed":
       return put(withEntry(state, event), "members", id, undefined); // read again where it is shown
     default:
-      return withEntry(state, event);
+      return withTarget(withEntry(state, event), event);
   }
 }
 
@@ -191,17 +207,55 @@ function typed(state, { conversation, by, active, expires_in_ms: expires = EXPIR
   return put(state, "typing", conversation, withTyping(state.typing[conversation] ?? {}, by, until));
 }
 
-function withPeerRead(state, conversation, user, read) {
-  const members = state.members[conversation];
-  const known = members?.[user];
-  if (!known || known.read.offset >= read.offset) return state;
-  return put(state, "members", conversation, { ...members, [user]: { ...known, read } });
+/** Something happened to a message. */
+function withTarget(state, event) {
+  const change = changeOf(event);
+  if (change === null) return state;
+  const next = withLog(state, event.conversation, (log) => logs.withChanged(log, event.target, change));
+  const known = next.conversations[event.conversation];
+  if (!known) return next;
+  const last = known.last_message?.offset === event.target ? lastAfter(known.last_message, event) : known.last_message;
+  const pins = pinsAfter(known.pins ?? [], event);
+  return put(next, "conversations", known.id, { ...known, last_message: last, pins });
 }
 
-function withTitle(state, id, { title, custom }) {
+function lastAfter(last, event) {
+  if (event.type === "message.deleted") return { ...last, text: "" };
+  return event.type === "message.edited" ? { ...last, text: (event.message.text ?? "").slice(0, 100) } : last;
+}
+
+/** A member has read or received more: `positions` is {read} or {delivered}. */
+function withPeerPosition(state, conversation, user, positions) {
+  const members = state.members[conversation];
+  const known = members?.[user];
+  if (!known) return state;
+  const newer = Object.entries(positions).filter(([name, { offset }]) => offset > (known[name]?.offset ?? 0));
+  if (!newer.length) return state;
+  return put(state, "members", conversation, { ...members, [user]: { ...known, ...Object.fromEntries(newer) } });
+}
+
+/** The user's own reactions to a message. */
+export function withMine(state, message, reactions) {
+  return put(state, "mine", message, reactions);
+}
+
+/** The user has deleted messages for themselves. */
+export function withHidden(state, conversation, offsets) {
+  return withLog(state, conversation, (log) => logs.withoutMessages(log, offsets));
+}
+
+export function withPreferences(state, conversation, preferences) {
+  const known = state.conversations[conversation];
+  return known ? put(state, "conversations", conversation, { ...known, preferences }) : state;
+}
+
+const SETTABLE = ["title", "avatar_url", "description", "custom", "settings", "oldest"];
+
+function withTitle(state, id, event) {
   const known = state.conversations[id];
   if (!known) return state;
-  return put(state, "conversations", id, { ...known, title: title ?? known.title, custom: custom ?? known.custom });
+  const changed = SETTABLE.filter((name) => event[name] !== undefined).map((name) => [name, event[name]]);
+  return put(state, "conversations", id, { ...known, ...Object.fromEntries(changed) });
 }
 
 /** The server's word on what is live in this session: head and read position come with a subscription. */
@@ -221,5 +275,6 @@ export function withOpen(state, id) {
   if (state.open === id) return state;
   const known = state.conversations[id];
   const closed = state.open ? withLog(state, state.open, (log) => logs.trimmed(log, logs.KEPT_CLOSED)) : state;
-  return { ...closed, open: id, newAfter: known?.unread ? known.read.offset : null };
+  const cleared = { composing: null, attached: [], search: null, shown: null };
+  return { ...closed, ...cleared, open: id, newAfter: known?.unread ? known.read.offset : null };
 }

@@ -1,8 +1,9 @@
 // The open conversation: its head, its messages, and where the reader is in them.
 
 import { avatar, h, icon, Keyed, setAttribute, setText } from "./dom.js";
+import { isThread, rootOf } from "./store.js";
 import { canPageBack, KEPT_OPEN } from "./log.js";
-import { rows, subtitle, titleOf, typingLine, unreadIn } from "./select.js";
+import { rows, subtitle, summary, titleOf, typingLine, unreadIn } from "./select.js";
 import { hue, initials } from "./text.js";
 import { rowDrawing } from "./view-messages.js";
 
@@ -16,6 +17,7 @@ const EDGES = {
   failure: "Messages could not be read.",
   enough: "Older messages are not shown here.",
   start: "The beginning of this conversation",
+  thread: "",
 };
 
 const STRIPS = {
@@ -26,10 +28,11 @@ const STRIPS = {
 };
 
 /** What stands above the messages: "" while nothing is known, "busy" where more is or will be on its way. */
-function edgeOf(log, { busy, failure }) {
+function edgeOf(log, { busy, failure }, thread) {
   if (failure) return "failure";
   if (busy || (log && canPageBack(log))) return "busy";
   if (!log?.loaded) return "";
+  if (thread) return "thread";
   return log.messages.length >= KEPT_OPEN ? "enough" : "start";
 }
 
@@ -44,18 +47,24 @@ export class ThreadView {
   #part = Object.fromEntries(
     ["thread-empty", "thread-open", "face", "title", "subtitle", "scroller", "edge", "rows", "jump", "strip", "back"]
       .map((id) => [id, document.getElementById(id)]));
+  #menu;
+  #pinned = document.getElementById("pinned");
+  #shown = null;
   #keyed = null;
   #open = null;
   #drawn = null; // what the rows were made of
   #placed = false; // the reader was brought to where they begin
   #following = true; // the end is on screen, and stays there
 
-  constructor(app, { times, now }) {
+  constructor(app, { times, now, menu }) {
     this.#app = app;
+    this.#menu = menu;
     this.#times = times;
     this.#now = now;
     const { scroller, jump, back } = this.#part;
     back.append(icon("back"));
+    this.#pinned.prepend(icon("pin"));
+    this.#pinned.addEventListener("click", () => app.show(this.#open, Number(this.#pinned.dataset.offset)));
     jump.append(icon("down"), h("span", { class: "jump-count" }));
     jump.addEventListener("click", () => this.#toEnd({ smooth: true }));
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -76,14 +85,40 @@ export class ThreadView {
     this.#drawRows(state);
     this.#drawEdge(state);
     this.#drawJump();
+    this.#drawPinned(state, conversation);
+    this.#show(state.shown);
     this.#look();
+  }
+
+  /** The last pinned message, under the head. */
+  #drawPinned(state, { id, pins = [] }) {
+    const offset = pins.at(-1);
+    this.#pinned.hidden = !offset;
+    if (!offset) return;
+    const message = state.logs[id]?.messages.find((each) => each.offset === offset);
+    this.#pinned.dataset.offset = offset;
+    setText(this.#pinned.querySelector(".pinned-text"), message ? summary(message) : "A pinned message");
+    setText(this.#pinned.querySelector(".pinned-count"), pins.length > 1 ? `${pins.length} pinned` : "Pinned");
+  }
+
+  /** Bring a message on screen that was asked for, and let it be found there. */
+  #show(shown) {
+    if (!shown || shown === this.#shown || shown.conversation !== this.#open) return;
+    const row = this.#part.rows.querySelector(`[data-offset="${shown.offset}"]`);
+    if (!row) return;
+    this.#shown = shown;
+    this.#following = false;
+    row.scrollIntoView({ block: "center" });
+    row.classList.remove("is-found");
+    void row.offsetWidth; // so that the animation begins again
+    row.classList.add("is-found");
   }
 
   #switch(open) {
     this.#open = open;
     this.#part.rows.replaceChildren();
     this.#part.face.replaceChildren();
-    this.#keyed = new Keyed(this.#part.rows, rowDrawing({ app: this.#app, exact: (at) => this.#times.exact(at) }));
+    this.#keyed = new Keyed(this.#part.rows, rowDrawing({ app: this.#app, menu: this.#menu, exact: (at) => this.#times.exact(at) }));
     this.#drawn = null;
     this.#placed = false;
     this.#following = true;
@@ -92,7 +127,11 @@ export class ThreadView {
   #drawHead(state, conversation) {
     const { face, title, subtitle: line } = this.#part;
     const name = titleOf(state, conversation);
-    const id = conversation.peer?.id ?? conversation.id;
+    const id = conversation.peer?.id ?? (isThread(conversation.id) ? rootOf(conversation.id)[0] : conversation.id);
+    const thread = isThread(conversation.id);
+    setAttribute(this.#part.back, "href", thread ? `#${rootOf(conversation.id)[0]}` : "#");
+    setAttribute(this.#part.back, "aria-label", thread ? "Back to the conversation" : "Back to the conversations");
+    this.#part["thread-open"].classList.toggle("is-thread", thread);
     if (face.dataset.name !== name || !face.firstChild) {
       face.dataset.name = name;
       face.replaceChildren(avatar(id, { initials: initials(name), hue: hue(id), group: !conversation.peer }));
@@ -105,7 +144,8 @@ export class ThreadView {
 
   #drawRows(state) {
     const made = [
-      state.logs[state.open], state.waiting, state.members[state.open], state.users, state.newAfter,
+      state.logs[state.open], state.waiting, state.members[state.open], state.users, state.newAfter, state.mine,
+      state.roots[state.open], isThread(state.open) && state.logs[rootOf(state.open)[0]],
       this.#times.dayKey(this.#now()),
     ];
     if (this.#drawn && made.every((part, i) => part === this.#drawn[i])) return;
@@ -152,7 +192,7 @@ export class ThreadView {
   /** What stands above the messages. */
   #drawEdge(state) {
     const { edge } = this.#part;
-    const what = edgeOf(state.logs[state.open], state.paging[state.open] ?? {});
+    const what = edgeOf(state.logs[state.open], state.paging[state.open] ?? {}, isThread(state.open));
     if (edge.dataset.what === what) return;
     edge.dataset.what = what;
     if (what === "busy") edge.replaceChildren(h("span", { class: "spinner" }));
