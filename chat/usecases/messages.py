@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from chat.usecases.access import Access, Standing
-from chat.usecases.checking import check_json, check_size, checked_custom
+from chat.usecases.composing import Composer, message_body
 from chat.usecases.expiring import expiring
 from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
@@ -31,6 +31,7 @@ class Messages:
         self._access = access
         self._limits = limits
         self._clock_ms = clock_ms
+        self._composer = Composer(store, access)
         # Each lives as long as one look-up and ends by itself; the answer it settles is bounded by the appender's
         # queue.
         self._again: set[asyncio.Task[None]] = set()
@@ -43,6 +44,8 @@ class Messages:
         """
         body = message_body(request, self._limits)
         standing = await self._access.require(user, request.conversation, Right.SEND)
+        if request.reply_to is not UNSET or request.forward is not UNSET:
+            body = await self._completed(user, request, body)
         at = self._clock_ms()
         new = NewEntry(
             conversation=request.conversation,
@@ -55,6 +58,20 @@ class Messages:
         answer: asyncio.Future[MessageSent] = asyncio.get_running_loop().create_future()
         self._append(new, standing, answer, ATTEMPTS)
         return answer
+
+    async def _completed(self, user: str, request: MessageSend, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body with what has to be looked up.
+
+        A repeat is not refused for what has changed since: the log has its answer.
+        """
+        try:
+            return {**body, **await self._composer.looked_up(user, request)}
+        except ClientError:
+            with told():
+                known = await self._store.log.by_key(request.conversation, user, request.idempotency_key)
+            if known is None:
+                raise
+            return body
 
     def _append(self, new: NewEntry, standing: Standing, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
         """Append, and settle the answer when it is known what came of it. Raises what is known at once."""
@@ -96,27 +113,6 @@ class Messages:
 
 
 def _sent(appended: Appended) -> MessageSent:
+    if appended.entry.kind is not EntryKind.MESSAGE_CREATED:
+        raise ClientError(codes.CONFLICT, "stands for another change", "idempotency_key")
     return MessageSent(render.message(appended.entry), appended.duplicate)
-
-
-def message_body(request: MessageSend, limits: Limits) -> Mapping[str, Any]:
-    """What of a request is stored. Raises ClientError naming the field and the rule."""
-    body: dict[str, Any] = {}
-    if not request.text and request.content is UNSET and not request.attachments:
-        raise ClientError(codes.BAD_REQUEST, "give a text, a content or attachments", "text")
-    if request.text:
-        check_size(len(request.text.encode(errors="surrogatepass")), limits.message_text_bytes, "text")
-        body["text"] = request.text
-    if request.content is not UNSET:
-        check_json(request.content, limits.content_bytes, "content")
-        body["content"] = request.content
-    if request.reply_to is not UNSET:
-        body["reply_to"] = request.reply_to
-    if request.mentions:
-        body["mentions"] = list(dict.fromkeys(request.mentions))
-    if request.attachments:
-        check_json(request.attachments, limits.content_bytes, "attachments")
-        body["attachments"] = request.attachments
-    if custom := checked_custom(request.custom, limits):
-        body["custom"] = custom
-    return body

@@ -32,4 +32,21 @@ Name: TypeAlias = Annotated[str, Meta(max_length=100)]
 Url: TypeAlias = Annotated[str, Meta(max_length=2048, pattern=rf"^(https?://\S+)?{_END}")]
 Locale: TypeAlias = Annotated[str, Meta(max_length=35, pattern=rf"^([A-Za-z]{{2,8}}([-_][A-Za-z0-9]{{1,8}})*)?{_END}")]
 Custom: TypeAlias = dict[str, Any]
+CONTENT_TYPE: Final = r"[a-z0-9._-]{1,64}"
+Content: TypeAlias = Annotated[
+    dict[str, Any],
+    Meta(
+        description="an object whose `type` (1–64 of a-z, 0-9 and ._-) says what else it has",
+        extra_json_schema={
+            "required": ["type"],
+            "properties": {"type": {"type": "string", "pattern": f"^{CONTENT_TYPE}$"}},
+        },
+    ),
+]
 EpochMs: TypeAlias = int
+
+END_OF_TIME: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999: until further notice."""
+
+Until: TypeAlias = Annotated[int, Meta(ge=1, le=END_OF_TIME, description="a time in the future, in ms UTC")]
+Description: TypeAlias = Annotated[str, Meta(max_length=2000)]

@@ -182,11 +182,11 @@ async def test_limits_hold_to_the_byte(mongodb_url, database_name, redis_url, re
             error = (await alice.rpc(method, **fields, custom={"x": whole["x"] + "y"}))["error"]
             assert error["message"] == "bad_request: $.custom: must have at most 16384 bytes, has 16385", method
         for field in ("content", "attachments"):
-            value = {"x": "y" * (32 * 1024 - len('{"x":""}'))}
+            empty: Any = {"type": "x", "x": ""} if field == "content" else [{"x": ""}]
+            filling = "y" * (32 * 1024 - len(json.dumps(empty, separators=(",", ":"))))
             for extra, answer in (("", "message"), ("y", "error")):
-                one: Any = {"x": value["x"] + extra}
-                if field == "attachments":
-                    one = [{"x": one["x"][2:]}]
+                text = filling + extra
+                one: Any = {"type": "x", "x": text} if field == "content" else [{"x": text}]
                 got = await alice.rpc("message.send", **send, idempotency_key=f"{field}{extra}", **{field: one})
                 assert answer in got, (field, extra)
         page = await alice.rpc("history.page", conversation=conversation)

@@ -170,7 +170,7 @@ async def test_a_reply_to_sync_stays_small_whatever_was_written(app, alice, bob)
             body = {
                 "idempotency_key": str(number),
                 "text": "\U0001f600" * 4_000,
-                "content": {"x": big["x"], "y": big["x"]},
+                "content": {"type": "big", "x": big["x"], "y": big["x"]},
                 "attachments": [big, big],
                 "custom": big,
             }

@@ -89,6 +89,10 @@ def _value(described: inspect.Type) -> Any:
             return [_value(item)]
         case inspect.DictType(key_type=key, value_type=value):
             return {_value(key): _value(value)}
+        case inspect.StructType(fields=fields):
+            return {field.encode_name: _value(field.type) for field in fields}
+        case inspect.UnionType(types=types):
+            return _value(next(one for one in types if not isinstance(one, inspect.NoneType)))
         case inspect.AnyType():
             return 1
         case other:
@@ -109,6 +113,11 @@ def _is_good_text(text: str, described: inspect.StrType) -> bool:
 def _broken(described: inspect.Type, value: Any) -> Iterator[tuple[str, str, Any]]:
     """(what, path below the field, value)"""
     described = _plain(described)
+    if isinstance(described, inspect.UnionType):
+        # Of something and null.
+        kept = next(one for one in described.types if not isinstance(one, inspect.NoneType))
+        yield from (case for case in _broken(kept, value) if case[2] is not None)
+        return
     for name, other in _OF_EVERY_TYPE.items():
         if name not in _NAMES[type(described)]:
             yield name, "", other
@@ -125,8 +134,18 @@ def _broken(described: inspect.Type, value: Any) -> Iterator[tuple[str, str, Any
                 yield "too small", "", least - 1
             if most is not None:
                 yield "too large", "", most + 1
+        case _:
+            yield from _broken_inside(described, value)
+
+
+def _broken_inside(described: inspect.Type, value: Any) -> Iterator[tuple[str, str, Any]]:
+    match described:
         case inspect.ListType():
             yield from _broken_list(described)
+        case inspect.StructType(fields=fields):
+            for field in fields:
+                for what, at, one in _broken(field.type, value[field.encode_name]):
+                    yield what, f".{field.encode_name}{at}", {**value, field.encode_name: one}
         case inspect.DictType(key_type=key, value_type=item):
             for what, _, one in _broken(key, _value(key)):
                 if isinstance(one, str):
