@@ -18,6 +18,7 @@ from chat.auth.admin_secret import admin_secret
 from chat.auth.mint import connection_token
 from chat.auth.origin import OriginCheck
 from chat.config import Config
+from chat.description.routes import description_routes
 from chat.docs.routes import docs_routes
 from chat.health import Health, health_routes
 from chat.http.deps import HttpDeps
@@ -111,6 +112,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
         app.add_routes(http_routes(deps))
         app.add_routes(play_routes(_play(config, demo=demo)))
         app.add_routes(docs_routes())
+        app.add_routes(description_routes())
         if config.admin.enabled and (secret := admin_secret(config)):
             live = Live(
                 process.redis.processes, lambda: metrics.snapshot, health, clock=clock_ms, monotonic=time.monotonic

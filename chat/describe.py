@@ -1,4 +1,5 @@
-"""Describes the wire from the types that validate it: `docs/reference.md` is made by `python -m chat.describe`.
+"""Describes the wire from the types that validate it: `python -m chat.describe` makes `docs/reference.md`,
+`docs/openapi.json` and `docs/asyncapi.json`, and says what the changelog has to have when the contract changed.
 
 Methods with their parameters and results, where REST has them, the server API, events, and every code that a client can
 see.
@@ -13,6 +14,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from chat.description import contract
+from chat.description.asyncapi import asyncapi
+from chat.description.files import documents
+from chat.description.openapi import openapi
 from chat.http.problems import STATUSES
 from chat.http.resources import RESOURCES, Resource
 from chat.http.server_api import requests
@@ -28,6 +33,7 @@ _ONLY_PYTHON: Final = r"(?!\n)"
 """At the end of a pattern: that it ends there, which others take for granted."""
 
 TARGET: Final = Path(__file__).parent.parent / "docs" / "reference.md"
+CHANGELOG: Final = TARGET.parent.parent / "CHANGELOG.md"
 
 _HEAD: Final = """\
 # Reference: methods, events, codes
@@ -225,6 +231,26 @@ def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def made() -> dict[str, bytes]:
+    """Every generated file of `docs/`, by name."""
+    return {TARGET.name: reference().encode(), **documents()}
+
+
+def contract_line() -> str:
+    """What the changelog has to have for the present contract."""
+    return contract.line(openapi(), asyncapi())
+
+
+def main() -> None:
+    for name, data in made().items():
+        target = TARGET.parent / name
+        if not target.exists() or target.read_bytes() != data:
+            target.write_bytes(data)
+            sys.stderr.write(f"wrote {target}\n")
+    wanted = contract_line()
+    if contract.newest(CHANGELOG.read_text()) != wanted:
+        sys.stderr.write(contract.ASK.format(line=wanted))
+
+
 if __name__ == "__main__":
-    TARGET.write_text(reference())
-    sys.stderr.write(f"wrote {TARGET}\n")
+    main()

@@ -1,12 +1,24 @@
-"""The reference page is what the types say."""
+"""The generated pages and documents are what the types say."""
 
-from chat.describe import TARGET, reference
+import pytest
+
+from chat.describe import CHANGELOG, TARGET, contract_line, made, reference
+from chat.description import contract
 from chat.methods import METHODS
 from realtime.protocol.codes import DISCONNECTS, ERRORS, UNSUBSCRIBES
 
 
-def test_the_committed_page_is_up_to_date():
-    assert TARGET.read_text() == reference(), "run: python -m chat.describe"
+@pytest.mark.parametrize("name", ["reference.md", "openapi.json", "asyncapi.json"])
+def test_what_is_committed_is_up_to_date(name: str):
+    file = TARGET.parent / name
+    # Compared outside of the assertion: a difference of two long documents is nothing to look at.
+    up_to_date = file.exists() and file.read_bytes() == made()[name]
+    assert up_to_date, f"docs/{name} is not what the code says now. Run: .venv/bin/python -m chat.describe"
+
+
+def test_a_changed_contract_is_named_in_the_changelog():
+    wanted = contract_line()
+    assert contract.newest(CHANGELOG.read_text()) == wanted, contract.ASK.format(line=wanted)
 
 
 def test_every_method_and_every_code_is_described():
