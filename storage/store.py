@@ -26,6 +26,7 @@ from storage.mongo.migrate import migrate, verify
 from storage.mongo.preferring import Preferring
 from storage.mongo.reading import Reading
 from storage.mongo.summaries import Summaries
+from storage.mongo.uploads import Uploads
 from storage.mongo.users import Users
 from storage.mongo.writer import Writer
 from storage.stats import Stats
@@ -51,6 +52,7 @@ class Store:
     blocks: Blocks
     inbox: Inbox
     users: Users
+    uploads: Uploads
     reading: Reading
     summaries: Summaries
     stats: Stats
@@ -103,6 +105,7 @@ async def open_store(
                     blocks=Blocks(db, users),
                     inbox=inbox,
                     users=users,
+                    uploads=Uploads(db),
                     reading=reading,
                     summaries=summaries,
                     stats=stats,
@@ -116,6 +119,14 @@ async def migrate_database(
     """Lay the database out as this version needs it; returns its epoch. Raises Unavailable, NotMigrated, ValueError."""
     async with connect(url, database, app_name=app_name) as db:
         return await migrate(db, random=random)
+
+
+@asynccontextmanager
+async def open_uploads(url: str, database: str, *, app_name: str = "hubbub-worker") -> AsyncIterator[Uploads]:
+    """The uploads of a migrated database. Raises NotMigrated, Unavailable, ValueError (not a URL)."""
+    async with connect(url, database, app_name=app_name) as db:
+        await verify(db)
+        yield Uploads(db)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from storage.model.entry import Appended, Entry, EntryKind, NewEntry
 from storage.model.invite import Invite
 from storage.model.member import Member, Membership, Preferences, Role
 from storage.model.position import ORIGIN, Position
+from storage.model.upload import Upload, UploadState, uploads_of
 from storage.model.user import Privacy, User
 
 __all__ = [
@@ -28,7 +29,10 @@ __all__ = [
     "Preferences",
     "Privacy",
     "Role",
+    "Upload",
+    "UploadState",
     "User",
     "image",
     "imaged",
+    "uploads_of",
 ]

@@ -6,10 +6,11 @@ from functools import partial
 from typing import TypeAlias
 
 from storage.errors import NotFound
-from storage.model import Appended, Change, Entry, EntryKind, NewEntry
+from storage.model import Appended, Change, Entry, EntryKind, NewEntry, uploads_of
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Session
 from storage.mongo.log import Log
+from storage.mongo.uploads import Uploads
 
 Decide: TypeAlias = Callable[[Entry, Entry], Change | None]
 """Given the message as it stands and the entry that is to tell of the change (with its place, without its body): what
@@ -24,6 +25,7 @@ class Amending:
 
     def __init__(self, db: Database, appender: Appender) -> None:
         self._log = Log(db)
+        self._uploads = Uploads(db)
         self._appender = appender
 
     async def amend(
@@ -53,6 +55,8 @@ class Amending:
             return None
         if change.message is not None:
             await self._log.rewrite_within(session, message, change.message)
+            if released := set(uploads_of(message.body)) - set(uploads_of(change.message)):
+                await self._uploads.release_within(session, released)
         for offset, body in change.others.items():
             other = await self._log.get_within(session, entry.conversation, offset)
             if other is not None:

@@ -2,6 +2,7 @@
 
     _id  "<conversation>:<offset>"    c  conversation    u  by          k  idempotency key    t  at     n  n
     y  kind (absent: message.created)   x  text   r  reply_to   m  mentions   w  meant   e  expires_at
+    f  uploads that the message uses: told by its attachments, here for the index
     j  the rest of the body as JSON text
 
 The rest of a body is JSON text because it is the application's: any name, any depth and any number comes back as it was
@@ -16,14 +17,14 @@ import msgspec
 from bson import Binary
 
 from storage.errors import Invalid
-from storage.model import Entry, EntryKind, NewEntry, Position
+from storage.model import Entry, EntryKind, NewEntry, Position, uploads_of
 from storage.model.keys import log_key, parse_log_key
 from storage.mongo.client import Document
 
 MAX_ENTRY_BYTES: Final = 256 * 1024
 """An entry may be as large as a whole batch. Callers refuse far earlier; this keeps a batch from being refused."""
 
-BODY_FIELDS: Final = ("x", "r", "m", "w", "e", "j")
+BODY_FIELDS: Final = ("x", "r", "m", "w", "e", "f", "j")
 """The fields that hold a body; the others say where an entry is and whose."""
 
 MAX_KEY_LENGTH: Final = 128
@@ -174,6 +175,9 @@ def _put_body(fields: Document, kind: EntryKind, body: Mapping[str, Any]) -> int
                     raise TypeError(f"{name} is of the wrong type")
                 case _:
                     rest[name] = value
+        if used := uploads_of(body):
+            fields["f"] = used
+            size += sum(len(upload.encode()) + 40 for upload in used)
     else:
         fields["y"] = int(kind)
     if rest:

@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from storage.append.work import Found, Identity, InsertOutcome
 from storage.errors import StorageError
 from storage.model import ORIGIN, Entry, EntryKind, Position
-from storage.model.keys import MAX_OFFSET, log_key
+from storage.model.keys import MAX_OFFSET, log_key, parse_log_key
 from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
 from storage.mongo.documents import (
     BODY_FIELDS,
@@ -197,6 +197,12 @@ class Log:
             update["$set"] = fields
         with translated():
             await self._messages.update_one({"_id": log_key(entry.conversation, entry.offset)}, update, session=session)
+
+    async def using(self, upload: str, limit: int) -> list[tuple[str, int]]:
+        """(conversation, offset) of messages that use an upload, in no particular order."""
+        with translated():
+            found = self._messages.find({"f": upload}, {"_id": 1}, limit=limit)
+            return [parse_log_key(row["_id"]) for row in await found.batch_size(limit + 1).to_list(limit)]
 
     async def _fill(self, page: "_Page", conversation: str, after: int, upto: int, direction: int) -> bool:
         """Read on until the page is full or enough was examined. Returns whether the end of the log was reached."""

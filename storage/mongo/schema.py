@@ -74,6 +74,7 @@ LAYOUTS: Final = (
             Index("meant", ("c", "w", "_id"), partial={"w": {"$exists": True}}),
             Index("meant_at", ("w", "t"), partial={"w": {"$exists": True}}),
             Index("expires", ("e",), partial={"e": {"$exists": True}}),
+            Index("uploads", ("f",), partial={"f": {"$exists": True}}),
         ),
     ),
     # "<key of the message>|<reaction>|<user>": the reactions to a message lie together.
@@ -86,7 +87,14 @@ LAYOUTS: Final = (
     Layout(BLOCKS, indexes=(Index("user", ("user", "revision")), Index("blocked", ("blocked",)))),
     # The digest of its code.
     Layout(INVITES, indexes=(Index("conversation", ("conversation", "created_at")),)),
-    Layout(UPLOADS, indexes=(Index("state", ("state", "at")), Index("user", ("user", "at")))),
+    Layout(
+        UPLOADS,
+        indexes=(
+            Index("look_at", ("look_at",)),
+            Index("user", ("user", "at")),
+            Index("key", ("user", "key"), unique=True, partial={"key": {"$exists": True}}),
+        ),
+    ),
     Layout(
         CONVERSATIONS,
         indexes=(

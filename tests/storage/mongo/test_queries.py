@@ -46,6 +46,11 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "connect": lambda store, _: store.inbox.of_user_for_connect("user03"),
     "changes": lambda store, _: store.inbox.changes("user03", 1),
     "user": lambda store, _: store.users.get("user03"),
+    "uploads of a user": lambda store, _: store.uploads.since("user03", AT, 5),
+    "uploads that are due": lambda store, _: store.uploads.due(AT, 5),
+    "messages with an upload": lambda store, _: store.uploads.used_in("a" * 26, 5),
+    "a member of any": lambda store, c: store.uploads.is_member_of_any("user03", [c, "a" * 26]),
+    "uploads that are kept": lambda store, _: store.uploads.keep(["a" * 26], user="user03", at=AT, look_at=AT),
 }
 
 
