@@ -21,11 +21,9 @@ from chat.description.openapi import openapi
 from chat.http.problems import STATUSES
 from chat.http.resources import RESOURCES, Resource
 from chat.http.server_api import requests
-from chat.http.server_api import results as answers
 from chat.http.server_api.api import API, BATCH
 from chat.methods import METHODS
-from chat.vocabulary import connecting, events, history, people, shapes, syncing
-from realtime.protocol import messages
+from chat.vocabulary import connecting, events
 from realtime.protocol.codes import DISCONNECTS, ERRORS, PERMISSION_DENIED, UNSUBSCRIBES, ErrorCode
 
 _BATCH_REPLY: Final = "`{<method>: <result>}` or `{error}`"
@@ -116,38 +114,40 @@ def _events() -> Iterator[str]:
 
 def _structs() -> Iterator[str]:
     yield "## Objects\n"
-    shared = (
-        shapes.Conversation,
-        shapes.Message,
-        shapes.User,
-        shapes.Member,
-        shapes.LastMessage,
-        shapes.Position,
-        history.PageInfo,
-        people.PresenceOf,
-        syncing.SyncedConversation,
-        connecting.ConnectData,
-        connecting.SubscriptionData,
-        connecting.Head,
-        connecting.Limits,
-        events.JoinedMember,
-        requests.Override,
-        requests.Flag,
-        requests.DisconnectCode,
-        messages.StreamPosition,
-        messages.Publication,
-        messages.ClientInfo,
-        answers.Reply,
-        answers.Error,
-        answers.ChannelInfo,
-        answers.Node,
-    )
-    for struct in shared:
+    for struct in _shared():
         yield f"### {struct.__name__}\n"
         doc = _doc(struct)
         if doc:
             yield f"{doc}\n"
         yield _table(_fields(struct))
+
+
+def _shared() -> list[type[msgspec.Struct]]:
+    """What others have as fields, and what is in the `data` of connects and subscriptions; by name."""
+    found: dict[type[msgspec.Struct], None] = {connecting.ConnectData: None, connecting.SubscriptionData: None}
+    told = [struct for method in METHODS.values() for struct in (method.request, method.result)]
+    told += [struct for method in API.values() for struct in (method.request, method.result)]
+    waiting: list[type[msgspec.Struct]] = [*told, *found, *events.DURABLE, *events.EPHEMERAL, *events.PERSONAL]
+    while waiting:
+        inner = [one for one in _inside(inspect.type_info(waiting.pop())) if one not in found]
+        found.update(dict.fromkeys(inner))
+        waiting += inner
+    return sorted(found, key=lambda struct: struct.__name__)
+
+
+def _inside(described: inspect.Type) -> Iterator[type[msgspec.Struct]]:
+    """The structs of a struct's fields, as far as they are named there."""
+    kinds = [field.type for field in described.fields] if isinstance(described, inspect.StructType) else []
+    while kinds:
+        match kinds.pop():
+            case inspect.Metadata(type=inner) | inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
+                kinds.append(inner)
+            case inspect.UnionType(types=types):
+                kinds += types
+            case inspect.StructType(cls=cls):
+                yield cls
+            case _:
+                pass
 
 
 def _codes() -> Iterator[str]:

@@ -21,6 +21,7 @@ from chat.backend.backend import BackendOptions, ChatBackend
 from chat.backend.conversing import ConversationChannels
 from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
+from chat.backend.notices import EngineOutdating
 from chat.backend.plain import PlainChannels
 from chat.calls import Calls
 from chat.channels import Namespaces
@@ -30,6 +31,7 @@ from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.usecases import ports
 from chat.usecases.access import Access
+from chat.usecases.blocks import BlockLists
 from chat.usecases.service import build_service
 from chat.vocabulary import connecting
 from realtime.engine import Engine, Links, Listener, open_engine
@@ -101,6 +103,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         verifiers = await stack.enter_async_context(open_verifiers(config, clock=time.time, monotonic=time.monotonic))
         access = Access(store, time.monotonic, clock_ms)
         announcer = EngineAnnouncer(store.epoch, access)
+        block_lists = BlockLists(store, time.monotonic)
+        outdating = EngineOutdating(block_lists)
         publisher = Publisher(store.epoch, access)
         store.appender.on_committed = publisher.committed
         store.appender.on_examined = access.examined
@@ -111,7 +115,19 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,
         )
-        service = build_service(store, access, announcer, redis.presence, limits, clock_ms)
+        service = build_service(
+            store,
+            access,
+            announcer,
+            outdating,
+            block_lists,
+            redis.claims,
+            redis.presence,
+            limits,
+            clock_ms,
+            time.monotonic,
+        )
+        await stack.enter_async_context(service.reading)
         calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
         plain = PlainChannels(
             Namespaces(config.channel),
@@ -145,6 +161,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             )
         )
         announcer.attach(engine)
+        outdating.attach(engine)
         publisher.attach(engine)
         yield Process(config, who, store, redis, verifiers, engine, calls, plain, stats, registry)
 

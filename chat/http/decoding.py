@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Struct
-from msgspec.inspect import IntType, UnionType, type_info
+from msgspec.inspect import BoolType, IntType, Type, UnionType, type_info
 
 from chat.http.problems import Refusal
 from chat.methods import invalid
@@ -25,6 +25,7 @@ BODY_TIMEOUT_S: Final = 20.0
 """A body that takes longer is refused with 408: it holds a connection and sends next to nothing."""
 
 _CHUNK_BYTES: Final = 64 * 1024
+_BOOLEANS: Final = {"true": True, "false": False}
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 S = TypeVar("S", bound=Struct)
@@ -85,13 +86,16 @@ def decode(decoder: "msgspec.json.Decoder[S]", data: bytes) -> S:
 
 
 class Parameters:
-    """Reads the strings of a query, or of a path, as the fields of a struct type: text, whole numbers, literals."""
+    """Reads the strings of a query, or of a path, as the fields of a struct type: text, whole numbers, true and false,
+    literals.
+    """
 
     def __init__(self, kind: type[Struct]) -> None:
         self._kind = kind
         fields = msgspec.structs.fields(kind)
         self.names: Final = tuple(field.encode_name for field in fields)
-        self._integers: Final = frozenset(field.encode_name for field in fields if _is_integer(field.type))
+        self._integers: Final = frozenset(field.encode_name for field in fields if _is(IntType, field.type))
+        self._booleans: Final = frozenset(field.encode_name for field in fields if _is(BoolType, field.type))
 
     def read(self, pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
         """Values by the names of the struct's attributes, without those that were not given.
@@ -113,6 +117,8 @@ class Parameters:
         return given_fields(parsed, given)
 
     def _value(self, name: str, text: str) -> object:
+        if name in self._booleans:
+            return _BOOLEANS.get(text, text)  # what is neither is refused as of the wrong type
         if name not in self._integers:
             return text
         if _INTEGER.fullmatch(text, 0, len(text)) is None:
@@ -129,10 +135,10 @@ def given_fields(parsed: Struct, given: Container[str]) -> dict[str, object]:
     }
 
 
-def _is_integer(kind: object) -> bool:
+def _is(wanted: type[Type], kind: object) -> bool:
     info = type_info(kind)
     parts = info.types if isinstance(info, UnionType) else (info,)
-    return any(isinstance(part, IntType) for part in parts)
+    return any(isinstance(part, wanted) for part in parts)
 
 
 def _too_large(max_bytes: int) -> Refusal:

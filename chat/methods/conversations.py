@@ -32,6 +32,13 @@ METHODS: Final = (
         conversations.ConversationUpdate,
         conversations.ConversationResult,
         lambda service, user, request: service.conversations.update(user, request),
-        "Change title or custom data.",
+        "Change title, avatar, description, custom data or settings.",
+    ),
+    Method(
+        "conversation.set_preferences",
+        conversations.ConversationSetPreferences,
+        conversations.PreferencesResult,
+        lambda service, user, request: service.conversations.set_preferences(user, request),
+        "Archive, pin or silence a conversation for oneself.",
     ),
 )

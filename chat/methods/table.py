@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 from typing import Final
 
-from chat.methods import conversations, history, members, messages, people, reading, syncing
+from chat.methods import (
+    blocks,
+    conversations,
+    history,
+    invites,
+    members,
+    messages,
+    moderation,
+    people,
+    reading,
+    syncing,
+)
 from chat.methods.method import Method
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
-_AREAS: Final = (messages, conversations, members, history, reading, people, syncing)
+_AREAS: Final = (messages, conversations, members, moderation, invites, history, reading, people, blocks, syncing)
 
 METHODS: Final[Mapping[str, Method]] = {method.name: method for area in _AREAS for method in area.METHODS}
 

@@ -50,3 +50,9 @@ def check_new_users(users: Iterable[str], limits: Limits, field: str) -> None:
     """As `check_new_user`, for a list."""
     for index, user in enumerate(users):
         check_new_user(user, limits, f"{field}[{index}]")
+
+
+def check_until(until: int | UnsetType, now: int, field: str = "until") -> None:
+    """What is to hold until a time must be able to. Raises ClientError."""
+    if not isinstance(until, UnsetType) and until <= now:
+        raise ClientError(codes.BAD_REQUEST, "must be in the future", field)

@@ -1,18 +1,20 @@
 """Conversations: create, list, change. Their members are in `membership`."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from chat.usecases.access import Access
-from chat.usecases.checking import check_new_users, checked_custom, given
+from chat.usecases.checking import check_new_users, check_until, checked_custom, given
 from chat.usecases.failures import told
 from chat.usecases.membership import decided
 from chat.usecases.ports import Announcer, Limits
 from chat.usecases.rights import Right
 from chat.usecases.views import Views
+from chat.vocabulary import render
 from chat.vocabulary.conversations import (
     ConversationCreate,
     ConversationCreated,
@@ -20,20 +22,27 @@ from chat.vocabulary.conversations import (
     ConversationList,
     ConversationPage,
     ConversationResult,
+    ConversationSetPreferences,
     ConversationUpdate,
+    PreferencesResult,
+    SettingsChange,
 )
 from chat.vocabulary.cursor import decode_cursor, encode_cursor
+from chat.vocabulary.events import PreferencesChanged
 from chat.vocabulary.members import MAX_MEMBERS_AT_ONCE
 from chat.vocabulary.shapes import Conversation
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import Conflict
-from storage.model import ConversationKind, Role
+from storage.model import ConversationKind, ConversationSettings, Preferences, Role
 from storage.mongo.conversations import Created
 from storage.store import Store
 
 MAX_MEMBERS: Final = MAX_MEMBERS_AT_ONCE
 """Of a new conversation, its creator included."""
+
+_UPDATABLE: Final = ("title", "avatar_url", "description", "custom", "settings")
+_PREFERENCES: Final = ("archived", "pinned", "muted_until")
 
 MAX_PAGE_BYTES: Final = 56 * 1024
 """A larger reply would hold up pings and, on a slow socket, end the connection."""
@@ -81,6 +90,8 @@ class Conversations:
         self, user: str, request: ConversationCreate, kind: ConversationKind, members: list[tuple[str, Role]]
     ) -> Created:
         custom = checked_custom(request.custom, self._limits)
+        if kind is ConversationKind.DIRECT:
+            _check_direct(request)
         with told():
             try:
                 return await self._store.conversations.create(
@@ -89,7 +100,10 @@ class Conversations:
                     members=members,
                     at=self._clock_ms(),
                     title="" if kind is ConversationKind.DIRECT else request.title,
+                    avatar_url=request.avatar_url,
+                    description=request.description,
                     custom=custom,
+                    settings=ConversationSettings(**_settings(request.settings)),
                     external_id=given(request.external_id),
                     idempotency_key=given(request.idempotency_key),
                 )
@@ -104,7 +118,9 @@ class Conversations:
         """As many as asked for, or fewer that fit a reply; `next` tells whether there are more."""
         before = decode_cursor(request.before) if isinstance(request.before, str) else None
         with told():
-            rows = await self._store.inbox.list(user, limit=request.limit + 1, before=before)
+            rows = await self._store.inbox.list(
+                user, limit=request.limit + 1, before=before, archived=request.archived, pinned=given(request.pinned)
+            )
         page = _fitting(await self._views.of(rows[: request.limit]))
         following = None
         if len(rows) > len(page):
@@ -113,6 +129,7 @@ class Conversations:
         return ConversationPage(page, following)
 
     async def update(self, user: str, request: ConversationUpdate) -> ConversationResult:
+        """One entry that names what changed; none where nothing did."""
         conversation, at = request.conversation, self._clock_ms()
         custom = checked_custom(request.custom, self._limits)
 
@@ -123,15 +140,65 @@ class Conversations:
                 by=user,
                 at=at,
                 title=given(request.title),
+                avatar_url=given(request.avatar_url),
+                description=given(request.description),
                 custom=custom,
+                settings=_settings(request.settings),
                 check=self._access.check(conversation, {user: standing}),
             )
 
-        if request.title is UNSET and request.custom is UNSET:
+        if all(getattr(request, name) is UNSET for name in _UPDATABLE):
             await self._access.require(user, conversation, Right.UPDATE)
-            raise ClientError(codes.BAD_REQUEST, "give a title or custom", "title")
+            raise ClientError(codes.BAD_REQUEST, f"give one of {', '.join(_UPDATABLE)}", "title")
         await decided(change)
         return ConversationResult(await self._views.one(user, conversation))
+
+    async def set_preferences(self, user: str, request: ConversationSetPreferences) -> PreferencesResult:
+        """How the user keeps it: told to the user's own devices only."""
+        conversation, at = request.conversation, self._clock_ms()
+        await self._access.require(user, conversation, Right.READ)
+        if all(getattr(request, name) is UNSET for name in _PREFERENCES):
+            raise ClientError(codes.BAD_REQUEST, f"give one of {', '.join(_PREFERENCES)}", "archived")
+        if request.muted_until:
+            check_until(request.muted_until, at, "muted_until")
+        with told():
+            kept, changed = await self._store.preferring.change(
+                conversation, user, partial(_preferred, request, at), at=at
+            )
+        preferences = render.preferences(kept)
+        if changed:
+            self._announcer.personal(user, PreferencesChanged(conversation, preferences))
+        return PreferencesResult(preferences)
+
+
+def _preferred(request: ConversationSetPreferences, at: int, present: Preferences) -> Preferences:
+    """What is asked for, on top of what is so. What is so already keeps its time."""
+
+    def since(wanted: bool | UnsetType, time: int | None) -> int | None:
+        if isinstance(wanted, UnsetType):
+            return time
+        return (time or at) if wanted else None
+
+    muted_until = present.muted_until if isinstance(request.muted_until, UnsetType) else request.muted_until or None
+    return Preferences(
+        archived_at=since(request.archived, present.archived_at),
+        pinned_at=since(request.pinned, present.pinned_at),
+        muted_until=muted_until,
+    )
+
+
+def _settings(change: SettingsChange | UnsetType) -> dict[str, int]:
+    """The settings that a request gives."""
+    return {} if isinstance(change, UnsetType) else msgspec.to_builtins(change)
+
+
+def _check_direct(request: ConversationCreate) -> None:
+    """Raises ClientError for what a direct conversation does not have."""
+    for name in ("avatar_url", "description"):
+        if getattr(request, name):
+            raise ClientError(codes.BAD_REQUEST, "a direct conversation has none", name)
+    if request.settings is not UNSET:
+        raise ClientError(codes.BAD_REQUEST, "a direct conversation has none", "settings")
 
 
 def _fitting(views: list[Conversation]) -> list[Conversation]:

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from msgspec import UNSET
+from msgspec import UnsetType
 
 from chat.usecases.access import Access, Standing, foreign
 from chat.usecases.checking import check_new_users
 from chat.usecases.failures import Unseen, told
 from chat.usecases.ports import Announcer, Limits
+from chat.usecases.receipts import Receipts
 from chat.usecases.rights import Right, outranks
 from chat.usecases.views import Views
 from chat.vocabulary import render
@@ -25,7 +26,7 @@ from chat.vocabulary.members import (
 from chat.vocabulary.shapes import Done
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.errors import PreconditionFailed
+from storage.errors import Banned, PreconditionFailed
 from storage.model import Appended, ConversationKind, Role
 from storage.store import Store
 
@@ -51,6 +52,43 @@ async def decided(change: Callable[[], Awaitable[T]]) -> T:
         return await change()
 
 
+def banned() -> ClientError:
+    """What is told to who was banned and comes again: they know of the conversation."""
+    return ClientError(codes.PERMISSION_DENIED, "banned here", "conversation")
+
+
+async def acted_on(access: Access, standing: Standing, conversation: str, user: str) -> Standing:
+    """What somebody is on whom a member acts. Raises ClientError where there is nobody, or the rank is lacking."""
+    subject = await access.standing(user, conversation)
+    if subject is None:
+        raise Unseen("not a member", "user")
+    require_rank(standing, subject)
+    return subject
+
+
+def require_rank(standing: Standing, subject: Standing) -> None:
+    """Raises ClientError where the one may not act on the other."""
+    if not outranks(standing.role, subject.role):
+        raise ClientError(codes.PERMISSION_DENIED, f"a {standing.role} may not act on a {subject.role}", "user")
+
+
+def require_giving(standing: Standing, role: Role) -> None:
+    """Nobody gives a role that is not below their own; owners give any. Raises ClientError."""
+    if not outranks(standing.role, role):
+        raise ClientError(codes.PERMISSION_DENIED, f"a {standing.role} may not make somebody {role}", "role")
+
+
+def role_given(standing: Standing, role: str | UnsetType) -> Role:
+    """As what somebody is to come, by who has this standing: a reader of a channel, a member of others, or as asked.
+
+    Raises ClientError where nobody may give it.
+    """
+    usual = Role.READER if standing.kind is ConversationKind.CHANNEL else Role.MEMBER
+    chosen = usual if isinstance(role, UnsetType) else Role(role)
+    require_giving(standing, chosen)
+    return chosen
+
+
 class Membership:
     def __init__(
         self,
@@ -58,6 +96,7 @@ class Membership:
         access: Access,
         announcer: Announcer,
         views: Views,
+        receipts: Receipts,
         limits: Limits,
         clock_ms: Callable[[], int],
     ) -> None:
@@ -65,6 +104,7 @@ class Membership:
         self._access = access
         self._announcer = announcer
         self._views = views
+        self._receipts = receipts
         self._limits = limits
         self._clock_ms = clock_ms
 
@@ -77,8 +117,11 @@ class Membership:
                 if await self._views.member(request.conversation, user) is None:
                     raise foreign()
                 return ConversationResult(await self._views.one(user, request.conversation))
-            appended = await self._store.members.join(request.conversation, user, role=Role.READER, at=at)
-        self._came(request.conversation, [user], appended, by=user, at=at)
+            try:
+                appended = await self._store.members.join(request.conversation, user, role=Role.READER, at=at)
+            except Banned:
+                raise banned() from None
+        self.came(request.conversation, [user], appended, by=user, at=at)
         return ConversationResult(await self._views.one(user, request.conversation))
 
     async def leave(self, user: str, request: ConversationLeave) -> Done:
@@ -87,7 +130,7 @@ class Membership:
         at = self._clock_ms()
         with told():
             await self._store.members.leave(request.conversation, user, at=at, owned=True)
-        self._went(request.conversation, user, by=user, at=at)
+        self.went(request.conversation, user, by=user, at=at)
         return Done()
 
     async def add_members(self, user: str, request: ConversationAddMembers) -> Done:
@@ -97,20 +140,20 @@ class Membership:
 
         async def add() -> Appended | None:
             standing = await self._access.require(user, conversation, Right.ADD_MEMBERS)
-            role = Role.READER if standing.kind is ConversationKind.CHANNEL else Role.MEMBER
-            if request.role is not UNSET:
-                role = Role(request.role)
-            _require_giving(standing, role)
-            return await self._store.members.add(
-                conversation,
-                [(member, role) for member in request.members],
-                by=user,
-                at=at,
-                check=self._access.check(conversation, {user: standing}),
-            )
+            role = role_given(standing, request.role)
+            try:
+                return await self._store.members.add(
+                    conversation,
+                    [(member, role) for member in request.members],
+                    by=user,
+                    at=at,
+                    check=self._access.check(conversation, {user: standing}),
+                )
+            except Banned as error:
+                raise ClientError(codes.CONFLICT, str(error), "members") from None
 
         appended = await decided(add)
-        self._came(conversation, _joined(appended), appended, by=user, at=at)
+        self.came(conversation, _joined(appended), appended, by=user, at=at)
         return Done()
 
     async def remove_member(self, user: str, request: ConversationRemoveMember) -> Done:
@@ -118,7 +161,7 @@ class Membership:
 
         async def remove() -> None:
             standing = await self._access.require(user, conversation, Right.REMOVE_MEMBER)
-            subject = await self._subject(standing, conversation, request.user)
+            subject = await acted_on(self._access, standing, conversation, request.user)
             await self._store.members.remove(
                 conversation,
                 request.user,
@@ -129,7 +172,7 @@ class Membership:
             )
 
         await decided(remove)
-        self._went(conversation, request.user, by=user, at=at)
+        self.went(conversation, request.user, by=user, at=at)
         return Done()
 
     async def set_role(self, user: str, request: ConversationSetRole) -> Done:
@@ -138,8 +181,8 @@ class Membership:
 
         async def change() -> None:
             standing = await self._access.require(user, conversation, Right.SET_ROLE)
-            subject = await self._subject(standing, conversation, request.user)
-            _require_giving(standing, role)
+            subject = await acted_on(self._access, standing, conversation, request.user)
+            require_giving(standing, role)
             await self._store.members.set_role(
                 conversation,
                 request.user,
@@ -152,6 +195,7 @@ class Membership:
 
         await decided(change)
         self._access.forget(conversation, [request.user])
+        self._announcer.outdated(conversation, [request.user])
         return Done()
 
     async def members(self, user: str, request: ConversationMembers) -> MembersPage:
@@ -160,31 +204,18 @@ class Membership:
             rows = await self._store.members.page(request.conversation, after=request.after, limit=request.limit + 1)
         page = rows[: request.limit]
         following = page[-1].user if len(rows) > request.limit else None
-        return MembersPage([render.member(row) for row in page], following)
+        return MembersPage(await self._receipts.members(user, request.conversation, page), following)
 
-    async def _subject(self, standing: Standing, conversation: str, user: str) -> Standing:
-        """What somebody is on whom a member acts. Raises ClientError where there is nobody, or the rank is lacking."""
-        subject = await self._access.standing(user, conversation)
-        if subject is None:
-            raise Unseen("not a member", "user")
-        if not outranks(standing.role, subject.role):
-            raise ClientError(codes.PERMISSION_DENIED, f"a {standing.role} may not act on a {subject.role}", "user")
-        return subject
-
-    def _came(self, conversation: str, users: Sequence[str], appended: Appended | None, *, by: str, at: int) -> None:
+    def came(self, conversation: str, users: Sequence[str], appended: Appended | None, *, by: str, at: int) -> None:
+        """Tell of members that an entry brought in."""
         self._access.forget(conversation, users)
         if appended is not None and users:
             self._announcer.let_in(conversation, users, position=appended.entry.position, by=by, at=at)
 
-    def _went(self, conversation: str, user: str, *, by: str, at: int) -> None:
+    def went(self, conversation: str, user: str, *, by: str, at: int) -> None:
+        """Tell of a member who is none any more."""
         self._access.forget(conversation, [user])
         self._announcer.put_out(conversation, [user], by=by, at=at)
-
-
-def _require_giving(standing: Standing, role: Role) -> None:
-    """Nobody gives a role that is not below their own; owners give any."""
-    if not outranks(standing.role, role):
-        raise ClientError(codes.PERMISSION_DENIED, f"a {standing.role} may not make somebody {role}", "role")
 
 
 def _joined(appended: Appended | None) -> list[str]:

@@ -13,6 +13,7 @@ from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
+from chat.usecases.sending import SendingRules
 from chat.vocabulary import render
 from chat.vocabulary.messages import MessageGet, MessageResult, MessageSend, MessageSent
 from realtime.protocol import codes
@@ -26,9 +27,12 @@ ATTEMPTS: Final = 4
 
 
 class Messages:
-    def __init__(self, store: Store, access: Access, limits: Limits, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, access: Access, rules: SendingRules, limits: Limits, clock_ms: Callable[[], int]
+    ) -> None:
         self._store = store
         self._access = access
+        self._rules = rules
         self._limits = limits
         self._clock_ms = clock_ms
         self._composer = Composer(store, access)
@@ -44,6 +48,7 @@ class Messages:
         """
         body = message_body(request, self._limits)
         standing = await self._access.require(user, request.conversation, Right.SEND)
+        await self._rules.check(user, request.conversation, request.idempotency_key, standing)
         if request.reply_to is not UNSET or request.forward is not UNSET:
             body = await self._completed(user, request, body)
         at = self._clock_ms()

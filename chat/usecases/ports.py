@@ -40,6 +40,23 @@ class Online(Protocol):
         """Raises ConnectionError or TimeoutError when it cannot be known."""
 
 
+class Outdating(Protocol):
+    """Tells the other processes that what they remember is out of date. Best effort and at once, as `Announcer`."""
+
+    def blocks(self, user: str) -> None:
+        """Whom this user blocks has changed."""
+
+
+class Holds(Protocol):
+    """What one of many may have for a while, over all processes."""
+
+    async def hold(self, name: str, holder: str, *, ttl_s: float) -> int:
+        """0: `holder` has it now, or had it already. Else in how many milliseconds it is free.
+
+        Raises ConnectionError or TimeoutError when it cannot be known.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a request may contain. Sizes in bytes of UTF-8. `user_id_pattern` is for users who may be new.

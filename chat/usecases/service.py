@@ -5,14 +5,21 @@ from dataclasses import dataclass
 
 from chat.usecases.access import Access
 from chat.usecases.arrivals import Arrivals
+from chat.usecases.blocks import BlockLists, Blocks
 from chat.usecases.conversations import Conversations
 from chat.usecases.history import History
+from chat.usecases.invites import Invites
 from chat.usecases.membership import Membership
+from chat.usecases.mentions import Mentions
 from chat.usecases.messages import Messages
+from chat.usecases.moderation import Moderation
 from chat.usecases.people import People
-from chat.usecases.ports import Announcer, Limits, Online
+from chat.usecases.ports import Announcer, Holds, Limits, Online, Outdating
 from chat.usecases.reading import ReadPositions
+from chat.usecases.receipts import Receipts
+from chat.usecases.sending import SendingRules, SlowMode
 from chat.usecases.syncing import Syncing
+from chat.usecases.unread import Unreads
 from chat.usecases.views import Views
 from storage.store import Store
 
@@ -24,8 +31,14 @@ class Service:
     messages: Messages
     conversations: Conversations
     membership: Membership
+    moderation: Moderation
+    invites: Invites
+    blocks: Blocks
     history: History
     reading: ReadPositions
+    receipts: Receipts
+    unreads: Unreads
+    mentions: Mentions
     people: People
     syncing: Syncing
 
@@ -34,19 +47,34 @@ def build_service(
     store: Store,
     access: Access,
     announcer: Announcer,
+    outdating: Outdating,
+    block_lists: BlockLists,
+    holds: Holds,
     online: Online,
     limits: Limits,
     clock_ms: Callable[[], int],
+    monotonic: Callable[[], float],
 ) -> Service:
-    views = Views(store)
+    unreads = Unreads(store, block_lists, clock_ms)
+    receipts = Receipts(store, access, block_lists, limits)
+    mentions = Mentions(store, access, online, unreads, limits)
+    views = Views(store, unreads)
+    rules = SendingRules(store, block_lists, SlowMode(holds, monotonic))
+    membership = Membership(store, access, announcer, views, receipts, limits, clock_ms)
     return Service(
         access=access,
         arrivals=Arrivals(store, limits, clock_ms),
-        messages=Messages(store, access, limits, clock_ms),
+        messages=Messages(store, access, rules, mentions, limits, clock_ms),
         conversations=Conversations(store, access, announcer, views, limits, clock_ms),
-        membership=Membership(store, access, announcer, views, limits, clock_ms),
+        membership=membership,
+        moderation=Moderation(store, access, announcer, membership, limits, clock_ms),
+        invites=Invites(store, access, membership, views, clock_ms),
+        blocks=Blocks(store, block_lists, announcer, outdating, limits, clock_ms),
         history=History(store, access),
-        reading=ReadPositions(store, access, announcer, clock_ms),
+        reading=ReadPositions(store, access, announcer, receipts, unreads, limits, clock_ms),
+        receipts=receipts,
+        unreads=unreads,
+        mentions=mentions,
         people=People(store, access, announcer, online, limits, clock_ms),
-        syncing=Syncing(store),
+        syncing=Syncing(store, unreads),
     )

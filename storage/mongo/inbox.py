@@ -63,12 +63,25 @@ class Inbox:
     ) -> None:
         await self._connecting.__aexit__(kind, error, traceback)
 
-    async def list(self, user: str, *, limit: int, before: tuple[int, str] | None = None) -> Page:
+    async def list(
+        self,
+        user: str,
+        *,
+        limit: int,
+        before: tuple[int, str] | None = None,
+        archived: bool | None = None,
+        pinned: bool | None = None,
+    ) -> Page:
         """The user's conversations, newest activity first.
 
-        `before` is (activity_at, id) of the last one of the page before.
+        `before` is (activity_at, id) of the last one of the page before. `archived`, `pinned`: only those that the user
+        has archived or pinned (True), only those that are not (False), or both (None).
         """
-        members = {row["conversation"]: row for row in await self._rows(user)}
+        members = {
+            row["conversation"]: row
+            for row in await self._rows(user)
+            if _is(row, "archived_at", archived) and _is(row, "pinned_at", pinned)
+        }
         query: Document = {"_id": {"$in": [*members]}}
         if before is not None:
             at, conversation = before
@@ -132,3 +145,7 @@ class Inbox:
     async def _found(self, query: Document, limit: int) -> Documents:
         with translated():
             return await self._members.find(query, limit=limit, batch_size=limit).to_list(limit)
+
+
+def _is(row: Document, preference: str, wanted: bool | None) -> bool:
+    return wanted is None or wanted is (preference in row.get("preferences", {}))

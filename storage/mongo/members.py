@@ -1,13 +1,13 @@
 """Membership: rows, one per user and conversation, changed together with an entry of the log."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from pymongo import ASCENDING, UpdateOne
 
-from storage.errors import Banned, Conflict, Contended, Invalid, NotFound
+from storage.errors import Banned, Conflict, Invalid, NotFound
 from storage.model import Appended, Entry, EntryKind, Member, NewEntry, Role
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
@@ -17,9 +17,6 @@ from storage.mongo.users import Users
 
 MAX_MEMBERS_AT_ONCE: Final = 1000
 """Members of one entry: they are one transaction."""
-
-BAN_ATTEMPTS: Final = 4
-"""How often a ban is tried on somebody who comes and goes meanwhile."""
 
 Check = Callable[[], bool] | None
 _LIVE: Final[Document] = {"left_at": {"$exists": False}}
@@ -40,6 +37,13 @@ class Members:
         with translated():
             row = await self._members.find_one({"_id": member_key(conversation, user)})
         return member_of(row) if row else None
+
+    async def live(self, conversation: str, users: Collection[str]) -> set[str]:
+        """Who of these users is a member now."""
+        keys = [member_key(conversation, user) for user in users]
+        with translated():
+            found = self._members.find({"_id": {"$in": keys}, **_LIVE}, {"user": 1}, batch_size=len(keys) + 1)
+            return {row["user"] for row in await found.to_list(len(keys))}
 
     async def of_user(self, user: str, limit: int) -> list[Member]:
         """The user's live memberships, in no particular order."""
@@ -103,15 +107,33 @@ class Members:
         owned: bool = False,
         check: Check = None,
     ) -> Appended | None:
-        """As `remove`, and the user cannot come back before `until`, or (None) before `unban`. A ban of who is banned
-        takes the place of the one before. None: was no member, and is kept out.
+        """As `remove`, and the user cannot come back before `until`, or (None) before `unban`."""
+        return await self._end(conversation, user, _ban(at, until), by=by, at=at, owned=owned, check=check)
+
+    async def keep_out(self, conversation: str, user: str, *, at: int, until: int | None = None) -> bool:
+        """Ban a user who is no member: there is nothing to tell the others, so there is no entry. A ban takes the place
+        of the one before. False: is a member, and stays.
         """
-        ban: Document = {"banned_at": at} if until is None else {"banned_at": at, "banned_until": until}
-        for _ in range(BAN_ATTEMPTS):
-            appended = await self._end(conversation, user, ban, by=by, at=at, owned=owned, check=check)
-            if appended is not None or await self._ban_stranger(conversation, user, ban, at):
-                return appended
-        raise Contended(f"{user} comes and goes")
+        row = {
+            "conversation": conversation,
+            "user": user,
+            "role": Role.MEMBER.value,
+            "joined_at": at,
+            "joined_offset": 0,
+            "read": {"offset": 0, "n": 0},
+            "revision": 0,
+            "left_at": at,
+        }
+        update: Document = {"$set": _ban(at, until), "$setOnInsert": row}
+        if until is None:
+            update["$unset"] = {"banned_until": ""}
+        query = {"_id": member_key(conversation, user), "left_at": {"$exists": True}}
+        try:
+            with translated():
+                await self._members.update_one(query, update, upsert=True)
+        except Conflict:
+            return False
+        return True
 
     async def bans(self, conversation: str, *, at: int, after: str = "", limit: int) -> list[Member]:
         """Rows of users above `after` who are banned at that time, by user id."""
@@ -271,31 +293,9 @@ class Members:
         if result.matched_count == 0:
             raise NotFound(f"no conversation {conversation}")
 
-    async def _ban_stranger(self, conversation: str, user: str, ban: Document, at: int) -> bool:
-        """Keep out a user who is no member now: there is nothing to tell the others, so there is no entry.
 
-        False: is a member after all.
-        """
-        row = {
-            "conversation": conversation,
-            "user": user,
-            "role": Role.MEMBER.value,
-            "joined_at": at,
-            "joined_offset": 0,
-            "read": {"offset": 0, "n": 0},
-            "revision": 0,
-            "left_at": at,
-        }
-        update: Document = {"$set": ban, "$setOnInsert": row}
-        if "banned_until" not in ban:
-            update["$unset"] = {"banned_until": ""}
-        query = {"_id": member_key(conversation, user), "left_at": {"$exists": True}}
-        try:
-            with translated():
-                await self._members.update_one(query, update, upsert=True)
-        except Conflict:
-            return False
-        return True
+def _ban(at: int, until: int | None) -> Document:
+    return {"banned_at": at} if until is None else {"banned_at": at, "banned_until": until}
 
 
 def _is_banned(row: Document, at: int) -> bool:

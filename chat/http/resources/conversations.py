@@ -22,4 +22,5 @@ RESOURCES: Final = (
     ),
     Resource("GET", CONVERSATION, METHODS["conversation.get"], "query", etag=True),
     Resource("PATCH", CONVERSATION, METHODS["conversation.update"], "body"),
+    Resource("PATCH", f"{CONVERSATION}/preferences", METHODS["conversation.set_preferences"], "body"),
 )

@@ -67,7 +67,8 @@ async def test_who_comes_back_is_a_member_again(store: Store) -> None:
 async def test_a_banned_user_stays_out_until_the_ban_is_lifted(store: Store) -> None:
     conversation = await a_group(store, ["ada", "bob"])
     await store.members.ban(conversation.id, "bob", by="ada", at=AT)
-    await store.members.ban(conversation.id, "stranger", by="ada", at=AT)
+    assert await store.members.keep_out(conversation.id, "stranger", at=AT)
+    assert not await store.members.keep_out(conversation.id, "ada", at=AT)
     for user in ("bob", "stranger"):
         with pytest.raises(Conflict, match="banned"):
             await store.members.join(conversation.id, user, at=AT)
