@@ -172,6 +172,7 @@ async def publish(session: Session, request: PublishRequest) -> PublishResult:
     else:
         # The stream publishes it to every process, this one too, in the order of its offsets.
         await ctx.streams.publish(request.channel, publication, allowed.stream)
+        ctx.hub.count_published()
     return PublishResult()
 
 

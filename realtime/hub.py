@@ -200,7 +200,13 @@ class Hub:
         """Deliver to the local sessions at once and to the other processes by the bus."""
         self._bus.publish(delivery, echo=False)
         self._stats.bus_published += 1
+        if delivery.kind == "pub":
+            self.count_published()
         self.deliver(delivery)
+
+    def count_published(self) -> None:
+        """A publication was taken from a client or an API: here, or by whoever gave it to a stream."""
+        self._stats.publications_in += 1
 
     def heard(self, delivery: Delivery) -> None:
         """Take in a delivery from the bus."""
@@ -212,7 +218,6 @@ class Hub:
         channel = self.channels.get(delivery.channel)
         if channel is None:
             return
-        self._stats.publications_in += 1
         match channel.accept(delivery):
             case Accepted.TAKEN:
                 self._touch(channel)

@@ -48,8 +48,14 @@ class Keeper:
                 due_at = session.tick()
                 if due_at is not None:
                     self.wake(session, due_at)
-            self._stats.bus_alive = int(self._bus.alive)
+            self._look_at_bus()
             self._hub.hot.advance(self._monotonic())
+
+    def _look_at_bus(self) -> None:
+        self._stats.bus_alive = int(self._bus.alive)
+        self._stats.bus_dropped = self._bus.dropped
+        for lag_s in self._bus.take_lags_s():
+            self._stats.bus_lag.observe(lag_s)
 
     async def _keep_presence(self) -> None:
         while True:

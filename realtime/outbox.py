@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import Protocol
 
 
 class Priority(IntEnum):
@@ -14,6 +15,13 @@ class Priority(IntEnum):
     CATCH_UP = 3
 
 
+class Counted(Protocol):
+    """Where all outboxes of a process are counted together."""
+
+    outbox_bytes: int
+    ephemeral_dropped: int
+
+
 class Outbox:
     """Frames that the socket could not take yet. Exists only while a connection is behind.
 
@@ -22,15 +30,15 @@ class Outbox:
     LIVE and EPHEMERAL share one queue, because an ephemeral event must not overtake what it is about.
     """
 
-    __slots__ = ("_bytes", "_catch_up", "_control", "_live", "_max_bytes", "dropped")
+    __slots__ = ("_bytes", "_catch_up", "_control", "_counted", "_live", "_max_bytes")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, counted: Counted) -> None:
         self._max_bytes = max_bytes
+        self._counted = counted
         self._bytes = 0
         self._control: deque[bytes] = deque()
         self._live: deque[tuple[bytes, bool]] = deque()
         self._catch_up: deque[bytes] = deque()
-        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._control) + len(self._live) + len(self._catch_up)
@@ -43,12 +51,12 @@ class Outbox:
         """Queue a frame. False: over the bound even without the ephemeral ones; nothing was queued."""
         if self._bytes + len(frame) > self._max_bytes:
             if priority is Priority.EPHEMERAL:
-                self.dropped += 1
+                self._counted.ephemeral_dropped += 1
                 return True
             self._drop_ephemeral(self._bytes + len(frame) - self._max_bytes)
             if self._bytes + len(frame) > self._max_bytes:
                 return False
-        self._bytes += len(frame)
+        self._grow(len(frame))
         if priority is Priority.CONTROL:
             self._control.append(frame)
         elif priority is Priority.CATCH_UP:
@@ -63,11 +71,11 @@ class Outbox:
         for frame, ephemeral in self._live:
             if ephemeral and freed < at_least_bytes:
                 freed += len(frame)
-                self.dropped += 1
+                self._counted.ephemeral_dropped += 1
             else:
                 kept.append((frame, ephemeral))
         self._live = kept
-        self._bytes -= freed
+        self._grow(-freed)
 
     def take(self) -> Iterator[bytes]:
         """Hand out frames in sending order. The caller stops when the socket is full; what it did not take stays."""
@@ -78,5 +86,16 @@ class Outbox:
                 frame = self._live.popleft()[0]
             else:
                 frame = self._catch_up.popleft()
-            self._bytes -= len(frame)
+            self._grow(-len(frame))
             yield frame
+
+    def clear(self) -> None:
+        """Throw away what waits: the connection ends."""
+        self._control.clear()
+        self._live.clear()
+        self._catch_up.clear()
+        self._grow(-self._bytes)
+
+    def _grow(self, by_bytes: int) -> None:
+        self._bytes += by_bytes
+        self._counted.outbox_bytes += by_bytes

@@ -50,6 +50,13 @@ class Bus(Protocol):
     def alive(self) -> bool:
         """Whether every server's own heartbeat came back lately."""
 
+    @property
+    def dropped(self) -> int:
+        """Deliveries that were never sent, because too many waited."""
+
+    def take_lags_s(self) -> Sequence[float]:
+        """From publishing to hearing, of each heartbeat that came back since the last call; only the newest ones."""
+
     def publish(self, delivery: Delivery, *, echo: bool = True) -> None:
         """`echo` False: this process has delivered it already, what comes back to it is dropped unread."""
 

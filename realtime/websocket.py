@@ -71,6 +71,7 @@ class WebSocketEndpoint:
             writer.drain,
             asyncio.get_running_loop(),
             max_queued_bytes=ctx.settings.max_queued_bytes,
+            counted=ctx.stats,
         )
         peer = Peer(request.remote or "", request.headers.get("Origin", ""), codec.name)
         session = Session(ctx, HANDLERS, wire, codec, peer, client=self._client_id())

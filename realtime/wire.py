@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from realtime.outbox import Outbox, Priority
+from realtime.outbox import Counted, Outbox, Priority
 from realtime.protocol.frames import close_frame
 
 WRITE_AHEAD_BYTES: Final = 64 * 1024
@@ -47,6 +47,7 @@ class Wire:
     __slots__ = (
         "_close_handle",
         "_closing",
+        "_counted",
         "_drain",
         "_loop",
         "_max_queued_bytes",
@@ -61,12 +62,14 @@ class Wire:
         loop: asyncio.AbstractEventLoop,
         *,
         max_queued_bytes: int,
+        counted: Counted,
     ) -> None:
         transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES // 2, low=_UNSENT_LOW_WATER_BYTES)
         self._transport = transport
         self._drain = drain
         self._loop = loop
         self._max_queued_bytes = max_queued_bytes
+        self._counted = counted
         self._closing = False
         self._close_handle: asyncio.TimerHandle | None = None
         self.outbox: Outbox | None = None
@@ -94,7 +97,7 @@ class Wire:
             if self._transport.get_write_buffer_size() < WRITE_AHEAD_BYTES:
                 self._transport.write(frame)
                 return True
-            self.outbox = Outbox(self._max_queued_bytes)
+            self.outbox = Outbox(self._max_queued_bytes, self._counted)
         return self.outbox.put(frame, priority)
 
     def flush(self) -> bool:
@@ -140,7 +143,7 @@ class Wire:
         if flush:
             self.flush()
         self._closing = True
-        self.outbox = None
+        self._discard()
         if self._transport.is_closing():
             return
         self._transport.write(close_frame(code, reason))
@@ -149,7 +152,7 @@ class Wire:
     def finish(self) -> None:
         """The peer has answered the close, or is gone: let the transport go, by force if its buffer stays full."""
         self._closing = True
-        self.outbox = None
+        self._discard()
         if self._transport.is_closing() and self._transport.get_write_buffer_size() == 0:
             self._cancel_timer()
             return
@@ -162,7 +165,7 @@ class Wire:
         """End the connection at once and give its buffers back, the kernel's included."""
         self._cancel_timer()
         self._closing = True
-        self.outbox = None
+        self._discard()
         sock: socket.socket | None = self._transport.get_extra_info("socket")
         if sock is not None:
             # Without this the kernel keeps megabytes for a peer that does not read, long after the abort. ValueError is
@@ -170,6 +173,11 @@ class Wire:
             with suppress(OSError, ValueError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         self._transport.abort()
+
+    def _discard(self) -> None:
+        if self.outbox is not None:
+            self.outbox.clear()
+            self.outbox = None
 
     def _cancel_timer(self) -> None:
         if self._close_handle is not None:

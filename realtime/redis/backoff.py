@@ -1,6 +1,9 @@
-"""How long to pause before the next attempt: random up to a bound that doubles, so that a crowd comes back spread."""
+"""Trying again: how long to pause (random up to a bound that doubles, so that a crowd comes back spread), what to say."""
 
 from random import Random
+from typing import Final
+
+MOST_REASONS: Final = 8
 
 
 class Backoff:
@@ -19,3 +22,14 @@ class Backoff:
     def reset(self) -> None:
         """It worked: start over next time."""
         self._bound_s = self._first_s
+
+
+def is_news(reason: str, told: set[str]) -> bool:
+    """Whether a reason for failing is to be told, and note it: each once, and MOST_REASONS until `told` is cleared.
+
+    Not only the first: a server that starts is away for another reason than one that then refuses our password.
+    """
+    if reason in told or len(told) >= MOST_REASONS:
+        return False
+    told.add(reason)
+    return True

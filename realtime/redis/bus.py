@@ -75,6 +75,13 @@ class RedisBus:
     def alive(self) -> bool:
         return all(link.up for link in self.links)
 
+    @property
+    def dropped(self) -> int:
+        return sum(writer.counts.dropped for writer in self.writers)
+
+    def take_lags_s(self) -> list[float]:
+        return [lag_s for link in self.links for lag_s in link.take_lags_s()]
+
     def publish(self, delivery: Delivery, *, echo: bool = True) -> None:
         message = envelope.encode(delivery, holder="" if echo else self._process)
         self.writers[self._routing.server_of(delivery.channel)].publish(self._keys.channel(delivery.channel), message)
@@ -110,7 +117,7 @@ class RedisBus:
             queued_bytes=sum(writer.queued_bytes for writer in writers),
             published=sum(writer.counts.published for writer in writers),
             received=sum(link.received for link in links),
-            dropped=sum(writer.counts.dropped for writer in writers),
+            dropped=self.dropped,
             lost=sum(writer.counts.lost for writer in writers),
             refused=sum(writer.counts.refused for writer in writers),
             bad=self._bad,

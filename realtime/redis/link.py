@@ -20,13 +20,16 @@ import hiredis
 import structlog
 
 from realtime.redis.address import Address
-from realtime.redis.backoff import Backoff
+from realtime.redis.backoff import Backoff, is_news
 from realtime.redis.connection import Connection, dial, pack
 from realtime.redis.settings import RedisSettings
 
 log = structlog.get_logger(__name__)
 
 _MESSAGE: Final = b"message"
+
+KEPT_LAGS: Final = 32
+"""Of heartbeats whose times nobody has asked for yet."""
 
 
 class Phase(Enum):
@@ -87,12 +90,14 @@ class Link:
         self._goal = 0
         self._proof = 0
         self._beats = 0
+        self._beat_at = 0.0
+        self._lags_s: deque[float] = deque(maxlen=KEPT_LAGS)
         # For how long nothing at all was heard, and for how long no heartbeat was.
         self._silence_s = 0.0
         self._overdue_s = 0.0
         self._waiting_beats: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._waiting_settled: deque[tuple[int, asyncio.Future[bool]]] = deque()
-        self._reported_away = False
+        self._told_away: set[str] = set()
         self.epoch = 0
         """How often continuity was lost."""
         self.connects = 0
@@ -212,6 +217,7 @@ class Link:
 
     def _beat(self) -> int:
         self._beats += 1
+        self._beat_at = self._settings.monotonic()
         self._send(self._heartbeat, b"%d" % self._beats)
         return self._beats
 
@@ -220,6 +226,8 @@ class Link:
             return
         self._overdue_s = 0.0
         beat = int(message)
+        if beat == self._beats:
+            self._lags_s.append(self._settings.monotonic() - self._beat_at)
         while self._waiting_beats and self._waiting_beats[0][0] <= beat:
             _, heard = self._waiting_beats.popleft()
             if not heard.done():
@@ -231,6 +239,12 @@ class Link:
             self._pump()
         elif self._phase is Phase.CONFIRMING and beat >= self._proof:
             self._rise()
+
+    def take_lags_s(self) -> list[float]:
+        """How long each of the last heartbeats took to come back."""
+        lags_s = list(self._lags_s)
+        self._lags_s.clear()
+        return lags_s
 
     def _note_confirmed(self) -> None:
         while self._waiting_settled and self._waiting_settled[0][0] <= self._confirmed:
@@ -245,7 +259,7 @@ class Link:
         self._phase = Phase.UP
         self._backoff.reset()
         log.info("bus_link_up", server=self._address.identity, channels=len(self._channels), epoch=self.epoch)
-        self._reported_away = False
+        self._told_away.clear()
         if self.epoch or self._channels:
             self._on_up(list(self._channels.values()))
 
@@ -266,8 +280,7 @@ class Link:
                 heard.set_exception(ConnectionError(f"the bus at {self._address.identity} was lost"))
 
     def _report_away(self, reason: str) -> None:
-        if not self._reported_away:
-            self._reported_away = True
+        if is_news(reason, self._told_away):
             log.warning("bus_link_away", server=self._address.identity, reason=reason, epoch=self.epoch)
 
     def _on_odd_reply(self, reply: object) -> None:

@@ -14,7 +14,7 @@ import hiredis
 import structlog
 
 from realtime.redis.address import Address
-from realtime.redis.backoff import Backoff
+from realtime.redis.backoff import Backoff, is_news
 from realtime.redis.connection import Connection, dial, pack
 from realtime.redis.settings import RedisSettings
 
@@ -53,7 +53,7 @@ class Writer:
         self._answered = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._reported_away = False
+        self._told_away: set[str] = set()
         self.counts = WriterCounts()
 
     def publish(self, channel: bytes, message: bytes) -> None:
@@ -196,11 +196,10 @@ class Writer:
         self.counts.refused += 1
 
     def _report_away(self, reason: str) -> None:
-        if not self._reported_away:
-            self._reported_away = True
+        if is_news(reason, self._told_away):
             log.warning("bus_writer_away", server=self._address.identity, reason=reason)
 
     def _report_back(self) -> None:
-        if self._reported_away:
-            self._reported_away = False
+        if self._told_away:
+            self._told_away.clear()
             log.info("bus_writer_back", server=self._address.identity, dropped=self.counts.dropped)

@@ -121,3 +121,21 @@ async def test_notices_reach_the_other_processes_only(both):
         served.engine.operations.on_notice("hello", lambda data, name=name: heard.append((name, data)))
     one.engine.operations.notify("hello", json.encode({"n": 1}))
     await eventually(lambda: heard == [("two", b'{"n":1}')])
+
+
+async def test_what_is_heard_on_the_bus_is_not_counted_as_published(both):
+    one, two = both
+    async with wire_client(one.url) as alice, wire_client(two.url) as bob:
+        for client, name in ((alice, "alice"), (bob, "bob")):
+            await client.connect(name)
+            await client.call(subscribe={"channel": "kept:news"})
+        one.engine.hub.publish(Delivery("log:1", "pub", one.product.feed.append("log:1", "1"), "e"))
+        await alice.call(publish={"channel": "kept:news", "data": 1})
+        await bob.until(lambda: bob.offsets("log:1") == [1] and bob.offsets("kept:news") == [1])
+        assert (one.engine.stats.publications_in, two.engine.stats.publications_in) == (2, 0)
+        assert (one.engine.stats.deliveries, two.engine.stats.deliveries) == (2, 2)
+
+
+async def test_how_long_the_bus_takes_is_measured_on_it(both):
+    for served in both:
+        await eventually(lambda served=served: sum(served.engine.stats.bus_lag.counts))

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 import uvloop
+from prometheus_client import CollectorRegistry
 
 from realtime.outbox import Priority
 from realtime.ports import Delivery
+from realtime.stats import Stats
 from realtime.wire import WRITE_AHEAD_BYTES, Wire
 from support.engine import ListFeed, SmallProduct, serve_engine
 from support.raw_client import frame_of, raw_client, vanish
@@ -61,7 +63,8 @@ async def connection(*, max_queued_bytes: int = 10_000_000) -> AsyncIterator[tup
     peer.setblocking(False)
     await loop.sock_connect(peer, server.sockets[0].getsockname())
     await flow.made.wait()
-    wire = Wire(flow.transport, flow.drain, loop, max_queued_bytes=max_queued_bytes)  # type: ignore[arg-type]  # a TCP one
+    counted = Stats(CollectorRegistry())
+    wire = Wire(flow.transport, flow.drain, loop, max_queued_bytes=max_queued_bytes, counted=counted)  # type: ignore[arg-type]  # a TCP one
     try:
         yield wire, flow, peer
     finally:

@@ -63,10 +63,12 @@ class Publishing:
             position = await self._deps.streams.publish(
                 name, publication, stream, idempotency_key=request.idempotency_key
             )
+            self._deps.engine.hub.count_published()
             return Published(position.offset, position.epoch)
         delivery = Delivery(name, "pub", publication)
         if request.idempotency_key:
             await self._deps.streams.publish_once(delivery, idempotency_key=request.idempotency_key)
+            self._deps.engine.hub.count_published()
         else:
             self._deps.engine.hub.publish(delivery)
         return Published()
