@@ -5,10 +5,19 @@ tells of it is appended. Whoever replays the log from anywhere so comes to the s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from storage.model.entry import Entry, EntryKind
+
+SAID: Final = ("text", "content", "mentions", "attachments", "custom")
+"""What an edit may change, and a version is."""
+
+_UNSEEN: Final = frozenset({"edits", "meant", "told"})
+"""What the row keeps for itself: who replays the log has no use for it."""
+
+_OUTLIVES: Final = ("thread", "told")
+"""What stays of a deleted message: the replies below it are others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,8 @@ class Change:
 
 def image(message: Entry) -> dict[str, Any]:
     """A message as it stands, to be carried in the body of another entry."""
-    return {"n": message.n, "by": message.by, "at": message.at, "key": message.key, "body": dict(message.body)}
+    body = {name: value for name, value in message.body.items() if name not in _UNSEEN}
+    return {"n": message.n, "by": message.by, "at": message.at, "key": message.key, "body": body}
 
 
 def imaged(conversation: str, offset: int, image: Mapping[str, Any]) -> Entry:
@@ -39,3 +49,57 @@ def imaged(conversation: str, offset: int, image: Mapping[str, Any]) -> Entry:
         key=image["key"],
         body=image["body"],
     )
+
+
+def left_by(entry: Entry) -> Entry | None:
+    """The message as this entry leaves it; None where it does not tell of the whole of one."""
+    if entry.kind is EntryKind.MESSAGE_CREATED:
+        return entry
+    if entry.kind in (EntryKind.MESSAGE_EDITED, EntryKind.MESSAGE_DELETED):
+        return imaged(entry.conversation, entry.body["target"], entry.body["message"])
+    return None
+
+
+def edited(message: Entry, entry: Entry, fields: Mapping[str, Any]) -> Change | None:
+    """The message says something else from now on; a field that is None goes. None: it says that already.
+
+    The first edit's entry keeps what was said originally. Each later version is the image in its edit's entry.
+    """
+    body = {name: value for name, value in {**message.body, **fields}.items() if value is not None}
+    if body == message.body:
+        return None
+    edits = [*message.body.get("edits", ()), entry.offset]
+    body |= {"edits": edits, "version": message.body.get("version", 0) + 1, "edited_at": entry.at}
+    tells: dict[str, Any] = {"target": message.offset, "message": image(replace(message, body=body))}
+    if len(edits) == 1:
+        tells["original"] = {name: message.body[name] for name in SAID if name in message.body}
+    return Change(entry=tells, message=body)
+
+
+def deleted(message: Entry, entry: Entry, reason: str | None = None) -> Change | None:
+    """Nothing of what it said is left, neither in its row nor in the entries of its edits. None: it is gone already.
+
+    `reason` is told to whoever hears of it.
+    """
+    if "deleted_at" in message.body:
+        return None
+    body = {name: message.body[name] for name in _OUTLIVES if name in message.body} | {"deleted_at": entry.at}
+    tombstone = image(replace(message, body=body))
+    tells: dict[str, Any] = {"target": message.offset, "message": tombstone}
+    erased = {edit: {"target": message.offset, "message": tombstone} for edit in message.body.get("edits", ())}
+    return Change(entry=tells if reason is None else {**tells, "reason": reason}, message=body, others=erased)
+
+
+def pinned(message: Entry, entry: Entry) -> Change | None:
+    """None: it is pinned already."""
+    if "pinned_at" in message.body:
+        return None
+    return Change(entry={"target": message.offset}, message={**message.body, "pinned_at": entry.at})
+
+
+def unpinned(message: Entry) -> Change | None:
+    """None: it is not pinned."""
+    if "pinned_at" not in message.body:
+        return None
+    body = {name: value for name, value in message.body.items() if name != "pinned_at"}
+    return Change(entry={"target": message.offset}, message=body)

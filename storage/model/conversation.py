@@ -19,12 +19,15 @@ class ConversationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastMessage:
-    """The newest message of the main timeline, for lists of conversations. `text` is its first 100 characters."""
+    """The newest message of the main timeline, for lists of conversations. `text` is its first 100 characters; with
+    `deleted_at` there is none left.
+    """
 
     offset: int
     sender: str
     text: str
     created_at: int
+    deleted_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Conversation:
 
     `head`, `last_message` and `activity_at` trail the log by about a second: they are never ahead of it and never fall.
     A thread names its `parent` conversation; a direct conversation has its two users in `peers`, in order of their ids.
-    `pins` are the offsets of pinned messages, last pinned last. `oldest` is the first offset that is retained.
+    `pins` are the offsets of pinned messages, last pinned last. `oldest` is the first offset that is retained, after
+    `oldest_n` messages that are not.
     """
 
     id: str
@@ -68,3 +72,9 @@ class Conversation:
     settings: ConversationSettings = ConversationSettings()
     pins: tuple[int, ...] = ()
     oldest: int = 1
+    oldest_n: int = 0
+
+    @property
+    def floor(self) -> Position:
+        """Up to here nothing is retained: nobody's unread messages are before it."""
+        return Position(self.oldest - 1, self.oldest_n)

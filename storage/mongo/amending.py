@@ -47,6 +47,9 @@ class Amending:
     async def _apply(
         self, target: int, decide: Decide, within: Within | None, session: Session, entry: Entry
     ) -> Entry | None:
+        if entry.key is not None and await self._log.has_within(session, entry.conversation, entry.by, entry.key):
+            # A repeat: the log refuses it for its key, and answers with the first one's entry.
+            return entry
         message = await self._log.get_within(session, entry.conversation, target)
         if message is None or message.kind is not EntryKind.MESSAGE_CREATED:
             raise NotFound(f"no message at {target}")

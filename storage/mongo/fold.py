@@ -9,6 +9,7 @@ from typing import Final
 from pymongo import UpdateOne
 
 from storage.model import Entry
+from storage.model.changes import left_by
 from storage.mongo.client import Document
 from storage.mongo.rows import member_key, position_document
 
@@ -16,7 +17,9 @@ PREVIEW_CHARACTERS: Final = 100
 
 
 class Fold:
-    """The newest entry and the newest message of each conversation, and each sender's newest message in it."""
+    """The newest entry of each conversation, the entry that left its newest message as it is, and each sender's newest
+    message in it.
+    """
 
     def __init__(self) -> None:
         self.heads: dict[str, Entry] = {}
@@ -33,10 +36,12 @@ class Fold:
             known = self.heads.get(conversation)
             if known is None or known.offset < offset:
                 self.heads[conversation] = entry
-            if entry.kind.counts:
+            message = left_by(entry)
+            if message is not None:
                 known = self.messages.get(conversation)
-                if known is None or known.offset < offset:
+                if known is None or message_place(known) < message_place(entry):
                     self.messages[conversation] = entry
+            if entry.kind.counts:
                 known = self.reads.get((conversation, entry.by))
                 if known is None or known.offset < offset:
                     self.reads[conversation, entry.by] = entry
@@ -74,9 +79,25 @@ class Fold:
         ]
 
 
-def _last_message(message: Entry | None) -> Document:
-    if message is None:
+def message_place(entry: Entry) -> tuple[int, int]:
+    """Which message an entry leaves in a new state, and by which entry: what is later in both is what holds."""
+    return entry.body.get("target", entry.offset), entry.offset
+
+
+def _last_message(entry: Entry | None) -> Document:
+    message = None if entry is None else left_by(entry)
+    if entry is None or message is None:
         return {}
-    text = str(message.body.get("text", ""))[:PREVIEW_CHARACTERS]
-    last = {"offset": message.offset, "sender": message.by, "text": text, "created_at": message.at}
+    # What deletes itself is not to be found elsewhere afterwards.
+    text = "" if "expires_at" in message.body else str(message.body.get("text", ""))[:PREVIEW_CHARACTERS]
+    # In this order: by which entry it is as it is decides between states of the same message.
+    last = {
+        "offset": message.offset,
+        "changed": entry.offset,
+        "sender": message.by,
+        "text": text,
+        "created_at": message.at,
+    }
+    if "deleted_at" in message.body:
+        last["deleted_at"] = message.body["deleted_at"]
     return {"activity_at": message.at, "last_message": last}

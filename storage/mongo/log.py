@@ -5,7 +5,7 @@ one key of the unique index. A test explains each of them. Reads are majority re
 back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,7 +16,8 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from storage.append.work import Found, Identity, InsertOutcome
 from storage.errors import StorageError
 from storage.model import ORIGIN, Entry, EntryKind, Position
-from storage.model.keys import MAX_OFFSET, log_key, parse_log_key
+from storage.model.expiry import as_of
+from storage.model.keys import MAX_OFFSET, log_bounds, log_key, parse_log_key
 from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
 from storage.mongo.documents import (
     BODY_FIELDS,
@@ -62,25 +63,37 @@ class LogPage:
     newest: int | None
     has_before: bool
     has_after: bool
-    truncated_by: Literal["examined", "bytes"] | None = None
+    truncated_by: Literal["examined", "bytes", "retention"] | None = None
 
 
 class Log:
     """Every method may raise Unavailable."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, clock: Callable[[], int] | None = None) -> None:
+        """With a clock (ms UTC), messages that have expired read as deleted; without, all is as it stands."""
         self._messages = db[MESSAGES]
+        self._clock = clock
 
     async def tail(self, conversation: str) -> Position:
         """The last entry's position; ORIGIN when there is none."""
         return await self.position_at(conversation, MAX_OFFSET)
 
     async def position_at(self, conversation: str, offset: int) -> Position:
-        """The position of the last entry that is not after the offset; ORIGIN when there is none."""
-        found = await self._read(
-            conversation, after=0, upto=min(offset, MAX_OFFSET), direction=DESCENDING, limit=1, fields={"n": 1}
-        )
-        return position_of(found[0]) if found else ORIGIN
+        """The position of the last entry that is not after the offset; ORIGIN when there is none.
+
+        Below what is retained it is the offset itself, with the messages that were removed counted as before it.
+        """
+        upto = min(offset, MAX_OFFSET)
+        found = await self._read(conversation, after=0, upto=upto, direction=DESCENDING, limit=1, fields={"n": 1})
+        if found:
+            return position_of(found[0])
+        first = await self.first(conversation) if upto < MAX_OFFSET else None
+        return ORIGIN if first is None or upto < 1 else Position(upto, first.n - first.kind.counts)
+
+    async def first(self, conversation: str) -> Entry | None:
+        """The oldest entry that is retained."""
+        found = await self._read(conversation, after=0, upto=MAX_OFFSET, direction=ASCENDING, limit=1)
+        return self._entry(found[0]) if found else None
 
     async def get(self, conversation: str, offset: int) -> Entry | None:
         """One entry."""
@@ -88,7 +101,7 @@ class Log:
             return None
         with translated():
             document = await self._messages.find_one({"_id": log_key(conversation, offset)})
-        return entry_of(document) if document else None
+        return self._entry(document) if document else None
 
     async def by_key(self, conversation: str, by: str, key: str) -> Entry | None:
         """The entry that the sender's idempotency key stands for. Raises Invalid when it is no key."""
@@ -100,7 +113,7 @@ class Log:
         conversation, by, key = identity
         with translated():
             document = await self._messages.find_one({"c": conversation, "u": by, "k": stored_key(key)})
-        return Found(entry_of(document), identity_of(document)) if document else None
+        return Found(self._entry(document), identity_of(document)) if document else None
 
     async def range(
         self, conversation: str, after: int, upto: int | None = None, *, limit: int, max_bytes: int = MAX_BYTES
@@ -116,14 +129,14 @@ class Log:
         )
         kept = _within(found[:limit], max_bytes)
         _assert_consecutive(conversation, kept)
-        return LogRange([entry_of(document) for document in kept], complete=len(kept) == len(found))
+        return LogRange([self._entry(document) for document in kept], complete=len(kept) == len(found))
 
     async def examine(self, conversation: str, after: int, *, limit: int = 500) -> tuple[list[Found], bool]:
         """What is after the offset, with the keys as stored, and whether that is all."""
         found = await self._read(conversation, after=after, upto=MAX_OFFSET, direction=ASCENDING, limit=limit)
         kept = _within(found, MAX_BYTES)
         _assert_consecutive(conversation, kept)
-        entries = [Found(entry_of(document), identity_of(document)) for document in kept]
+        entries = [Found(self._entry(document), identity_of(document)) for document in kept]
         return entries, len(kept) == len(found) < limit
 
     async def messages_before(
@@ -134,26 +147,29 @@ class Log:
         page = _Page(limit, max_bytes)
         reached_end = await self._fill(page, conversation, 0, upto, DESCENDING)
         page.entries.reverse()
+        # A log begins at 1: what is not there any more was removed.
+        lowest = (1 if before is None else before) if page.last is None else page.last
         return LogPage(
-            page.entries,
+            self._entries(page),
             oldest=page.last,
             newest=page.first,
             has_before=not reached_end,
             has_after=before is not None,
-            truncated_by=None if reached_end else page.truncated_by,
+            truncated_by=("retention" if lowest > 1 else None) if reached_end else page.truncated_by,
         )
 
     async def messages_after(self, conversation: str, after: int, limit: int, *, max_bytes: int = MAX_BYTES) -> LogPage:
         """The oldest `limit` messages with offset > after."""
         page = _Page(limit, max_bytes)
         reached_end = await self._fill(page, conversation, after, MAX_OFFSET, ASCENDING)
+        removed = page.first is not None and page.first > after + 1
         return LogPage(
-            page.entries,
+            self._entries(page),
             oldest=page.first,
             newest=page.last,
-            has_before=after > 0,
+            has_before=after > 0 and not removed,
             has_after=not reached_end,
-            truncated_by=None if reached_end else page.truncated_by,
+            truncated_by="retention" if removed else None if reached_end else page.truncated_by,
         )
 
     async def insert(self, documents: Sequence[Document], *, ordered: bool) -> list[InsertOutcome]:
@@ -188,6 +204,12 @@ class Log:
             document = await self._messages.find_one({"_id": log_key(conversation, offset)}, session=session)
         return entry_of(document) if document else None
 
+    async def has_within(self, session: Session, conversation: str, by: str, key: str) -> bool:
+        """Whether there is an entry with the sender's key already, as the transaction sees the log."""
+        query = {"c": conversation, "u": by, "k": stored_key(key_identity(key))}
+        with translated():
+            return await self._messages.find_one(query, {"_id": 1}, session=session) is not None
+
     async def rewrite_within(self, session: Session, entry: Entry, body: Mapping[str, Any]) -> None:
         """Give an entry another body, within a transaction. Its place, sender, key and time stay. Raises Invalid."""
         fields = body_fields(entry.kind, body)
@@ -198,10 +220,22 @@ class Log:
         with translated():
             await self._messages.update_one({"_id": log_key(entry.conversation, entry.offset)}, update, session=session)
 
-    async def using(self, upload: str, limit: int) -> list[tuple[str, int]]:
-        """(conversation, offset) of messages that use an upload, in no particular order."""
+    def _entry(self, document: Mapping[str, Any]) -> Entry:
+        entry = entry_of(document)
+        return entry if self._clock is None else as_of(entry, self._clock())
+
+    def _entries(self, page: "_Page") -> list[Entry]:
+        now = None if self._clock is None else self._clock()
+        return page.entries if now is None else [as_of(entry, now) for entry in page.entries]
+
+    async def using(self, upload: str, limit: int, *, conversation: str | None = None) -> list[tuple[str, int]]:
+        """(conversation, offset) of the first messages that use an upload, in one conversation or anywhere."""
+        query: Document = {"f": upload}
+        if conversation is not None:
+            first, last = log_bounds(conversation)
+            query["_id"] = {"$gt": first, "$lte": last}
         with translated():
-            found = self._messages.find({"f": upload}, {"_id": 1}, limit=limit)
+            found = self._messages.find(query, {"_id": 1}, limit=limit)
             return [parse_log_key(row["_id"]) for row in await found.batch_size(limit + 1).to_list(limit)]
 
     async def _fill(self, page: "_Page", conversation: str, after: int, upto: int, direction: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pymongo import ASCENDING
 
 from storage.mongo.client import Collection, Database, Document, translated
-from storage.mongo.fold import Fold
+from storage.mongo.fold import Fold, message_place
 from storage.mongo.log import Log
 from storage.mongo.rows import member_key
 from storage.mongo.schema import CONVERSATIONS, MEMBERS
@@ -26,14 +26,14 @@ class Repair:
         """Write what of the fold is not in the rows yet; returns how many rows were behind."""
         behind = Fold()
         heads = await _offsets(self._conversations, fold.heads, "head")
-        messages = await _offsets(self._conversations, fold.messages, "last_message")
+        messages = await self._messages(fold.messages)
         behind.add(
             head for conversation, head in fold.heads.items() if heads.get(conversation, head.offset) < head.offset
         )
         behind.add(
             message
             for conversation, message in fold.messages.items()
-            if messages.get(conversation, message.offset) < message.offset
+            if messages.get(conversation, message_place(message)) < message_place(message)
         )
         keys = {member_key(conversation, user): (conversation, user) for conversation, user in fold.reads}
         reads = await _offsets(self._members, keys, "read")
@@ -61,6 +61,12 @@ class Repair:
                 return repaired
             after = rows[-1]["_id"]
 
+    async def _messages(self, conversations: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Where the last message of each conversation's summary comes from."""
+        offsets = await _offsets(self._conversations, conversations, "last_message")
+        changed = await _offsets(self._conversations, conversations, "last_message", "changed")
+        return {conversation: (offset, changed[conversation]) for conversation, offset in offsets.items()}
+
     async def _conversation(self, conversation: str, head: int) -> int:
         repaired = 0
         while True:
@@ -75,15 +81,15 @@ class Repair:
                 return repaired
 
 
-async def _offsets(collection: Collection, ids: Iterable[str], field: str) -> dict[str, int]:
-    """The `offset` in that field of each row that exists, 0 where it has none."""
+async def _offsets(collection: Collection, ids: Iterable[str], field: str, offset: str = "offset") -> dict[str, int]:
+    """The offset in that field of each row that exists, 0 where it has none."""
     every = list(ids)
     offsets: dict[str, int] = {}
     for start in range(0, len(every), _CHUNK):
         chunk = every[start : start + _CHUNK]
         with translated():
             rows: list[Document] = await collection.find(
-                {"_id": {"$in": chunk}}, {f"{field}.offset": 1}, batch_size=len(chunk) + 1
+                {"_id": {"$in": chunk}}, {f"{field}.{offset}": 1}, batch_size=len(chunk) + 1
             ).to_list(None)
-        offsets.update((row["_id"], int(row.get(field, {}).get("offset", 0))) for row in rows)
+        offsets.update((row["_id"], int(row.get(field, {}).get(offset, 0))) for row in rows)
     return offsets

@@ -26,7 +26,7 @@ from storage.mongo.client import Document
 MAX_CUSTOM_BYTES: Final = 64 * 1024
 
 # What a membership needs of its conversation, and no more.
-HEAD_FIELDS: Final = {"head": 1, "activity_at": 1}
+HEAD_FIELDS: Final = {"head": 1, "activity_at": 1, "oldest": 1, "oldest_n": 1}
 
 
 def member_key(conversation: str, user: str) -> str:
@@ -91,6 +91,8 @@ def conversation_document(conversation: Conversation, *, idempotency_key: str | 
         "avatar_url": text(conversation.avatar_url, "avatar_url") or None,
         "description": text(conversation.description, "description") or None,
         "settings": settings_document(conversation.settings) or None,
+        # When the oldest entry that is retained was made; retention goes by it.
+        "oldest_at": conversation.created_at,
     }
     return {name: value for name, value in document.items() if value is not None}
 
@@ -115,7 +117,13 @@ def conversation_of(document: Mapping[str, Any]) -> Conversation:
         updated_at=int(document["updated_at"]),
         members_count=int(document["members_count"]),
         head=position_of(document["head"]),
-        last_message=LastMessage(int(last["offset"]), last["sender"], last["text"], int(last["created_at"]))
+        last_message=LastMessage(
+            int(last["offset"]),
+            last["sender"],
+            last["text"],
+            int(last["created_at"]),
+            _integer(last, "deleted_at"),
+        )
         if last
         else None,
         activity_at=int(document["activity_at"]),
@@ -126,6 +134,7 @@ def conversation_of(document: Mapping[str, Any]) -> Conversation:
         settings=ConversationSettings(**_integers(document.get("settings", {}))),
         pins=tuple(int(offset) for offset in document.get("pins", ())),
         oldest=int(document.get("oldest", 1)),
+        oldest_n=int(document.get("oldest_n", 0)),
     )
 
 
@@ -152,13 +161,14 @@ def member_of(document: Mapping[str, Any]) -> Member:
 
 
 def membership_of(member: Mapping[str, Any], conversation: Mapping[str, Any]) -> Membership:
-    """A member's row together with the `HEAD_FIELDS` of its conversation."""
+    """A member's row together with the `HEAD_FIELDS` of its conversation. What was removed unread is not unread."""
+    floor = Position(int(conversation.get("oldest", 1)) - 1, int(conversation.get("oldest_n", 0)))
     return Membership(
         conversation=member["conversation"],
         role=Role(member["role"]),
         joined_offset=int(member["joined_offset"]),
         head=position_of(conversation["head"]),
-        read=position_of(member["read"]),
+        read=max(position_of(member["read"]), floor),
         activity_at=int(conversation["activity_at"]),
     )
 
