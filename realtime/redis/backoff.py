@@ -1,4 +1,4 @@
-"""Trying again: how long to pause (random up to a bound that doubles, so that a crowd comes back spread), what to say."""
+"""Trying again: how long to pause (random up to a doubling bound, so that a crowd comes back spread), what to say."""
 
 from random import Random
 from typing import Final

@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from storage.local.redis_server import RedisServer
-from support.redis_bus import Heard, process, pub, subscribed
+from support.redis_bus import Heard, frozen, process, pub, subscribed
 from support.waiting import eventually
 
 
@@ -35,13 +36,31 @@ async def test_a_wrong_password_keeps_the_bus_away_and_is_not_logged(server: Red
         await client.config_set("requirepass", "secret")
     with capture_logs() as logs:
         async with process("p1", Heard(), f"{server.url}{query}") as opened:
-            await eventually(lambda: any(entry["event"] == "bus_link_away" for entry in logs))
+            refusal = "WRONGPASS" if query else "NOAUTH"
+            await eventually(lambda: any(refusal in str(entry.get("reason")) for entry in logs))
             assert not opened.bus.alive
             with pytest.raises(ConnectionError):
                 await opened.presence.stats("room")
 
     assert "wrong" not in str(logs)
-    assert [entry["event"] for entry in logs].count("bus_link_away") == 1
+    reasons = [entry["reason"] for entry in logs if entry["event"] == "bus_link_away"]
+    assert len(reasons) == len(set(reasons))
+
+
+async def test_another_reason_to_be_away_is_told_too(server: RedisServer) -> None:
+    async with redis.asyncio.from_url(server.url, protocol=2) as client:
+        await client.config_set("requirepass", "secret")
+
+    def told(event: str, reason: str) -> int:
+        return sum(entry["event"] == event and reason in entry["reason"] for entry in logs)
+
+    with capture_logs() as logs, ExitStack() as hanging:
+        hanging.enter_context(frozen(server.pid))
+        async with process("p1", Heard(), server.url):
+            await eventually(lambda: told("bus_link_away", "Timeout") and told("bus_writer_away", "Timeout"))
+            hanging.close()
+            await eventually(lambda: told("bus_link_away", "NOAUTH") and told("bus_writer_away", "NOAUTH"))
+    assert told("bus_link_away", "") == told("bus_writer_away", "") == 2
 
 
 async def test_a_user_with_access_to_its_prefix_alone_can_do_everything(server: RedisServer) -> None:
