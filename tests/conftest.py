@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one real mongod and one redis-server per session, a database and a key prefix per test."""
+"""Fixtures for all tests: one mongod and one redis-server per test process, a database and a prefix per test."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ from pymongo import MongoClient
 
 from storage.local.mongod import mongod
 from storage.local.redis_server import redis_server
-from support.servers import in_thread, short_directory
+from support.servers import MONGOD_FOR_TESTS, in_thread, short_directory
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def mongodb_url() -> Iterator[str]:
         return
     with (
         short_directory() as directory,
-        in_thread(lambda: mongod(directory, ephemeral=True, test_commands=True)) as server,
+        in_thread(lambda: mongod(directory, ephemeral=True, test_commands=True, **MONGOD_FOR_TESTS)) as server,
     ):
         yield server.url
 

@@ -84,6 +84,7 @@ def prepared_mongod(
     test_commands: bool = False,
     keep_open: tuple[int, ...] = (),
     parameters: Mapping[str, str] | None = None,
+    arguments: tuple[str, ...] = (),
 ) -> Mongod:
     """A mongod that is not started yet, with its data in `directory` (made if need be). Arguments as for `mongod`."""
     directory, port = _prepared(directory)
@@ -100,6 +101,7 @@ def prepared_mongod(
         *("--nounixsocket", "--quiet", "--replSet", _REPLICA_SET, "--oplogSize", "64"),
         *("--wiredTigerCacheSizeGB", "0.25", "--wiredTigerCollectionBlockCompressor", "zstd"),
         *(word for name, value in settings.items() for word in ("--setParameter", f"{name}={value}")),
+        *arguments,
     )
     command = Command(
         "mongod",
@@ -120,17 +122,23 @@ async def mongod(
     ephemeral: bool = False,
     test_commands: bool = False,
     parameters: Mapping[str, str] | None = None,
+    arguments: tuple[str, ...] = (),
 ) -> AsyncIterator[Mongod]:
     """A running mongod with its data in `directory` (made if need be); stopped at the end. It is not watched.
 
     `program` is the binary (None: it is looked for, ChildFailed says what helps). `ephemeral` kills instead of
     stopping and, if this process goes away, deletes `directory`. `test_commands` enables fail points. `parameters` are
-    set at the start (`--setParameter`). Raises ChildFailed.
+    set at the start (`--setParameter`), `arguments` are further ones of the command line. Raises ChildFailed.
     """
     if program is None:
         program = await asyncio.to_thread(located, "mongod")
     server = prepared_mongod(
-        directory, program, ephemeral=ephemeral, test_commands=test_commands, parameters=parameters
+        directory,
+        program,
+        ephemeral=ephemeral,
+        test_commands=test_commands,
+        parameters=parameters,
+        arguments=arguments,
     )
     await server.start()
     try:
