@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 STAMPS := .venv/.stamps
 JS := tests/js/node_modules/.package-lock.json
+# The whole suite, on all cores: each process has its own MongoDB and Redis, and keeps what a file's tests share.
+WHOLE := -n auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
 .PHONY: help run test lint fmt types imports clean
 
@@ -18,10 +20,10 @@ run: $(STAMPS)/local  ## Start everything and print the pages to open: make run 
 	@.ci/prepare packages libcurl
 	@exec $(BIN)/hubbub dev $(ARGS)
 
-test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -k order"
+test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -k order" (with -n auto: on all cores)
 	@.ci/prepare packages libcurl node browser
 	@$(MAKE) $(JS)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),$(WHOLE))
 
 lint: $(STAMPS)/lint  ## Check style and format
 	$(BIN)/ruff check --no-cache .

@@ -122,6 +122,7 @@ async def test_the_api_answers_nobody_who_is_not_signed_in(client: Client, path:
         to_cookie(SECRET, Session("x", now_ms() - 1)),
         mint(SECRET, now_ms()),
     ],
+    ids=["forged", "of another secret", "expired", "a link's ticket"],
 )
 async def test_a_forged_or_expired_session_is_none(client: Client, cookie: str) -> None:
     for headers in ({"Cookie": f"hubbub_admin={cookie}"}, {"Authorization": f"Bearer {cookie}"}):
