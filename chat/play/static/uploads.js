@@ -43,7 +43,7 @@ export class Uploads {
       const { upload, put } = await this.#call("upload.create", {
         name: file.name, size_bytes: file.size, content_type: file.type || "application/octet-stream", idempotency_key: key,
       });
-      await this.#put(put, file);
+      if (put) await this.#put(put, file);
       await this.#call("upload.complete", { upload: upload.id });
       this.#set(key, { state: "ready", upload: upload.id });
     } catch (error) {

@@ -28,7 +28,7 @@ function picture({ upload, name, width = 4, height = 3, preview }, app) {
   const scale = Math.min(1, WIDEST_PX / width, HIGHEST_PX / height);
   const size = { width: Math.max(48, Math.round(width * scale)), height: Math.max(48, Math.round(height * scale)) };
   const image = h("img", { class: "picture", alt: name || "A picture", decoding: "async", ...size });
-  if (preview?.startsWith("data:image/")) image.src = preview;
+  if (preview) image.src = `data:image/webp;base64,${preview}`;
   const link = h("a", { class: "picture-link is-blurred", target: "_blank", rel: "noopener" }, image);
   new IntersectionObserver(async ([entry], observer) => {
     if (!entry.isIntersecting) return;

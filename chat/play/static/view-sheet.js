@@ -18,7 +18,7 @@ export class SheetView {
     this.#show("Seen by", [list]);
     try {
       const members = await this.#app.actions.seenBy(message);
-      list.replaceChildren(...members.map(({ user }) => this.#person(user)));
+      list.replaceChildren(...members.map(({ user, read }) => this.#person(user, read ? "" : "delivered")));
       if (!members.length) list.replaceChildren(h("p", { class: "note", text: "Nobody yet." }));
     } catch (error) {
       list.replaceChildren(h("p", { class: "failure", role: "alert", text: readable(error.message ?? "") }));
@@ -54,10 +54,11 @@ export class SheetView {
     this.#show("That did not work", [h("p", { class: "note", role: "alert", text: readable(error.message ?? "") })]);
   }
 
-  #person(user) {
+  #person(user, note) {
     const name = this.#app.state.users[user]?.name || user;
     return h("div", { class: "person" },
-      avatar(user, { initials: initials(name), hue: hue(user) }), h("span", { class: "person-name", text: name }));
+      avatar(user, { initials: initials(name), hue: hue(user) }), h("span", { class: "person-name", text: name }),
+      note && h("span", { class: "person-id", text: note }));
   }
 
   #show(title, parts) {
