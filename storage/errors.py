@@ -41,8 +41,11 @@ class Banned(Conflict):
     """These users may not become members. Nothing was written."""
 
     def __init__(self, users: list[str]) -> None:
+        super().__init__(users)
         self.users = users
-        super().__init__(f"banned: {', '.join(users)}")
+
+    def __str__(self) -> str:
+        return f"banned: {', '.join(self.users)}"
 
 
 class LimitReached(StorageError):
