@@ -3,29 +3,42 @@
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import CollectorRegistry
 from pymongo.monitoring import CommandListener
 
+from storage.model import Entry
 from storage.mongo.amending import Amending
 from storage.mongo.appender import Appender
 from storage.mongo.blocks import Blocks
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
+from storage.mongo.due import DueMarks
+from storage.mongo.expiring import Expiring
+from storage.mongo.flusher import Flusher
 from storage.mongo.follower import Follower, OnEntries
 from storage.mongo.heads import read_heads
 from storage.mongo.health import Health
+from storage.mongo.hidden import Hidden
 from storage.mongo.inbox import Inbox
 from storage.mongo.invites import Invites
 from storage.mongo.log import Log
 from storage.mongo.members import Members
+from storage.mongo.mentions import Mentions
 from storage.mongo.migrate import migrate, verify
 from storage.mongo.preferring import Preferring
+from storage.mongo.reactions import ReactionRows
 from storage.mongo.reading import Reading
+from storage.mongo.retention import Retention
+from storage.mongo.rewording import Rewording
+from storage.mongo.searching import Searching
 from storage.mongo.summaries import Summaries
+from storage.mongo.sweep import Sweep
+from storage.mongo.telling import Telling
+from storage.mongo.threads import Threads
 from storage.mongo.uploads import Uploads
 from storage.mongo.users import Users
 from storage.mongo.writer import Writer
@@ -45,6 +58,8 @@ class Store:
     log: Log
     appender: Appender
     amending: Amending
+    rewording: Rewording
+    hidden: Hidden
     conversations: Conversations
     members: Members
     preferring: Preferring
@@ -54,6 +69,12 @@ class Store:
     users: Users
     uploads: Uploads
     reading: Reading
+    reactions: ReactionRows
+    threads: Threads
+    mentions: Mentions
+    searching: Searching
+    expiring: Expiring
+    retention: Retention
     summaries: Summaries
     stats: Stats
     health: Health
@@ -73,31 +94,46 @@ async def open_store(
     clock: Callable[[], int] = clock_ms,
     random: Callable[[int], bytes] = secrets.token_bytes,
     listeners: Sequence[CommandListener] = (),
+    sweep_as: str = "",
 ) -> AsyncIterator[Store]:
     """The stores of a migrated database. Leaving commits what is queued and writes summaries, within about 8 s.
 
-    `listeners` see every command that goes to MongoDB. Raises NotMigrated, Unavailable, ValueError (not a URL).
+    `listeners` see every command that goes to MongoDB. `sweep_as`: under this name, unique over all time, also settle
+    what killed processes have left. Raises NotMigrated, Unavailable, ValueError (not a URL).
     """
     stats = Stats(registry or CollectorRegistry())
     async with connect(url, database, app_name=app_name, listeners=listeners) as db:
         epoch = await verify(db)
         async with Health(db) as health, Summaries(db, stats=stats) as summaries, Users(db) as users:
+
+            def noted(entries: Sequence[Entry]) -> None:
+                summaries.note(entries)
+                flusher.note_entries(entries)
+
             appender = Appender(
-                Writer(db, partial(read_heads, db)),
+                Writer(db, partial(read_heads, db), clock=clock),
                 health=health,
                 stats=stats,
                 random=random,
-                note=summaries.note,
+                note=noted,
             )
+            amending, marks = Amending(db, appender), DueMarks(db, random)
+            reactions = ReactionRows(db, marks)
+            telling = Telling(db, amending, marks, reactions, clock)
+            flusher = Flusher(telling)
+            reactions.on_changed = flusher.note
             members = Members(db, appender, users)
             conversations = Conversations(db, appender, members, random=random)
             reading = Reading(db, users, tail=appender.tail, clock=clock, stats=stats)
-            async with appender, reading, Inbox(db) as inbox:
+            sweep = Sweep(db, telling, marks, owner=sweep_as, clock=clock) if sweep_as else nullcontext()
+            async with appender, flusher, reactions, sweep, reading, Inbox(db) as inbox:
                 yield Store(
                     epoch=epoch,
-                    log=Log(db),
+                    log=Log(db, clock=clock),
                     appender=appender,
-                    amending=Amending(db, appender),
+                    amending=amending,
+                    rewording=Rewording(db, amending, marks, flusher.note),
+                    hidden=Hidden(db, users),
                     conversations=conversations,
                     members=members,
                     preferring=Preferring(db, users),
@@ -107,6 +143,12 @@ async def open_store(
                     users=users,
                     uploads=Uploads(db),
                     reading=reading,
+                    reactions=reactions,
+                    threads=Threads(db, appender, users),
+                    mentions=Mentions(db),
+                    searching=Searching(db, clock=clock),
+                    expiring=Expiring(db),
+                    retention=Retention(db, appender),
                     summaries=summaries,
                     stats=stats,
                     health=health,

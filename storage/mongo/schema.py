@@ -62,6 +62,12 @@ class Layout:
 KEY_INDEX: Final = "key"
 """The index that makes a second entry with the same idempotency key impossible. Sharding is by its prefix."""
 
+EXPIRES: Final = "expires"
+RETENTION: Final = "retention"
+OLDEST: Final = "oldest_at"
+MENTIONS_OF_CONVERSATION: Final = "meant"
+MENTIONS_BY_TIME: Final = "meant_at"
+
 LAYOUTS: Final = (
     Layout(
         MESSAGES,
@@ -71,15 +77,16 @@ LAYOUTS: Final = (
         indexes=(
             Index(KEY_INDEX, ("c", "u", "k"), unique=True, storage=_ZSTD),
             # Only messages that mention somebody, or expire, are in these.
-            Index("meant", ("c", "w", "_id"), partial={"w": {"$exists": True}}),
-            Index("meant_at", ("w", "t"), partial={"w": {"$exists": True}}),
-            Index("expires", ("e",), partial={"e": {"$exists": True}}),
-            Index("uploads", ("f",), partial={"f": {"$exists": True}}),
+            # With the sender, so that counting whose mentions count reads no message.
+            Index(MENTIONS_OF_CONVERSATION, ("c", "w", "_id", "u"), partial={"w": {"$exists": True}}),
+            Index(MENTIONS_BY_TIME, ("w", "t", "_id"), partial={"w": {"$exists": True}}),
+            Index(EXPIRES, ("e",), partial={"e": {"$exists": True}}),
+            Index("uploads", ("f", "_id"), partial={"f": {"$exists": True}}),
         ),
     ),
     # "<key of the message>|<reaction>|<user>": the reactions to a message lie together.
-    Layout(REACTIONS, clustered=True, storage=_ZSTD),
-    # "<kind>|<key of the message>": a summary that the log is to be told of, see summaries that are entries.
+    Layout(REACTIONS, clustered=True, storage=_ZSTD, indexes=(Index("user", ("message", "user"), storage=_ZSTD),)),
+    # "<kind>|<key of the message>|<token>": what a summary in the message does not have yet, see due.py.
     Layout(DUE, indexes=(Index("at", ("at",)),)),
     # "<user>|<key of the message>"
     Layout(HIDDEN, indexes=(Index("user", ("user", "revision")),)),
@@ -107,7 +114,9 @@ LAYOUTS: Final = (
             ),
             Index("summary_at", ("summary_at", "_id")),
             Index("parent", ("parent", "_id"), partial={"parent": {"$exists": True}}),
-            Index("retention", ("settings.retention_s",), partial={"settings.retention_s": {"$exists": True}}),
+            # With a retention of its own; and by the age of the log, for the one that all others have.
+            Index(RETENTION, ("settings.retention_s",), partial={"settings.retention_s": {"$exists": True}}),
+            Index(OLDEST, ("oldest_at",)),
         ),
     ),
     Layout(

@@ -1,0 +1,207 @@
+"""Threads: conversations below a message. Their rows are made with the first reply; who follows one has a member's row.
+
+Who may read and write there is decided by the conversation that they belong to, never by these rows. They say who is
+told, how far they have read, and are private to them: no entry tells of following.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeAlias
+
+from pymongo import DESCENDING, UpdateOne
+
+from storage.errors import Conflict, NotFound
+from storage.model import (
+    ORIGIN,
+    Appended,
+    Conversation,
+    ConversationKind,
+    Entry,
+    EntryKind,
+    Member,
+    NewEntry,
+    Position,
+    Role,
+    ids,
+)
+from storage.mongo.appender import Appender
+from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.log import Log
+from storage.mongo.rows import conversation_document, conversation_of, member_key, member_of, position_document
+from storage.mongo.schema import CONVERSATIONS, MEMBERS
+from storage.mongo.transaction import transaction, until_uncontended
+from storage.mongo.users import Users
+
+MAX_ROWS: Final = 10_000
+"""Memberships and followed threads of one user that are looked at."""
+
+_LIVE: Final[Document] = {"left_at": {"$exists": False}}
+
+Page: TypeAlias = list[tuple[Member, Conversation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A thread and how far the user has read it. `changed`: the user did not follow it, or did, before."""
+
+    read: Position
+    changed: bool
+
+
+class Threads:
+    """Every method may raise Unavailable."""
+
+    def __init__(self, db: Database, appender: Appender, users: Users) -> None:
+        self._client = db.client
+        self._log = Log(db)
+        self._conversations = db[CONVERSATIONS]
+        self._members = db[MEMBERS]
+        self._appender = appender
+        self._users = users
+
+    def append(
+        self, new: NewEntry, *, check: Callable[[], bool] | None = None
+    ) -> "tuple[asyncio.Future[Appended | None], dict[str, Position]]":
+        """As `Appender.append`, into a thread that may not be there yet, by somebody who may not follow it yet.
+
+        What is missing is made in the same transaction. The second value is filled, by the time that the future is
+        done, with those who follow it since then, and how far they have read. The future also raises NotFound (there is
+        no message that the thread could be below) and Conflict (that message was deleted before anybody replied).
+        """
+        came: dict[str, Position] = {}
+        return self._appender.append_with(new, partial(self._open, came), check=check), came
+
+    async def follow(self, thread: str, user: str, *, at: int) -> Followed:
+        """What was said before is read. Raises NotFound: nobody has replied there yet."""
+        end = await self._log.tail(thread)
+        return await until_uncontended(partial(self._follow, thread, user, at, end))
+
+    async def unfollow(self, thread: str, user: str, *, at: int) -> bool:
+        """Whether the user did follow it."""
+        return await until_uncontended(partial(self._unfollow, thread, user, at))
+
+    async def follower(self, thread: str, user: str) -> Member | None:
+        """The row of somebody who follows it now."""
+        with translated():
+            row = await self._members.find_one({"_id": member_key(thread, user), **_LIVE})
+        return member_of(row) if row else None
+
+    async def list(self, user: str, *, limit: int, before: tuple[int, str] | None = None) -> Page:
+        """Followed threads of conversations that the user is a member of, newest activity first.
+
+        Each with the follower's row, its role that of the conversation. `before`: (activity_at, id) of the last one of
+        the page before.
+        """
+        with translated():
+            rows = await self._members.find({"user": user, **_LIVE}, limit=MAX_ROWS, batch_size=MAX_ROWS).to_list(
+                MAX_ROWS
+            )
+        roles = {row["conversation"]: row["role"] for row in rows}
+        followed = {
+            row["conversation"]: {**row, "role": roles[row["parent"]]} for row in rows if row.get("parent") in roles
+        }
+        query: Document = {"_id": {"$in": [*followed]}}
+        if before is not None:
+            at, thread = before
+            query["$or"] = [{"activity_at": {"$lt": at}}, {"activity_at": at, "_id": {"$lt": thread}}]
+        order = [("activity_at", DESCENDING), ("_id", DESCENDING)]
+        with translated():
+            found = await self._conversations.find(query, sort=order, limit=limit, batch_size=limit + 1).to_list(limit)
+        return [(member_of(followed[row["_id"]]), conversation_of(row)) for row in found]
+
+    async def _open(self, came: dict[str, Position], session: Session, entry: Entry) -> Entry:
+        came.clear()
+        wanted = {entry.by: entry.position}
+        with translated():
+            row = await self._conversations.find_one({"_id": entry.conversation}, {"_id": 1}, session=session)
+            if row is None:
+                root = await self._root(session, entry.conversation)
+                thread = _new_thread(entry, root)
+                await self._conversations.insert_one(conversation_document(thread), session=session)
+                wanted.setdefault(root.by, ORIGIN)
+            came.update(await self._put(session, entry.conversation, wanted, at=entry.at, joined_offset=entry.offset))
+        return entry
+
+    async def _root(self, session: Session, thread: str) -> Entry:
+        place = ids.thread_root(thread)
+        root = None if place is None else await self._log.get_within(session, *place)
+        if root is None or root.kind is not EntryKind.MESSAGE_CREATED:
+            raise NotFound("there is no message to reply to")
+        if "deleted_at" in root.body:
+            raise Conflict("the message was deleted")
+        return root
+
+    async def _put(
+        self, session: Session, thread: str, wanted: Mapping[str, Position], *, at: int, joined_offset: int
+    ) -> dict[str, Position]:
+        """Make those follow who do not; returns who they are."""
+        keys = [member_key(thread, user) for user in wanted]
+        present = self._members.find({"_id": {"$in": keys}, **_LIVE}, {"user": 1}, session=session)
+        there = {row["user"] for row in await present.batch_size(len(keys) + 1).to_list(None)}
+        coming = {user: read for user, read in wanted.items() if user not in there}
+        if not coming:
+            return {}
+        revisions = await self._users.bump(session, coming.keys(), at=at)
+        place = ids.thread_root(thread)
+        writes = [
+            UpdateOne(
+                {"_id": member_key(thread, user)},
+                {
+                    "$set": {
+                        "conversation": thread,
+                        "parent": place[0] if place else None,
+                        "user": user,
+                        "role": Role.MEMBER.value,
+                        "joined_at": at,
+                        "joined_offset": joined_offset,
+                        "read": position_document(read),
+                        "revision": revisions[user],
+                    },
+                    "$unset": {"left_at": ""},
+                },
+                upsert=True,
+            )
+            for user, read in coming.items()
+        ]
+        await self._members.bulk_write(writes, session=session)
+        return coming
+
+    async def _follow(self, thread: str, user: str, at: int, end: Position) -> Followed:
+        with translated():
+            async with transaction(self._client) as session:
+                if await self._conversations.find_one({"_id": thread}, {"_id": 1}, session=session) is None:
+                    raise NotFound("nobody has replied there yet")
+                came = await self._put(session, thread, {user: end}, at=at, joined_offset=end.offset)
+                row = await self._members.find_one({"_id": member_key(thread, user)}, session=session)
+        return Followed(end if row is None else member_of(row).read, bool(came))
+
+    async def _unfollow(self, thread: str, user: str, at: int) -> bool:
+        key = {"_id": member_key(thread, user), **_LIVE}
+        with translated():
+            async with transaction(self._client) as session:
+                if await self._members.find_one(key, {"_id": 1}, session=session) is None:
+                    return False
+                revisions = await self._users.bump(session, [user], at=at)
+                changes = {"left_at": at, "revision": revisions[user]}
+                await self._members.update_one(key, {"$set": changes}, session=session)
+        return True
+
+
+def _new_thread(entry: Entry, root: Entry) -> Conversation:
+    return Conversation(
+        id=entry.conversation,
+        kind=ConversationKind.THREAD,
+        title="",
+        custom={},
+        external_id=None,
+        created_by=entry.by,
+        created_at=entry.at,
+        updated_at=entry.at,
+        members_count=0,
+        head=entry.position,
+        last_message=None,
+        activity_at=entry.at,
+        parent=root.conversation,
+    )
