@@ -374,6 +374,24 @@ class LimitsSection:
     recovery_session_max_size: Annotated[
         Bytes, Rule("Most bytes that a resume streams for all conversations of a connection.", minimum=64 * 1024)
     ] = 4 * 1024**2
+    receipts_members: Annotated[
+        int,
+        Rule(
+            "Who has read or received a message is shown in conversations of at most this many members: beyond it "
+            "receipts would outnumber the messages.",
+            minimum=0,
+            maximum=1000,
+        ),
+    ] = 100
+    mention_group_members: Annotated[
+        int,
+        Rule(
+            "In conversations of at most this many members everyone who may write may mention all; in larger ones "
+            "moderators may. A mention of who is here reaches at most so many.",
+            minimum=0,
+            maximum=1000,
+        ),
+    ] = 100
 
 
 @dataclass(frozen=True, slots=True)

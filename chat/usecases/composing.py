@@ -77,8 +77,6 @@ def message_body(request: MessageSend, limits: Limits) -> Mapping[str, Any]:
         body["content"] = _checked_content(request.content, limits)
     if request.reply_to is not UNSET:
         body["reply_to"] = request.reply_to
-    if request.mentions:
-        body["mentions"] = list(dict.fromkeys(request.mentions))
     if request.attachments:
         body["attachments"] = _checked_attachments(request.attachments, limits)
     if custom := checked_custom(request.custom, limits):

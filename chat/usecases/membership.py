@@ -12,7 +12,6 @@ from chat.usecases.ports import Announcer, Limits
 from chat.usecases.receipts import Receipts
 from chat.usecases.rights import Right, outranks
 from chat.usecases.views import Views
-from chat.vocabulary import render
 from chat.vocabulary.conversations import ConversationResult
 from chat.vocabulary.members import (
     ConversationAddMembers,

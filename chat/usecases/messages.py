@@ -7,15 +7,17 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from chat.usecases.access import Access, Standing
+from chat.usecases.checking import given
 from chat.usecases.composing import Composer, message_body
 from chat.usecases.expiring import expiring
 from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
+from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
 from chat.usecases.sending import SendingRules
 from chat.vocabulary import render
-from chat.vocabulary.messages import MessageGet, MessageResult, MessageSend, MessageSent
+from chat.vocabulary.messages import MentionsGroup, MessageGet, MessageResult, MessageSend, MessageSent
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import PreconditionFailed
@@ -28,11 +30,18 @@ ATTEMPTS: Final = 4
 
 class Messages:
     def __init__(
-        self, store: Store, access: Access, rules: SendingRules, limits: Limits, clock_ms: Callable[[], int]
+        self,
+        store: Store,
+        access: Access,
+        rules: SendingRules,
+        mentions: Mentions,
+        limits: Limits,
+        clock_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._access = access
         self._rules = rules
+        self._mentions = mentions
         self._limits = limits
         self._clock_ms = clock_ms
         self._composer = Composer(store, access)
@@ -49,8 +58,8 @@ class Messages:
         body = message_body(request, self._limits)
         standing = await self._access.require(user, request.conversation, Right.SEND)
         await self._rules.check(user, request.conversation, request.idempotency_key, standing)
-        if request.reply_to is not UNSET or request.forward is not UNSET:
-            body = await self._completed(user, request, body)
+        if _refers(request):
+            body = await self._completed(user, request, body, standing)
         at = self._clock_ms()
         new = NewEntry(
             conversation=request.conversation,
@@ -64,19 +73,28 @@ class Messages:
         self._append(new, standing, answer, ATTEMPTS)
         return answer
 
-    async def _completed(self, user: str, request: MessageSend, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _completed(
+        self, user: str, request: MessageSend, body: Mapping[str, Any], standing: Standing
+    ) -> Mapping[str, Any]:
         """The body with what has to be looked up.
 
         A repeat is not refused for what has changed since: the log has its answer.
         """
         try:
-            return {**body, **await self._composer.looked_up(user, request)}
+            found = await self._looked_up(user, request, standing)
         except ClientError:
             with told():
                 known = await self._store.log.by_key(request.conversation, user, request.idempotency_key)
             if known is None:
                 raise
             return body
+        return {**body, **found}
+
+    async def _looked_up(self, user: str, request: MessageSend, standing: Standing) -> dict[str, Any]:
+        found = await self._composer.looked_up(user, request)
+        group: MentionsGroup | None = given(request.mentions_group)
+        meant = await self._mentions.fields(user, request.conversation, standing, request.mentions, group)
+        return {**found, **meant}
 
     def _append(self, new: NewEntry, standing: Standing, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
         """Append, and settle the answer when it is known what came of it. Raises what is known at once."""
@@ -115,6 +133,12 @@ class Messages:
         if entry is None or entry.kind is not EntryKind.MESSAGE_CREATED:
             raise Unseen("there is no message at this offset", "offset")
         return MessageResult(render.message(entry))
+
+
+def _refers(request: MessageSend) -> bool:
+    """Whether something has to be looked up: what it replies to, what it forwards, whom it mentions."""
+    group = request.mentions_group is not UNSET
+    return bool(request.mentions or group or request.reply_to is not UNSET or request.forward is not UNSET)
 
 
 def _sent(appended: Appended) -> MessageSent:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import UnsetType, structs
+
 from chat.usecases.access import Access
 from chat.usecases.checking import check_new_user, checked_custom, given
 from chat.usecases.failures import Unseen, told
@@ -15,6 +17,7 @@ from chat.vocabulary.people import (
     PresenceGet,
     PresenceOf,
     PresenceResult,
+    PrivacyUpdate,
     TypingStart,
     TypingStop,
     UserGet,
@@ -46,12 +49,12 @@ class People:
         self._clock_ms = clock_ms
 
     async def get(self, user: str, request: UserGet) -> UserResult:
-        del user  # profiles are for every signed-in user
+        """Profiles are for every signed-in user; what one shows of oneself is told to oneself only."""
         with told():
             record = await self._store.users.get(request.user)
         if record is None:
             raise Unseen("no such user", "user")
-        return UserResult(render.user(record))
+        return UserResult(render.user(record, own=request.user == user))
 
     async def me(self, user: str, request: Nothing) -> UserResult:
         del request
@@ -78,9 +81,10 @@ class People:
                 avatar_url=given(request.avatar_url),
                 locale=given(request.locale),
                 custom=custom,
+                privacy=_privacy(request.privacy),
             )
         self._announcer.personal(user, UserChanged(user, at))
-        return UserResult(render.user(record))
+        return UserResult(render.user(record, own=True))
 
     async def presence(self, user: str, request: PresenceGet) -> PresenceResult:
         """Who is online, and when they were last seen. With the broker away nobody is told to be online."""
@@ -109,3 +113,9 @@ class People:
         event = Typing(conversation, user, self._clock_ms(), active, TYPING_EXPIRES_MS if active else 0)
         self._announcer.ephemeral(conversation, event)
         return Done()
+
+
+def _privacy(privacy: PrivacyUpdate | UnsetType) -> dict[str, bool]:
+    """What of it was given."""
+    given_fields = {} if isinstance(privacy, UnsetType) else structs.asdict(privacy)
+    return {name: value for name, value in given_fields.items() if not isinstance(value, UnsetType)}

@@ -7,8 +7,10 @@ from typing import Final
 import msgspec
 
 from chat.usecases.failures import told
+from chat.usecases.unread import Unreads
 from chat.vocabulary import render
 from chat.vocabulary.cursor import decode_sync_cursor, encode_sync_cursor
+from chat.vocabulary.shapes import Conversation
 from chat.vocabulary.syncing import Sync, SyncedConversation, SyncResult
 from storage import model
 from storage.store import Store
@@ -35,8 +37,9 @@ class _News:
 
 
 class Syncing:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, unreads: Unreads) -> None:
         self._store = store
+        self._unreads = unreads
 
     async def sync(self, user: str, request: Sync) -> SyncResult:
         """One page of changes, newest activity first, at most 64 KiB.
@@ -86,25 +89,20 @@ class Syncing:
         """What of these rows is news, and how many rows fitted (at least one). `size`: bytes that are taken already."""
         peers = {peer for member, record in rows for peer in record.peers or () if peer != member.user}
         users = await self._store.users.get_many(peers) if peers else {}
+        mentions = await self._unreads.mentions_of([(member, record) for member, record in rows if news.has(record)])
         synced: list[SyncedConversation] = []
         for index, (member, record) in enumerate(rows):
             if not news.has(record):
                 continue
-            one = await self._one(member, record, users, news.cursors.get(record.id))
+            view = render.conversation(record, member, users, mentions.get(record.id, 0))
+            one = await self._one(view, record, news.cursors.get(record.id))
             size += len(msgspec.json.encode(one))
             if size > MAX_REPLY_BYTES and index:
                 return synced, index
             synced.append(one)
         return synced, len(rows)
 
-    async def _one(
-        self,
-        member: model.Member,
-        record: model.Conversation,
-        users: Mapping[str, model.User],
-        cursor: int | None,
-    ) -> SyncedConversation:
-        view = render.conversation(record, member, users)
+    async def _one(self, view: Conversation, record: model.Conversation, cursor: int | None) -> SyncedConversation:
         if cursor is None:
             return SyncedConversation(conversation=view, complete=False)
         if cursor >= record.head.offset:

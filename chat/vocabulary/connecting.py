@@ -7,7 +7,8 @@ from chat.vocabulary.shapes import Position
 
 class Limits(Struct, frozen=True):
     """What a client must keep to. Sizes in bytes of UTF-8 JSON. The reply to a connect has so many conversations by
-    newest activity, or so many of those that were named to recover.
+    newest activity, or so many of those that were named to recover. Receipts are shown in conversations of at most
+    `receipts_members`; up to `mention_group_members` everyone who may write may mention all.
     """
 
     message_text_bytes: int
@@ -17,6 +18,8 @@ class Limits(Struct, frozen=True):
     page: int
     conversations_on_connect: int
     conversations_to_recover: int
+    receipts_members: int = 100
+    mention_group_members: int = 100
 
 
 class ConnectData(Struct, frozen=True, omit_defaults=True):

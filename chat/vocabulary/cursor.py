@@ -9,6 +9,7 @@ from realtime.protocol.codes import BAD_REQUEST, ClientError
 
 _CONVERSATION: Final = r"[a-z2-7]{26}(?:~[0-9]{1,13})?"
 _PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})", re.ASCII)
+_MENTION_PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})\.([0-9]{{1,13}})", re.ASCII)
 _SYNC_PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})\.([0-9]{{1,16}})", re.ASCII)
 
 
@@ -30,6 +31,16 @@ def encode_sync_cursor(activity_at: int, conversation: str, revision: int) -> st
 def decode_sync_cursor(cursor: str) -> tuple[int, str, int]:
     """(activity_at, conversation, revision). Raises ClientError on anything that `encode_sync_cursor` did not make."""
     place = _decode(cursor, _SYNC_PLACE)
+    return int(place[1]), place[2], int(place[3])
+
+
+def encode_mention_cursor(at: int, conversation: str, offset: int) -> str:
+    return _encode(f"{at}.{conversation}.{offset}")
+
+
+def decode_mention_cursor(cursor: str) -> tuple[int, str, int]:
+    """(at, conversation, offset). Raises ClientError on anything that `encode_mention_cursor` did not make."""
+    place = _decode(cursor, _MENTION_PLACE)
     return int(place[1]), place[2], int(place[3])
 
 

@@ -1,6 +1,6 @@
 """Sending, reading and changing messages: what the methods take and return."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -18,6 +18,7 @@ MAX_EXPIRES_IN_S = 366 * 24 * 3600
 MAX_EDITS = 100
 MAX_PINS = 100
 
+MentionsGroup: TypeAlias = Literal["all", "here"]
 Mentions = Annotated[list[UserId], Meta(max_length=MAX_MENTIONS)]
 Attachments = Annotated[list[dict[str, Any]], Meta(max_length=MAX_ATTACHMENTS)]
 Version = Annotated[int, Meta(ge=0, le=MAX_EDITS)]
@@ -32,7 +33,8 @@ class ForwardOf(Struct, frozen=True):
 
 class MessageSend(Struct, frozen=True):
     """`text`, `content` or both; or `forward`, which takes them from there. The same key with another text answers with
-    the original message. `reply_to` is the offset of a message of the same conversation that is not deleted.
+    the original message. `reply_to` is the offset of a message of the same conversation that is not deleted. Whom it
+    mentions must be members; `mentions_group` is everyone (`all`), or those who are connected when it is sent (`here`).
 
     `expires_in_s`: the message deletes itself so long after it was sent. Where the conversation has a `message_ttl_s`
     too, the shorter of the two counts.
@@ -44,6 +46,7 @@ class MessageSend(Struct, frozen=True):
     content: Content | UnsetType = UNSET
     reply_to: MessageOffset | UnsetType = UNSET
     mentions: Mentions = []
+    mentions_group: MentionsGroup | UnsetType = UNSET
     attachments: Attachments = []
     custom: Custom | UnsetType = UNSET
     forward: ForwardOf | UnsetType = UNSET
@@ -56,8 +59,9 @@ class MessageGet(Struct, frozen=True):
 
 
 class MessageEdit(Struct, frozen=True):
-    """What is left out stays as it is; empty values, and null for `content`, take away. `if_version`: only if the
-    message has been edited so many times.
+    """What is left out stays as it is; empty values, and null for `content` and `mentions_group`, take away. Of
+    `mentions` and `mentions_group` who gives one gives both. `if_version`: only if the message has been edited so many
+    times.
     """
 
     conversation: ConversationId
@@ -65,6 +69,7 @@ class MessageEdit(Struct, frozen=True):
     text: str | UnsetType = UNSET
     content: Content | UnsetType | None = UNSET
     mentions: Mentions | UnsetType = UNSET
+    mentions_group: MentionsGroup | UnsetType | None = UNSET
     attachments: Attachments | UnsetType = UNSET
     custom: Custom | UnsetType = UNSET
     if_version: Version | UnsetType = UNSET

@@ -40,11 +40,21 @@ class UserGet(Struct, frozen=True):
     user: UserId
 
 
+class PrivacyUpdate(Struct, frozen=True):
+    """What others may see: `receipts`, how far one has read; `presence`, whether one is there. What is left out stays.
+    Who does not show their own receipts does not see those of others.
+    """
+
+    receipts: bool | UnsetType = UNSET
+    presence: bool | UnsetType = UNSET
+
+
 class UserUpdate(Struct, frozen=True):
     name: Name | UnsetType = UNSET
     avatar_url: Url | UnsetType = UNSET
     locale: Locale | UnsetType = UNSET
     custom: Custom | UnsetType = UNSET
+    privacy: PrivacyUpdate | UnsetType = UNSET
 
 
 class UserUpsert(Struct, frozen=True):
@@ -55,6 +65,7 @@ class UserUpsert(Struct, frozen=True):
     avatar_url: Url | UnsetType = UNSET
     locale: Locale | UnsetType = UNSET
     custom: Custom | UnsetType = UNSET
+    privacy: PrivacyUpdate | UnsetType = UNSET
 
 
 class UserResult(Struct, frozen=True):

@@ -143,7 +143,8 @@ def publication(entry: model.Entry) -> Publication:
     return Publication(encode(event(entry)), offset=entry.offset)
 
 
-def user(record: model.User) -> shapes.User:
+def user(record: model.User, *, own: bool = False) -> shapes.User:
+    """A profile; `own`: as its user sees it."""
     return shapes.User(
         id=record.id,
         name=record.name,
@@ -151,6 +152,7 @@ def user(record: model.User) -> shapes.User:
         locale=record.locale,
         custom=dict(record.custom),
         last_seen_at=record.last_seen_at,
+        privacy=shapes.Privacy(record.privacy.receipts, record.privacy.presence) if own else None,
     )
 
 
@@ -161,22 +163,32 @@ def member(record: model.Member) -> shapes.Member:
         record.role.value,
         record.joined_at,
         read=position(record.read),
-        delivered=position(record.delivered) if record.delivered.offset else None,
+        delivered=_delivered(record),
         muted_until=record.muted_until,
     )
 
 
+def _delivered(record: model.Member) -> shapes.Position | None:
+    """What is read was received, whatever the row says."""
+    delivered = max(record.delivered, record.read)
+    return position(delivered) if delivered.offset else None
+
+
 def conversation(
-    record: model.Conversation, membership: model.Member, users: Mapping[str, model.User]
+    record: model.Conversation, membership: model.Member, users: Mapping[str, model.User], mentions: int = 0
 ) -> shapes.Conversation:
-    """A conversation as `membership.user` sees it. `users` has the peer of a direct one, if known."""
+    """A conversation as `membership.user` sees it. `users` has the peer of a direct one, if known; `mentions` counts
+    unread ones.
+    """
     peer = None
     if record.peers is not None:
         other = record.peers[1] if record.peers[0] == membership.user else record.peers[0]
         peer = user(users[other]) if other in users else shapes.User(id=other, name="")
     last = record.last_message
+    # What was removed unread is not unread.
+    read = max(membership.read, record.floor)
     # A read position may be ahead of a summary that trails the log by a second.
-    head = max(record.head, membership.read)
+    head = max(record.head, read)
     return shapes.Conversation(
         id=record.id,
         kind=record.kind.value,
@@ -188,8 +200,8 @@ def conversation(
         peer=peer,
         parent=record.parent,
         head=position(head),
-        read=position(membership.read),
-        unread=max(0, head.n - membership.read.n),
+        read=position(read),
+        unread=max(0, head.n - read.n),
         last_message=None if last is None else shapes.LastMessage(last.offset, last.sender, last.text, last.created_at),
         activity_at=record.activity_at,
         created_at=record.created_at,
@@ -198,7 +210,8 @@ def conversation(
         description=record.description,
         settings=shapes.Settings(**asdict(record.settings)),
         preferences=preferences(membership.preferences),
-        delivered=position(membership.delivered) if membership.delivered.offset else None,
+        delivered=_delivered(membership),
+        mentions=mentions,
         unread_from=membership.unread_from,
         pins=list(record.pins),
         oldest=record.oldest,

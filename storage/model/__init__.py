@@ -5,6 +5,7 @@ from storage.model.changes import Change, image, imaged
 from storage.model.conversation import Conversation, ConversationKind, ConversationSettings, LastMessage
 from storage.model.entry import Appended, Entry, EntryKind, NewEntry
 from storage.model.invite import Invite
+from storage.model.marks import Marked, Marks, marked
 from storage.model.member import Member, Membership, Preferences, Role
 from storage.model.position import ORIGIN, Position
 from storage.model.upload import Upload, UploadState, uploads_of
@@ -22,6 +23,8 @@ __all__ = [
     "EntryKind",
     "Invite",
     "LastMessage",
+    "Marked",
+    "Marks",
     "Member",
     "Membership",
     "NewEntry",
@@ -34,5 +37,6 @@ __all__ = [
     "User",
     "image",
     "imaged",
+    "marked",
     "uploads_of",
 ]

@@ -1,7 +1,8 @@
-"""Read positions: how far each user has read, moved forward only, under the user's revision."""
+"""How far each member has read and received: moved forward only, private changes under the user's revision."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -9,8 +10,8 @@ from typing import Final, Self
 from pymongo import UpdateOne
 
 from storage.errors import NotFound
-from storage.model import Member, Position
-from storage.mongo.client import Database, translated
+from storage.model import ORIGIN, Marked, Marks, Member, Position, marked
+from storage.mongo.client import Database, Document, translated
 from storage.mongo.gather import Gather
 from storage.mongo.log import Log
 from storage.mongo.rows import member_key, member_of, position_document
@@ -24,23 +25,26 @@ WAITING: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class ReadMark:
-    """Where the user's read position is now, under which revision, and whether this call moved it."""
+class _Asked:
+    """Marks of one member, with the places that their offsets stand for."""
 
-    position: Position
-    revision: int
-    moved: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
     conversation: str
     user: str
-    position: Position
+    marks: Marks
+    read: Position = ORIGIN
+    delivered: Position = ORIGIN
 
     @property
     def key(self) -> str:
         return member_key(self.conversation, self.user)
+
+    def then(self, later: "_Asked") -> "_Asked":
+        return replace(
+            self,
+            marks=self.marks.then(later.marks),
+            read=max(self.read, later.read),
+            delivered=max(self.delivered, later.delivered),
+        )
 
 
 class Reading:
@@ -63,7 +67,7 @@ class Reading:
         self._tail = tail
         self._clock = clock
         self._stats = stats
-        self._gather: Gather[_Mark, ReadMark | None] = Gather(self._commit, batch=BATCH, limit=WAITING)
+        self._gather: Gather[_Asked, Marked | None] = Gather(self._commit, batch=BATCH, limit=WAITING)
 
     async def __aenter__(self) -> Self:
         await self._gather.__aenter__()
@@ -74,58 +78,77 @@ class Reading:
     ) -> None:
         await self._gather.__aexit__(kind, error, traceback)
 
-    async def mark_read(self, conversation: str, user: str, offset: int) -> ReadMark:
-        """The user has read up to `offset`; beyond the last entry means up to it. Never moves back.
+    async def mark(self, conversation: str, user: str, marks: Marks) -> Marked:
+        """Apply the marks to the user's row; an offset beyond the last entry means up to it.
 
-        Raises NotFound (no member), Unavailable, Overloaded.
+        Where several come together, each is told that what all of them changed was changed. Raises NotFound (no
+        member), Unavailable, Overloaded.
         """
+        read, delivered = await asyncio.gather(
+            self._position(conversation, marks.read), self._position(conversation, marks.delivered)
+        )
+        outcome = await self._gather.ask(_Asked(conversation, user, marks, read, delivered))
+        if outcome is None:
+            raise NotFound(f"{user} is no member of {conversation}")
+        return outcome
+
+    async def _position(self, conversation: str, offset: int) -> Position:
+        if not offset:
+            return ORIGIN
         tail = self._tail(conversation)
         known = tail is not None and tail.offset == offset
-        position = tail if tail is not None and known else await self._log.position_at(conversation, offset)
-        mark = await self._gather.ask(_Mark(conversation, user, position))
-        if mark is None:
-            raise NotFound(f"{user} is no member of {conversation}")
-        return mark
+        return tail if tail is not None and known else await self._log.position_at(conversation, offset)
 
-    async def _commit(self, marks: Sequence[_Mark]) -> list[ReadMark | None]:
-        return await until_uncontended(partial(self._attempt, marks))
+    async def _commit(self, asked: Sequence[_Asked]) -> list[Marked | None]:
+        together: dict[str, _Asked] = {}
+        for one in asked:
+            before = together.get(one.key)
+            together[one.key] = one if before is None else before.then(one)
+        outcomes = await until_uncontended(partial(self._attempt, together))
+        self._stats.reads_moved += sum(outcome.read_moved for outcome in outcomes.values())
+        return [outcomes.get(one.key) for one in asked]
 
-    async def _attempt(self, marks: Sequence[_Mark]) -> list[ReadMark | None]:
-        furthest: dict[str, _Mark] = {}
-        for mark in marks:
-            known = furthest.get(mark.key)
-            if known is None or known.position < mark.position:
-                furthest[mark.key] = mark
+    async def _attempt(self, asked: Mapping[str, _Asked]) -> dict[str, Marked]:
         async with transaction(self._client) as session:
             with translated():
-                rows = await self._members.find(
-                    {"_id": {"$in": list(furthest)}, "left_at": {"$exists": False}},
+                found = self._members.find(
+                    {"_id": {"$in": list(asked)}, "left_at": {"$exists": False}},
                     session=session,
-                    batch_size=len(furthest) + 1,
-                ).to_list(None)
-                members: dict[str, Member] = {row["_id"]: member_of(row) for row in rows}
-                moving = [
-                    mark
-                    for key, mark in furthest.items()
-                    if key in members and members[key].read.offset < mark.position.offset
-                ]
-                revisions: dict[str, int] = {}
-                if moving:
-                    revisions = await self._users.bump(session, {mark.user for mark in moving}, at=self._clock())
-                    await self._members.bulk_write(
-                        [
-                            UpdateOne(
-                                {"_id": mark.key},
-                                {"$set": {"read": position_document(mark.position), "revision": revisions[mark.user]}},
-                            )
-                            for mark in moving
-                        ],
-                        session=session,
-                    )
-        self._stats.reads_moved += len(moving)
-        moved = {mark.key: ReadMark(mark.position, revisions[mark.user], moved=True) for mark in moving}
-        return [moved.get(mark.key) or _unmoved(members.get(mark.key)) for mark in marks]
+                    batch_size=len(asked) + 1,
+                )
+                rows = {row["_id"]: member_of(row) for row in await found.to_list(None)}
+                outcomes = {
+                    key: marked(member, asked[key].marks, asked[key].read, asked[key].delivered)
+                    for key, member in rows.items()
+                }
+                private = {outcome.member.user for outcome in outcomes.values() if outcome.private}
+                # What was only received is no news to the user's other devices.
+                revisions = await self._users.bump(session, private, at=self._clock()) if private else {}
+                writes: list[UpdateOne] = []
+                for key, outcome in outcomes.items():
+                    if outcome.private:
+                        member = replace(outcome.member, revision=revisions[outcome.member.user])
+                        outcomes[key] = replace(outcome, member=member)
+                    if outcome.changed:
+                        writes.append(UpdateOne({"_id": key}, _update(outcomes[key])))
+                if writes:
+                    await self._members.bulk_write(writes, session=session)
+        return outcomes
 
 
-def _unmoved(member: Member | None) -> ReadMark | None:
-    return ReadMark(member.read, member.revision, moved=False) if member is not None else None
+def _update(outcome: Marked) -> Document:
+    member: Member = outcome.member
+    # A sender's read position may move meanwhile, behind the log.
+    update: Document = {"$max": {"delivered": position_document(member.delivered)}}
+    fields: Document = {}
+    if outcome.read_moved:
+        update["$max"]["read"] = position_document(member.read)
+    if outcome.private:
+        fields["revision"] = member.revision
+    if outcome.unread_changed and member.unread_from is not None:
+        fields["unread_from"] = member.unread_from
+    elif outcome.unread_changed:
+        update["$unset"] = {"unread_from": ""}
+    if fields:
+        update["$set"] = fields
+    return update

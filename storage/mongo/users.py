@@ -56,9 +56,12 @@ class Users:
         avatar_url: str | None = None,
         locale: str | None = None,
         custom: Mapping[str, Any] | None = None,
+        privacy: Mapping[str, bool] | None = None,
     ) -> User:
-        """Set these fields, of a user who may be new; None leaves a field alone. Raises Invalid."""
-        changes = _changes(name, avatar_url, locale, custom)
+        """Set these fields, of a user who may be new; None leaves a field alone; of `privacy` what it names. Raises
+        Invalid.
+        """
+        changes = _changes(name, avatar_url, locale, custom, privacy)
         defaults = {field: value for field, value in _new(at).items() if field not in changes}
         document = await self._update(user, {"$set": changes, "$setOnInsert": defaults}, upsert=True)
         if document is None:
@@ -74,9 +77,12 @@ class Users:
         avatar_url: str | None = None,
         locale: str | None = None,
         custom: Mapping[str, Any] | None = None,
+        privacy: Mapping[str, bool] | None = None,
     ) -> User:
-        """Set these fields of a user who is there; None leaves a field alone. Raises NotFound, Invalid."""
-        document = await self._update(user, {"$set": _changes(name, avatar_url, locale, custom)}, upsert=False)
+        """Set these fields of a user who is there; None leaves a field alone; of `privacy` what it names. Raises
+        NotFound, Invalid.
+        """
+        document = await self._update(user, {"$set": _changes(name, avatar_url, locale, custom, privacy)}, upsert=False)
         if document is None:
             raise NotFound(f"no user {user}")
         return user_of(document)
@@ -164,12 +170,17 @@ def _new(at: int) -> Document:
 
 
 def _changes(
-    name: str | None, avatar_url: str | None, locale: str | None, custom: Mapping[str, Any] | None
+    name: str | None,
+    avatar_url: str | None,
+    locale: str | None,
+    custom: Mapping[str, Any] | None,
+    privacy: Mapping[str, bool] | None,
 ) -> Document:
     texts = {"name": name, "avatar_url": avatar_url, "locale": locale}
     changes: Document = {field: text(value, field) for field, value in texts.items() if value is not None}
     if custom is not None:
         changes["custom"] = custom_text(custom) or "{}"
+    changes.update((f"privacy.{name}", shown) for name, shown in (privacy or {}).items())
     return changes
 
 

@@ -1,0 +1,104 @@
+"""What is unread: counted from positions and the log, so that there is nothing to drift."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from chat.usecases.access import parent_of
+from chat.usecases.blocks import BlockLists
+from chat.usecases.failures import told
+from chat.vocabulary.reading import ReadTotals, Totals, TotalsResult
+from storage import model
+from storage.model import Position
+from storage.mongo.inbox import MAX_CONVERSATIONS
+from storage.store import Store
+
+MAX_WITH_MENTIONS: Final = 1000
+"""Conversations with unread messages in which the totals count mentions: 20 queries. In others none is counted."""
+
+
+class Unreads:
+    """`totals` raises ClientError, the others StorageError."""
+
+    def __init__(self, store: Store, blocks: BlockLists, clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._blocks = blocks
+        self._clock_ms = clock_ms
+
+    async def head(self, conversation: str) -> Position:
+        """Where the log ends, exactly."""
+        return await self._store.log.tail(conversation)
+
+    async def mentions(self, user: str, after: Mapping[str, int]) -> dict[str, int]:
+        """How many messages after that offset mention the user, by conversation, without the user's own and those of
+        users whom the user blocks. One query for up to 50 conversations, none for none.
+        """
+        if not after:
+            return {}
+        return await self._store.mentions.count(user, after, without=await self.unheard(user))
+
+    async def mentions_of(self, rows: Iterable[tuple[model.Member, model.Conversation]]) -> dict[str, int]:
+        """The same for conversations of one user, of which only those with something unread are looked at."""
+        user, after = "", dict[str, int]()
+        for member, record in rows:
+            user = member.user
+            if record.head.n > member.read.n:
+                after[record.id] = member.read.offset
+        return await self.mentions(user, after)
+
+    async def unheard(self, user: str) -> set[str]:
+        """Whose mentions do not count for the user."""
+        blocked = await self._blocks.of(user)
+        return {user, *blocked[user]}
+
+    async def totals(self, user: str, request: ReadTotals) -> TotalsResult:
+        """Over all conversations that are not archived, from at most `MAX_CONVERSATIONS` memberships: two queries for a
+        thousand of them, and one for 50 that have unread messages.
+        """
+        del request
+        now = self._clock_ms()
+        with told():
+            members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
+            heads = await self._store.conversations.heads([member.conversation for member in members])
+            live = {member.conversation for member in members}
+            kept = [
+                member
+                for member in members
+                if member.preferences.archived_at is None
+                and member.conversation in heads
+                and (parent_of(member.conversation) or member.conversation) in live
+            ]
+            unread = {
+                member.conversation: heads[member.conversation].n - member.read.n
+                for member in kept
+                if heads[member.conversation].n > member.read.n
+            }
+            after = {one.conversation: one.read.offset for one in kept if one.conversation in unread}
+            mentions = await self.mentions(user, dict(list(after.items())[:MAX_WITH_MENTIONS]))
+        threads, muted, loud = _Sum(), _Sum(), _Sum()
+        for member in kept:
+            own_muted = member.preferences.muted_until
+            total = loud
+            if parent_of(member.conversation) is not None:
+                total = threads
+            elif own_muted is not None and own_muted > now:
+                total = muted
+            conversation = member.conversation
+            total.add(unread.get(conversation, 0), mentions.get(conversation, 0), member.unread_from is not None)
+        return TotalsResult(
+            loud.unread, loud.mentions, loud.conversations, muted=muted.totals(), threads=threads.totals()
+        )
+
+
+class _Sum:
+    def __init__(self) -> None:
+        self.unread = 0
+        self.mentions = 0
+        self.conversations = 0
+
+    def add(self, unread: int, mentions: int, marked: bool) -> None:
+        self.unread += unread
+        self.mentions += mentions
+        self.conversations += bool(unread or marked)
+
+    def totals(self) -> Totals:
+        return Totals(self.unread, self.mentions, self.conversations)
