@@ -133,11 +133,12 @@ class Mentions:
         before = Place(*decode_mention_cursor(request.before)) if isinstance(request.before, str) else None
         with told():
             without = await self._unreads.unheard(user)
-        if isinstance(request.conversation, str):
-            entries, more = await self._of_one(user, request.conversation, before, request.limit, without)
-        else:
-            entries, more = await self._of_all(user, before, request.limit, without)
-        items = [render.message(entry) for entry in entries]
+            if isinstance(request.conversation, str):
+                entries, more = await self._of_one(user, request.conversation, before, request.limit, without)
+            else:
+                entries, more = await self._of_all(user, before, request.limit, without)
+            hidden = await self._store.hidden.among(user, [(entry.conversation, entry.offset) for entry in entries])
+        items = [render.message(entry) for entry in entries if (entry.conversation, entry.offset) not in hidden]
         kept = _fitting(items)
         if len(kept) < len(items):
             last = kept[-1]
@@ -153,11 +154,10 @@ class Mentions:
         if before is not None and before.conversation != conversation:
             raise ClientError(codes.BAD_REQUEST, "must be the `next` of an earlier page", "before")
         offset = None if before is None else before.offset
-        with told():
-            found = await self._store.mentions.of_conversation(
-                user, conversation, before=offset, limit=limit + 1, without=without
-            )
-            member = await self._store.members.get(conversation, user)
+        found = await self._store.mentions.of_conversation(
+            user, conversation, before=offset, limit=limit + 1, without=without
+        )
+        member = await self._store.members.get(conversation, user)
         page = found[:limit]
         joined = {} if member is None else {conversation: member.joined_offset}
         return [entry for entry in page if _concerns(entry, user, joined)], _last(page, found)
@@ -166,25 +166,20 @@ class Mentions:
         self, user: str, before: Place | None, limit: int, without: set[str]
     ) -> tuple[list[Entry], Place | None]:
         kept: list[Entry] = []
-        with told():
-            members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
-            joined = {member.conversation: member.joined_offset for member in members}
-            for _ in range(_ROUNDS):
-                found = await self._store.mentions.by_time(
-                    user, joined, before=before, limit=limit + 1, without=without
-                )
-                for entry in found[:limit]:
-                    if len(kept) == limit:
-                        return kept, before
-                    before = _place(entry)
-                    if (parent_of(entry.conversation) or entry.conversation) in joined and _concerns(
-                        entry, user, joined
-                    ):
-                        kept.append(entry)
-                if len(found) <= limit:
-                    return kept, None
+        members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
+        joined = {member.conversation: member.joined_offset for member in members}
+        for _ in range(_ROUNDS):
+            found = await self._store.mentions.by_time(user, joined, before=before, limit=limit + 1, without=without)
+            for entry in found[:limit]:
                 if len(kept) == limit:
-                    break
+                    return kept, before
+                before = _place(entry)
+                if (parent_of(entry.conversation) or entry.conversation) in joined and _concerns(entry, user, joined):
+                    kept.append(entry)
+            if len(found) <= limit:
+                return kept, None
+            if len(kept) == limit:
+                break
         return kept, before
 
 

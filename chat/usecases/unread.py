@@ -1,6 +1,7 @@
 """What is unread: counted from positions and the log, so that there is nothing to drift."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 from chat.usecases.access import parent_of
@@ -41,8 +42,9 @@ class Unreads:
         user, after = "", dict[str, int]()
         for member, record in rows:
             user = member.user
-            if record.head.n > member.read.n:
-                after[record.id] = member.read.offset
+            read = max(member.read, record.floor)
+            if record.head.n > read.n:
+                after[record.id] = read.offset
         return await self.mentions(user, after)
 
     async def unheard(self, user: str) -> set[str]:
@@ -58,29 +60,29 @@ class Unreads:
         now = self._clock_ms()
         with told():
             members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
-            heads = await self._store.conversations.heads([member.conversation for member in members])
+            extents = await self._store.conversations.extents([member.conversation for member in members])
             live = {member.conversation for member in members}
             kept = [
-                member
+                (member, extents[member.conversation])
                 for member in members
                 if member.preferences.archived_at is None
-                and member.conversation in heads
+                and member.conversation in extents
                 and (parent_of(member.conversation) or member.conversation) in live
             ]
-            unread = {
-                member.conversation: heads[member.conversation].n - member.read.n
-                for member in kept
-                if heads[member.conversation].n > member.read.n
-            }
-            after = {one.conversation: one.read.offset for one in kept if one.conversation in unread}
-            mentions = await self.mentions(user, dict(list(after.items())[:MAX_WITH_MENTIONS]))
-        threads, muted, loud = _Sum(), _Sum(), _Sum()
-        for member in kept:
-            own_muted = member.preferences.muted_until
+            unread: dict[str, int] = {}
+            after: dict[str, int] = {}
+            for member, extent in kept:
+                read = max(member.read, extent.floor)
+                if extent.head.n > read.n:
+                    unread[member.conversation] = extent.head.n - read.n
+                    after[member.conversation] = read.offset
+            mentions = await self.mentions(user, dict(islice(after.items(), MAX_WITH_MENTIONS)))
+        loud, muted, threads = _Sum(), _Sum(), _Sum()
+        for member, _ in kept:
             total = loud
             if parent_of(member.conversation) is not None:
                 total = threads
-            elif own_muted is not None and own_muted > now:
+            elif (member.preferences.muted_until or 0) > now:
                 total = muted
             conversation = member.conversation
             total.add(unread.get(conversation, 0), mentions.get(conversation, 0), member.unread_from is not None)

@@ -25,7 +25,7 @@ from storage.model import (
 )
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
-from storage.mongo.heads import read_heads, read_rows
+from storage.mongo.heads import Extent, read_extents, read_heads, read_rows
 from storage.mongo.members import MAX_MEMBERS_AT_ONCE, Members
 from storage.mongo.rows import conversation_document, conversation_of, custom_text, position_of, settings_document, text
 from storage.mongo.schema import CONVERSATIONS
@@ -143,6 +143,10 @@ class Conversations:
     async def heads(self, conversations: Collection[str]) -> dict[str, Position]:
         """How far each log is known to reach, for those that exist: committed, but about a second behind."""
         return await read_heads(self._db, conversations)
+
+    async def extents(self, conversations: Collection[str]) -> dict[str, Extent]:
+        """From where to where each log is known to be, for those that exist; the head about a second behind."""
+        return await read_extents(self._db, conversations)
 
     async def by_external_id(self, external_id: str) -> Conversation | None:
         """The conversation that the application knows under this id."""
