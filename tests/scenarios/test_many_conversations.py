@@ -38,7 +38,7 @@ async def test_a_hundred_and_fifty_conversations_come_with_the_reply_and_resume(
         async with wire_client(app.websocket) as bob:
             result = await bob.connect(app.token("bob"), subs=subs)
             assert all(result["subs"][name]["recovered"] for name in subs)
-            await bob.until(lambda: all(created(bob, one) for one in made), within_s=15)
+            await bob.until(lambda: all(created(bob, one) for one in made))
             assert [created(bob, one) for one in made] == [[str(number)] for number in range(150)]
 
 

@@ -42,12 +42,12 @@ async def test_with_redis_frozen_messages_are_acknowledged_and_cross_hubs_within
         with frozen(own_redis.pid):
             for number in range(5):
                 assert "message" in await say(alice, conversation, str(number))
-            await bob.until(lambda: len(created(bob, conversation)) == 5, within_s=10)
+            await bob.until(lambda: len(created(bob, conversation)) == 5)
             async with wire_client(one.websocket) as late:
                 assert (await late.connect(one.token("alice")))["client"]
-        await eventually(lambda: one.running.process.redis.bus.alive, within_s=10)
+        await eventually(lambda: one.running.process.redis.bus.alive)
         await say(alice, conversation, "after")
-        await bob.until(lambda: "after" in created(bob, conversation), within_s=10)
+        await bob.until(lambda: "after" in created(bob, conversation))
         assert created(bob, conversation) == ["0", "1", "2", "3", "4", "after"]
         assert bob.offsets(f"conv:{conversation}") == list(range(1, 8))
 
@@ -71,7 +71,7 @@ async def test_with_mongodb_frozen_sends_get_a_temporary_error_and_the_retry_lan
         async def lands() -> bool:
             return "message" in await alice.rpc("message.send", **send)
 
-        await eventually(lands, within_s=15)
+        await eventually(lands)
         page = await alice.rpc("history.page", conversation=conversation)
         assert [message["text"] for message in page["items"]] == ["once"]
 
@@ -90,5 +90,5 @@ async def test_a_hub_that_is_killed_loses_nothing_that_was_acknowledged(
             subs = {f"conv:{conversation}": {"recover": True, "epoch": "", "offset": 0}}
             result = await phone.connect(other.token("alice"), subs=subs)
             assert result["subs"][f"conv:{conversation}"]["recovered"] is True
-            await phone.until(lambda: len(created(phone, conversation)) == 20, within_s=10)
+            await phone.until(lambda: len(created(phone, conversation)) == 20)
             assert created(phone, conversation) == [str(number) for number in range(20)]

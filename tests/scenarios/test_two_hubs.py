@@ -35,7 +35,7 @@ async def test_twenty_senders_on_both_leave_one_order_without_holes(apps):
         conversation = await group(clients[0], *users)
         channel = f"conv:{conversation}"
         for client in clients:
-            await client.until(lambda client=client: client.offsets(channel) == [1], within_s=15)
+            await client.until(lambda client=client: client.offsets(channel) == [1])
 
         async def talk(number: int) -> None:
             for index in range(10):
@@ -45,7 +45,7 @@ async def test_twenty_senders_on_both_leave_one_order_without_holes(apps):
         await asyncio.gather(*(talk(number) for number in range(20)))
         orders = []
         for client in clients:
-            await client.until(lambda client=client: len(client.offsets(channel)) == 201, within_s=15)
+            await client.until(lambda client=client: len(client.offsets(channel)) == 201)
             assert client.offsets(channel) == list(range(1, 202))
             orders.append(created(client, conversation))
         assert all(order == orders[0] for order in orders)

@@ -9,8 +9,11 @@ T = TypeVar("T")
 
 _POLL_S = 0.01
 
+PATIENCE_S = 30.0
+"""How long tests wait for what comes at once on a quiet machine. A bound costs nothing when things go well."""
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], *, within_s: float = 5) -> T:
+
+async def eventually(predicate: Callable[[], T | Awaitable[T]], *, within_s: float = PATIENCE_S) -> T:
     """Wait until `predicate()` (plain or async) is true and return what it returned; fail after `within_s` seconds.
 
     An AssertionError inside it counts as "not yet", and is the failure's cause, so a predicate may assert as well.

@@ -8,6 +8,8 @@ from typing import Any
 
 import aiohttp
 
+from support.waiting import PATIENCE_S
+
 
 class WireClient:
     """One JSON connection. `replies` by command id, `pushes` in order of arrival."""
@@ -55,7 +57,7 @@ class WireClient:
     async def call(self, **command: Any) -> Any:
         """Send a command and wait for its reply: the result object, or {"error": ...}."""
         command_id = await self.send(**command)
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(PATIENCE_S), self._news:
             await self._news.wait_for(lambda: command_id in self.replies or self.close_code is not None)
         reply = self.replies[command_id]
         return {"error": reply["error"]} if "error" in reply else reply[next(key for key in reply if key != "id")]
@@ -74,12 +76,12 @@ class WireClient:
     def offsets(self, channel: str) -> list[int]:
         return [pub["offset"] for pub in self.publications(channel) if pub.get("offset")]
 
-    async def until(self, condition: Any, within_s: float = 5) -> None:
+    async def until(self, condition: Any, within_s: float = PATIENCE_S) -> None:
         """Wait until `condition()` holds; looked at whenever something arrived."""
         async with asyncio.timeout(within_s), self._news:
             await self._news.wait_for(condition)
 
-    async def closed(self, within_s: float = 5) -> int | None:
+    async def closed(self, within_s: float = PATIENCE_S) -> int | None:
         """Wait for the end; returns the close code."""
         await self.until(lambda: self.close_code is not None, within_s)
         return self.close_code

@@ -199,7 +199,7 @@ async def test_a_reading_that_fails_is_logged_and_the_next_one_works(monkeypatch
         return await original()
 
     monkeypatch.setattr(cluster, "readiness", failing)
-    async with asyncio.timeout(5), running(make(cluster, own)) as live:
+    async with asyncio.timeout(30), running(make(cluster, own)) as live:
         assert (await live.overview()).total.connections == 0
 
 

@@ -47,7 +47,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 async def event(response: ClientResponse) -> tuple[str, int, Any]:
     """The next event: (name, id, data)."""
     fields: dict[str, str] = {}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             line = (await response.content.readline()).decode().rstrip("\n")
             if not line and "data" in fields:
@@ -115,7 +115,7 @@ async def test_streams_are_bounded_and_places_are_given_back(world: World, monke
         response.close()
         return response.status == 200
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await is_open():
             await asyncio.sleep(0.01)
 
@@ -124,7 +124,7 @@ async def test_a_stream_ends_with_its_session(world: World) -> None:
     world.client.session.cookie_jar.clear()
     soon = to_cookie(SECRET, Session("x", now_ms() + 300))
     async with await world.client.get("/admin/api/live", headers={"Cookie": f"{COOKIE}={soon}"}) as response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert (await response.content.read()).startswith(b"retry: ")
 
 
@@ -132,7 +132,7 @@ async def test_a_stream_ends_when_the_process_does(world: World) -> None:
     async with await world.open() as response:
         await event(response)
         world.live.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await response.content.read()
 
 
@@ -148,6 +148,6 @@ async def test_while_nothing_is_read_the_line_is_kept_warm(world: World, monkeyp
     async with await world.open() as response:
         await event(response)
         monkeypatch.setattr(live_module, "WATCHED_INTERVAL_S", 3600.0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await response.content.readline() != b": no news\n":
                 pass

@@ -126,7 +126,7 @@ async def test_what_dies_is_started_again_and_said_so(directory: Path) -> None:
         ready = await asyncio.to_thread(running.line)
         for name in ("hub", "mongod", "redis"):
             os.kill(ready["pids"][name], signal.SIGKILL)
-        await eventually(lambda: running.errors().count(" is back ") == 3, within_s=30)
+        await eventually(lambda: running.errors().count(" is back ") == 3)
         assert answers(ready["http"])
         running.end(signal.SIGTERM)
         said = running.errors()
@@ -142,7 +142,7 @@ async def test_sigkill_leaves_nothing(directory: Path) -> None:
         assert data.is_dir()
         assert not data.is_relative_to(directory)
         running.kill()
-        await eventually(lambda: not any(alive(pid) for pid in ready["pids"].values()), within_s=20)
+        await eventually(lambda: not any(alive(pid) for pid in ready["pids"].values()))
         await eventually(lambda: not data.exists())
 
 

@@ -69,7 +69,7 @@ async def test_without_mongodb_the_answer_is_503_in_time(with_own_mongod):
             async with alice.post(path, json=body) as response:
                 return response.status in (200, 201)
 
-        await eventually(stored, within_s=15)
+        await eventually(stored)
         async with alice.get(path) as response:
             assert [one["text"] for one in (await response.json())["items"]] == ["once"]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from realtime.redis.opening import OpenRedis, open_redis
+from realtime.redis.opening import OpenRedis
+from realtime.redis.settings import RedisSettings
 from storage.local.redis_server import RedisServer, redis_server
-from support.redis_bus import Heard
+from support.redis_bus import Heard, process
 from support.servers import short_directory
 
 
@@ -19,7 +20,8 @@ def heard() -> Heard:
 @pytest.fixture
 async def opened(redis_url: str, redis_prefix: str, heard: Heard) -> AsyncIterator[OpenRedis]:
     """One process on the shared server; `heard` is its listener."""
-    async with open_redis([redis_url], prefix=f"{redis_prefix}:", process="p1", node="n1", listener=heard) as opened:
+    settings = RedisSettings(call_timeout_s=10.0)
+    async with process("p1", heard, redis_url, prefix=f"{redis_prefix}:", settings=settings) as opened:
         yield opened
 
 

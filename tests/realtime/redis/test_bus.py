@@ -187,7 +187,7 @@ async def test_a_ping_goes_all_the_way_round(server: RedisServer) -> None:
 
 
 async def test_without_redis_everything_opens_and_nothing_waits(unused_socket: Path) -> None:
-    async with asyncio.timeout(5), process("p1", Heard(), f"unix://{unused_socket}") as opened:
+    async with asyncio.timeout(30), process("p1", Heard(), f"unix://{unused_socket}") as opened:
         opened.bus.subscribe("news")
         opened.bus.publish(pub("news", b"1"))
         opened.bus.control(b"hello")

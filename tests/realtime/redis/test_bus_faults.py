@@ -32,7 +32,7 @@ async def test_a_frozen_server_is_found_by_the_heartbeat(server: RedisServer) ->
             assert not await opened.bus.settled()
 
         await eventually(lambda: opened.bus.alive)
-        assert found_after_s < 2.5
+        assert found_after_s < 10
         assert heard.gaps == [None]
         assert opened.bus.stats().gaps == 1
         opened.bus.publish(pub("news", b"after"))
@@ -161,7 +161,7 @@ async def test_a_process_that_is_behind_with_its_reading_is_not_cut_off(server: 
                 pipeline.publish("t:c:news", encode(pub("news", b"x" * 5_000)))
             pipeline.execute()
 
-        await eventually(lambda: len(heard.deliveries) == 3_000, within_s=20)
+        await eventually(lambda: len(heard.deliveries) == 3_000)
         assert opened.bus.alive
         assert heard.gaps == []
 

