@@ -73,7 +73,7 @@ def thread(summary: Mapping[str, Any]) -> shapes.Thread:
     """The replies below a message, as its body has them."""
     last = summary.get("last_reply")
     return shapes.Thread(
-        summary["conversation"], summary["replies"], None if last is None else shapes.LastMessage(**last)
+        summary["conversation"], summary["replies"], None if last is None else shapes.LastReply(**last)
     )
 
 

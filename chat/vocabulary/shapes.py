@@ -49,12 +49,20 @@ class LastMessage(Struct, frozen=True):
     created_at: int
 
 
+class LastReply(Struct, frozen=True):
+    """The newest reply, and where it is; what it says is read there."""
+
+    offset: int
+    sender: str
+    created_at: int
+
+
 class Thread(Struct, frozen=True, omit_defaults=True):
     """The replies below a message: the conversation that they are in, how many, and the last one."""
 
     conversation: str
     replies: int
-    last_reply: LastMessage | None = None
+    last_reply: LastReply | None = None
 
 
 class Message(Struct, frozen=True, omit_defaults=True):

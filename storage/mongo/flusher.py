@@ -12,7 +12,7 @@ from typing import Final, Self
 import structlog
 
 from storage.errors import StorageError
-from storage.model import Entry, EntryKind, ids
+from storage.model import Entry, ids
 from storage.model.due import Due, DueKind
 from storage.mongo.telling import INTERVAL_MS, Telling
 
@@ -23,13 +23,12 @@ AT_ONCE: Final = 4
 RETRY_S: Final = 1.0
 LAST_S: Final = 2.0
 _INTERVAL_S: Final = INTERVAL_MS / 1000
-_CHANGES_THREAD: Final = (EntryKind.MESSAGE_CREATED, EntryKind.MESSAGE_EDITED, EntryKind.MESSAGE_DELETED)
 _logger = structlog.get_logger(__name__)
 
 
 def threads_in(entries: Iterable[Entry]) -> set[Due]:
-    """The root messages whose summary these entries of threads change."""
-    roots = (ids.thread_root(entry.conversation) for entry in entries if entry.kind in _CHANGES_THREAD)
+    """The messages to which these entries are replies."""
+    roots = (ids.thread_root(entry.conversation) for entry in entries if entry.kind.counts)
     return {Due(DueKind.THREAD, *root) for root in roots if root is not None}
 
 

@@ -1,18 +1,17 @@
 """Bringing the summaries in a message up to date, and telling its log: one transaction with the marks it settles."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from storage.errors import NotFound
-from storage.model import Change, Entry, EntryKind, NewEntry, Position, ids
+from storage.model import Change, Entry, EntryKind, NewEntry, ids
 from storage.model.due import Due, DueKind
 from storage.model.reaction import counted
 from storage.mongo.amending import Amending, Decide
 from storage.mongo.client import Client, Database, Session
 from storage.mongo.due import DueMarks, Mark, Taken
-from storage.mongo.fold import PREVIEW_CHARACTERS
 from storage.mongo.log import Log
 from storage.mongo.reactions import ReactionRows, reactions_of
 from storage.mongo.transaction import transaction
@@ -24,9 +23,7 @@ _PAGE: Final = 5
 _PAGES: Final = 20
 
 TOLD: Final = "told"
-"""Where a message's body notes what its log was told of: by kind, when (`at`), and of a thread by which entry (`entry`)
-and up to where in the thread's log (`upto`).
-"""
+"""Where a message's body notes when its log was told of it (`at`), by kind."""
 
 
 @dataclass(slots=True)
@@ -34,7 +31,7 @@ class _Outcome:
     """What a decision came to. `wait_ms`: the log was told of an earlier state a moment ago; come again after this."""
 
     wait_ms: int = 0
-    gone: bool = field(default=False)
+    gone: bool = False
 
 
 class Telling:
@@ -86,11 +83,10 @@ class Telling:
         # What is derived below has everything that these stand for.
         marks = await self._marks.of(due)
         thread = ids.thread_id(due.conversation, due.offset)
-        tail = await self._log.tail(thread)
         last = await self._last_reply(thread)
         outcome = _Outcome()
         if last is not None:
-            decide = partial(_decide_thread, _summary(thread, tail, last), tail.offset, outcome, at_once)
+            decide = partial(_decide_thread, last, outcome, at_once)
             if await self._amend(due, EntryKind.THREAD_CHANGED, last.by, marks, decide, outcome) or outcome.wait_ms:
                 return outcome.wait_ms
         await self._marks.drop(marks)
@@ -156,24 +152,19 @@ def _decide_reactions(
     return Change(entry={"target": message.offset, "reactions": counts}, message=body)
 
 
-def _decide_thread(
-    summary: Mapping[str, Any], upto: int, outcome: _Outcome, at_once: bool, message: Entry, entry: Entry
-) -> Change | None:
-    told = _told(message, DueKind.THREAD)
-    if told.get("upto", 0) >= upto or message.body.get("thread") == summary:
+def _decide_thread(last: Entry, outcome: _Outcome, at_once: bool, message: Entry, entry: Entry) -> Change | None:
+    if message.body.get("thread", {}).get("replies", 0) >= last.n:
         return None
-    outcome.wait_ms = 0 if at_once else _too_early_by(told, entry)
+    outcome.wait_ms = 0 if at_once else _too_early_by(_told(message, DueKind.THREAD), entry)
     if outcome.wait_ms:
         return None
-    body = dict(message.body)
-    body["thread"] = summary
-    kept = {"at": entry.at, "entry": entry.offset, "upto": upto}
-    body[TOLD] = {**message.body.get(TOLD, {}), DueKind.THREAD.value: kept}
-    others: dict[int, Mapping[str, Any]] = {}
-    if "entry" in told:
-        # The text of a reply is in the last of these entries only, so that it can be deleted.
-        others[told["entry"]] = {"target": message.offset, "thread": _without_last(message.body.get("thread", summary))}
-    return Change(entry={"target": message.offset, "thread": summary}, message=body, others=others)
+    # Not what it says: a reply is edited and deleted in its own log, and nowhere else.
+    reply = {"offset": last.offset, "sender": last.by, "created_at": last.at}
+    thread = {"conversation": last.conversation, "replies": last.n, "last_reply": reply}
+    told = {**message.body.get(TOLD, {}), DueKind.THREAD.value: {"at": entry.at}}
+    return Change(
+        entry={"target": message.offset, "thread": thread}, message={**message.body, "thread": thread, TOLD: told}
+    )
 
 
 def _told(message: Entry, kind: DueKind) -> Mapping[str, int]:
@@ -183,14 +174,3 @@ def _told(message: Entry, kind: DueKind) -> Mapping[str, int]:
 
 def _too_early_by(told: Mapping[str, int], entry: Entry) -> int:
     return min(INTERVAL_MS, max(0, told.get("at", 0) + INTERVAL_MS - entry.at))
-
-
-def _summary(thread: str, tail: Position, last: Entry) -> dict[str, Any]:
-    # What deletes itself is not to be found elsewhere afterwards.
-    text = "" if "expires_at" in last.body else str(last.body.get("text", ""))[:PREVIEW_CHARACTERS]
-    reply = {"offset": last.offset, "sender": last.by, "text": text, "created_at": last.at}
-    return {"conversation": thread, "replies": tail.n, "last_reply": reply}
-
-
-def _without_last(summary: Mapping[str, Any]) -> dict[str, Any]:
-    return {"conversation": summary["conversation"], "replies": summary["replies"]}
