@@ -10,6 +10,7 @@ from chat.config.schema import Config, TokenSection
 from chat.config.values import format_duration
 
 MIN_ADMIN_SECRET_BYTES: Final = 16
+MIN_LINK_KEY_BYTES: Final = 32
 
 
 def check(config: Config) -> list[Problem]:
@@ -20,6 +21,7 @@ def check(config: Config) -> list[Problem]:
         *_check_tokens("token", config.token),
         *_check_tokens("subscription_token", config.subscription_token),
         *_check_channels(config),
+        *_check_uploads(config),
     ]
 
 
@@ -94,6 +96,26 @@ def _check_options(path: str, options: ChannelOptions) -> Iterator[Problem]:
             yield Problem(f"{path}.{name}", "needs history_size and history_ttl")
 
 
+def _check_uploads(config: Config) -> Iterator[Problem]:
+    uploads = config.uploads
+    if uploads.link_key and len(uploads.link_key.reveal().encode()) < MIN_LINK_KEY_BYTES:
+        yield Problem("uploads.link_key", f"must have at least {MIN_LINK_KEY_BYTES} bytes")
+    if uploads.pending_ttl < uploads.link_ttl:
+        yield Problem(
+            "uploads.pending_ttl",
+            f"must not be below uploads.link_ttl ({format_duration(uploads.link_ttl)})",
+            other="uploads.link_ttl",
+        )
+    for glob in uploads.allowed_types:
+        if re.fullmatch(r"[A-Za-z0-9!#$&^_.+*-]+/[A-Za-z0-9!#$&^_.+*-]+", glob) is None:
+            yield Problem("uploads.allowed_types", 'expected types such as "image/*" or "application/pdf"')
+            break
+    if uploads.store == "s3":
+        for name in ("endpoint", "bucket", "access_key_id", "secret_access_key"):
+            if not getattr(uploads.s3, name):
+                yield Problem(f"uploads.s3.{name}", 'is required with uploads.store = "s3"', other="uploads.store")
+
+
 def remarks(config: Config) -> list[Problem]:
     """What is allowed and has no effect, or not the one that was meant. Told to people, never a reason to refuse."""
     found = list(_useless_options("channel.without_namespace", config.channel.without_namespace))
@@ -105,6 +127,8 @@ def remarks(config: Config) -> list[Problem]:
         found.append(Problem("token", "has no key: every token is refused"))
     if not config.api.key:
         found.append(Problem("api.key", "is empty: the server API answers 401 to everyone"))
+    if config.uploads.store == "disk" and not (config.uploads.link_key or config.api.key):
+        found.append(Problem("uploads.link_key", "is empty and so is api.key: there are no uploads"))
     if config.admin.enabled and not (config.admin.secret or config.api.key):
         found.append(Problem("admin.secret", "is empty and so is api.key: nobody can sign in to the admin page"))
     return found

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from chat.config.channels import ChannelSection
 from chat.config.keys import Rule, Table
+from chat.config.uploads import UploadsSection
 from chat.config.values import Bytes, Pem, Seconds, Secret, Url
 
 NO_SECRET = Secret()
@@ -422,3 +423,6 @@ class Config:
     limits: Annotated[LimitsSection, Table("Bounds of messages, requests and recovery.")] = field(
         default_factory=LimitsSection
     )
+    uploads: Annotated[
+        UploadsSection, Table("Files that users attach to messages. What no message uses is removed by the worker.")
+    ] = field(default_factory=UploadsSection)

@@ -70,6 +70,10 @@ class Uploads:
             {"_id": upload, "state": UploadState.PENDING.value, **few}, {"$push": {"copies": copy}}
         )
 
+    async def forget_copy(self, upload: str, copy: str) -> None:
+        """There is no such copy."""
+        await self._update({"_id": upload}, {"$pull": {"copies": copy}})
+
     async def ready(
         self, upload: str, file: str, *, width: int | None, height: int | None, preview: str | None, look_at: int
     ) -> bool:
@@ -102,6 +106,10 @@ class Uploads:
     async def used_in(self, upload: str, limit: int) -> list[str]:
         """The conversations in which a message uses it, of the first `limit` such messages."""
         return list(dict.fromkeys(place[0] for place in await self._log.using(upload, limit)))
+
+    async def is_used_in(self, upload: str, conversation: str) -> bool:
+        """Whether a message of this conversation uses it."""
+        return bool(await self._log.using(upload, 1, conversation=conversation))
 
     async def is_member_of_any(self, user: str, conversations: Iterable[str]) -> bool:
         keys = [member_key(conversation, user) for conversation in conversations]

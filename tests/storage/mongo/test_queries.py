@@ -49,6 +49,7 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "uploads of a user": lambda store, _: store.uploads.since("user03", AT, 5),
     "uploads that are due": lambda store, _: store.uploads.due(AT, 5),
     "messages with an upload": lambda store, _: store.uploads.used_in("a" * 26, 5),
+    "messages with an upload in a conversation": lambda store, c: store.uploads.is_used_in("a" * 26, c),
     "a member of any": lambda store, c: store.uploads.is_member_of_any("user03", [c, "a" * 26]),
     "uploads that are kept": lambda store, _: store.uploads.keep(["a" * 26], user="user03", at=AT, look_at=AT),
 }
