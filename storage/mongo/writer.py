@@ -37,9 +37,10 @@ class Changing:
 class Writer:
     """Executes what `Lanes.next_work` asks for. Cancelling does not stop a command that was sent."""
 
-    def __init__(self, db: Database, heads: Heads) -> None:
+    def __init__(self, db: Database, heads: Heads, *, clock: Callable[[], int] | None = None) -> None:
+        """`clock` as for `Log`: who repeats a send after it expired is answered with what is left of it."""
         self._client = db.client
-        self._log = Log(db)
+        self._log = Log(db, clock=clock)
         self._heads = heads
 
     async def insert(self, work: Insert) -> list[InsertOutcome]:

@@ -9,8 +9,10 @@ from pymongo.monitoring import CommandListener
 
 from storage.model import Role
 from storage.mongo.client import Database
+from storage.mongo.retention import Outdated
 from storage.mongo.rows import member_key
 from storage.mongo.schema import CONVERSATIONS, MEMBERS
+from storage.mongo.searching import Wanted
 from storage.store import Store, open_store
 from support.conversing import AT, a_group, say
 
@@ -26,13 +28,15 @@ class Queries(CommandListener):
     def started(self, event: Any) -> None:
         command = dict(event.command)
         if "find" in command:
-            kept = ("find", "filter", "sort", "limit", "projection")
+            kept = ("find", "filter", "sort", "limit", "projection", "hint")
             self.commands.append({name: value for name, value in command.items() if name in kept})
 
     def succeeded(self, event: object) -> None: ...
 
     def failed(self, event: object) -> None: ...
 
+
+EVERYTHING = Wanted(("hello",), sender="user00", after=AT - 1, before=AT + 10**6, has_attachment=True)
 
 QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "conversation": lambda store, c: store.conversations.get(c),
@@ -46,6 +50,10 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "connect": lambda store, _: store.inbox.of_user_for_connect("user03"),
     "changes": lambda store, _: store.inbox.changes("user03", 1),
     "user": lambda store, _: store.users.get("user03"),
+    "search": lambda store, c: store.searching.find(c, EVERYTHING, limit=5, max_bytes=1000),
+    "expired messages": lambda store, _: store.expiring.due(AT, limit=5),
+    "conversations to trim": lambda store, _: store.retention.outdated(AT, default_s=3600, limit=5),
+    "trimming": lambda store, c: store.retention.trim(Outdated(c, AT + 10**9), at=AT + 10**9),
     "uploads of a user": lambda store, _: store.uploads.since("user03", AT, 5),
     "uploads that are due": lambda store, _: store.uploads.due(AT, 5),
     "messages with an upload": lambda store, _: store.uploads.used_in("a" * 26, 5),
