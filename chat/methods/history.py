@@ -13,4 +13,11 @@ METHODS: Final = (
         lambda service, user, request: service.history.page(user, request),
         "Messages before, after or around an offset, or from the first unread one; ascending.",
     ),
+    Method(
+        "history.pins",
+        history.HistoryPins,
+        history.PinsPage,
+        lambda service, user, request: service.history.pins(user, request),
+        "Pinned messages, last pinned first.",
+    ),
 )

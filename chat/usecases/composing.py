@@ -9,6 +9,7 @@ from msgspec import UNSET
 from chat.usecases.access import Access, foreign
 from chat.usecases.checking import check_json, check_size, checked_custom
 from chat.usecases.failures import Unseen, told
+from chat.usecases.hiding import Hiding
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
 from chat.vocabulary.messages import ForwardOf, MessageEdit, MessageSend
@@ -26,9 +27,10 @@ _CARRIED: Final = ("text", "content", "attachments", "custom")
 class Composer:
     """What of a message has to be looked up before it is sent."""
 
-    def __init__(self, store: Store, access: Access) -> None:
+    def __init__(self, store: Store, access: Access, hiding: Hiding) -> None:
         self._store = store
         self._access = access
+        self._hiding = hiding
 
     async def looked_up(self, user: str, request: MessageSend) -> Mapping[str, Any]:
         """What a reply and a forward add to the body. Costs nothing where the request is neither."""
@@ -43,11 +45,12 @@ class Composer:
     async def _forwarded(self, user: str, forward: ForwardOf) -> Mapping[str, Any]:
         """The source's part of a body, with where it was said first."""
         try:
-            await self._access.require(user, forward.conversation, Right.READ)
+            standing = await self._access.require(user, forward.conversation, Right.READ)
         except Unseen:
             raise Unseen(foreign().detail, "forward.conversation") from None
         source = await self._message(forward.conversation, forward.offset)
-        if source is None or "deleted_at" in source.body:
+        hidden = await self._hiding.is_hidden(user, standing, forward.conversation, forward.offset)
+        if source is None or "deleted_at" in source.body or hidden:
             raise Unseen("there is no message at this offset", "forward.offset")
         first = {
             "conversation": source.conversation,
@@ -85,19 +88,17 @@ def message_body(request: MessageSend, limits: Limits) -> Mapping[str, Any]:
 
 
 def edited_fields(request: MessageEdit, limits: Limits) -> Mapping[str, Any]:
-    """The fields of a body that an edit sets; a value of None takes the field away."""
+    """The fields of a body that an edit sets without looking anything up; a value of None takes the field away."""
     fields: dict[str, Any] = {}
     if request.text is not UNSET:
         fields["text"] = _checked_text(request.text, limits) or None
     if request.content is not UNSET:
         fields["content"] = None if request.content is None else _checked_content(request.content, limits)
-    if request.mentions is not UNSET:
-        fields["mentions"] = list(dict.fromkeys(request.mentions)) or None
     if request.attachments is not UNSET:
         fields["attachments"] = _checked_attachments(request.attachments, limits) or None
     if request.custom is not UNSET:
         fields["custom"] = checked_custom(request.custom, limits) or None
-    if not fields:
+    if not fields and request.mentions is UNSET and request.mentions_group is UNSET:
         raise ClientError(codes.BAD_REQUEST, "give something to change", "text")
     return fields
 

@@ -1,39 +1,71 @@
 """Paging through a conversation's messages."""
 
+import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import UNSET
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from chat.usecases.access import Access
 from chat.usecases.failures import told
+from chat.usecases.hiding import Hiding
 from chat.usecases.rights import Right
 from chat.vocabulary import render
-from chat.vocabulary.history import HistoryPage, MessagePage, PageInfo
+from chat.vocabulary.cursor import decode_pins_cursor, encode_pins_cursor
+from chat.vocabulary.history import HistoryPage, HistoryPins, MessagePage, PageInfo, PinsPage
+from chat.vocabulary.shapes import Message
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.model import ORIGIN
+from storage.model import ORIGIN, Entry
 from storage.mongo.log import LogPage
 from storage.store import Store
 
 MAX_PAGE_BYTES: Final = 48 * 1024
 """About as much as a page may take: a larger reply would hold up pings and, on a slow socket, end the connection."""
 
+_PINS_AT_ONCE: Final = 10
+"""Pinned messages that are read at the same time: each may be large."""
+
 _ANCHORS: Final = ("before", "after", "around", "from")
 
 
 class History:
-    def __init__(self, store: Store, access: Access) -> None:
+    def __init__(self, store: Store, access: Access, hiding: Hiding) -> None:
         self._store = store
         self._access = access
+        self._hiding = hiding
 
     async def page(self, user: str, request: HistoryPage) -> MessagePage:
         """One page, ascending. `around` gives the message at that offset about in the middle."""
         given = [request.before, request.after, request.around, request.from_]
         if sum(value is not UNSET for value in given) > 1:
             raise ClientError(codes.BAD_REQUEST, f"give at most one of {', '.join(_ANCHORS)}", "before")
-        await self._access.require(user, request.conversation, Right.READ)
+        standing = await self._access.require(user, request.conversation, Right.READ)
         with told():
-            return _rendered(await self._read(user, request))
+            page = await self._read(user, request)
+        return _rendered(page, await self._hiding.visible(user, standing, request.conversation, page.entries))
+
+    async def pins(self, user: str, request: HistoryPins) -> PinsPage:
+        """Pinned messages, last pinned first."""
+        conversation = request.conversation
+        standing = await self._access.require(user, conversation, Right.READ)
+        with told():
+            record = await self._store.conversations.get(conversation)
+        pins = () if record is None else record.pins
+        left = [*enumerate(pins)][: _pins_before(pins, request.before)]
+        items: list[Message] = []
+        size = 0
+        while left and len(items) < request.limit and size < MAX_PAGE_BYTES:
+            split = max(0, len(left) - min(_PINS_AT_ONCE, request.limit - len(items)))
+            left, chosen = left[:split], left[split:]
+            with told():
+                found = await asyncio.gather(*(self._store.log.get(conversation, offset) for _, offset in chosen))
+            there = [entry for entry in found if entry is not None and "pinned_at" in entry.body]
+            for entry in reversed(await self._hiding.visible(user, standing, conversation, there)):
+                items.append(render.message(entry))
+                size += len(msgspec.json.encode(items[-1]))
+        return PinsPage(items, next=encode_pins_cursor(len(left), pins[len(left)]) if left else None)
 
     async def _read(self, user: str, request: HistoryPage) -> LogPage:
         log, conversation, limit = self._store.log, request.conversation, request.limit
@@ -66,9 +98,17 @@ class History:
         )
 
 
-def _rendered(page: LogPage) -> MessagePage:
+def _pins_before(pins: Sequence[int], before: str | UnsetType) -> int:
+    """How many of the pins a page goes on with. Those that were taken off meanwhile only move it."""
+    if before is UNSET:
+        return len(pins)
+    index, offset = decode_pins_cursor(before)
+    return pins.index(offset) if offset in pins else min(index, len(pins))
+
+
+def _rendered(page: LogPage, visible: Iterable[Entry]) -> MessagePage:
     return MessagePage(
-        items=[render.message(entry) for entry in page.entries],
+        items=[render.message(entry) for entry in visible],
         page=PageInfo(
             has_before=page.has_before,
             has_after=page.has_after,

@@ -12,6 +12,7 @@ from chat.usecases.composing import Composer, message_body
 from chat.usecases.expiring import expiring
 from chat.usecases.failures import Unseen, told
 from chat.usecases.futures import settle
+from chat.usecases.hiding import Hiding
 from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
@@ -35,6 +36,7 @@ class Messages:
         access: Access,
         rules: SendingRules,
         mentions: Mentions,
+        hiding: Hiding,
         limits: Limits,
         clock_ms: Callable[[], int],
     ) -> None:
@@ -42,9 +44,10 @@ class Messages:
         self._access = access
         self._rules = rules
         self._mentions = mentions
+        self._hiding = hiding
         self._limits = limits
         self._clock_ms = clock_ms
-        self._composer = Composer(store, access)
+        self._composer = Composer(store, access, hiding)
         # Each lives as long as one look-up and ends by itself; the answer it settles is bounded by the appender's
         # queue.
         self._again: set[asyncio.Task[None]] = set()
@@ -127,10 +130,11 @@ class Messages:
         task.add_done_callback(self._again.discard)
 
     async def get(self, user: str, request: MessageGet) -> MessageResult:
-        await self._access.require(user, request.conversation, Right.READ)
+        standing = await self._access.require(user, request.conversation, Right.READ)
         with told():
             entry = await self._store.log.get(request.conversation, request.offset)
-        if entry is None or entry.kind is not EntryKind.MESSAGE_CREATED:
+        hidden = await self._hiding.is_hidden(user, standing, request.conversation, request.offset)
+        if entry is None or entry.kind is not EntryKind.MESSAGE_CREATED or hidden:
             raise Unseen("there is no message at this offset", "offset")
         return MessageResult(render.message(entry))
 

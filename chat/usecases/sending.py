@@ -100,6 +100,11 @@ class SendingRules:
         if facts.settings.slow_mode_s and RANK[standing.role] < RANK[Role.MODERATOR]:
             await self._check_pace(user, conversation, key, facts.settings.slow_mode_s)
 
+    async def check_edit(self, standing: Standing) -> None:
+        """Raises ClientError where one blocks the other. An edit is let through at any pace."""
+        if standing.facts.peers is not None:
+            await self._check_blocks(standing.facts.peers)
+
     async def _check_blocks(self, peers: tuple[str, str]) -> None:
         if await self._blocks.apart(*peers):
             # The same whichever of the two it is.

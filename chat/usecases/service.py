@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from chat.usecases.access import Access
 from chat.usecases.arrivals import Arrivals
 from chat.usecases.blocks import BlockLists, Blocks
+from chat.usecases.changing import Changing
 from chat.usecases.conversations import Conversations
+from chat.usecases.hiding import Hiding
 from chat.usecases.history import History
 from chat.usecases.invites import Invites
 from chat.usecases.membership import Membership
@@ -29,6 +31,7 @@ class Service:
     access: Access
     arrivals: Arrivals
     messages: Messages
+    changing: Changing
     conversations: Conversations
     membership: Membership
     moderation: Moderation
@@ -60,17 +63,19 @@ def build_service(
     mentions = Mentions(store, access, online, unreads, limits)
     views = Views(store, unreads)
     rules = SendingRules(store, block_lists, SlowMode(holds, monotonic))
+    hiding = Hiding(store, access, announcer, clock_ms)
     membership = Membership(store, access, announcer, views, receipts, limits, clock_ms)
     return Service(
         access=access,
         arrivals=Arrivals(store, limits, clock_ms),
-        messages=Messages(store, access, rules, mentions, limits, clock_ms),
+        messages=Messages(store, access, rules, mentions, hiding, limits, clock_ms),
+        changing=Changing(store, access, rules, mentions, hiding, limits, clock_ms),
         conversations=Conversations(store, access, announcer, views, limits, clock_ms),
         membership=membership,
         moderation=Moderation(store, access, announcer, membership, limits, clock_ms),
         invites=Invites(store, access, membership, views, clock_ms),
         blocks=Blocks(store, block_lists, announcer, outdating, limits, clock_ms),
-        history=History(store, access),
+        history=History(store, access, hiding),
         reading=ReadPositions(store, access, announcer, receipts, unreads, limits, clock_ms),
         receipts=receipts,
         unreads=unreads,

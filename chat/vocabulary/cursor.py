@@ -10,6 +10,7 @@ from realtime.protocol.codes import BAD_REQUEST, ClientError
 _CONVERSATION: Final = r"[a-z2-7]{26}(?:~[0-9]{1,13})?"
 _PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})", re.ASCII)
 _MENTION_PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})\.([0-9]{{1,13}})", re.ASCII)
+_PINS_PLACE: Final = re.compile(r"([0-9]{1,6})\.([0-9]{1,14})", re.ASCII)
 _SYNC_PLACE: Final = re.compile(rf"([0-9]{{1,15}})\.({_CONVERSATION})\.([0-9]{{1,16}})", re.ASCII)
 
 
@@ -21,6 +22,17 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
     """(activity_at, conversation). Raises ClientError on anything that `encode_cursor` did not make."""
     place = _decode(cursor, _PLACE)
     return int(place[1]), place[2]
+
+
+def encode_pins_cursor(index: int, offset: int) -> str:
+    """The place of a pin among all of them, and which message it is."""
+    return _encode(f"{index}.{offset}")
+
+
+def decode_pins_cursor(cursor: str) -> tuple[int, int]:
+    """(index, offset). Raises ClientError on anything that `encode_pins_cursor` did not make."""
+    place = _decode(cursor, _PINS_PLACE)
+    return int(place[1]), int(place[2])
 
 
 def encode_sync_cursor(activity_at: int, conversation: str, revision: int) -> str:

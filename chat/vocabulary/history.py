@@ -1,8 +1,8 @@
 """Reading a conversation page by page: what the methods take and return."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chat.vocabulary.shapes import Message
 from chat.vocabulary.types import ConversationId, Offset, PageLimit
@@ -34,3 +34,18 @@ class MessagePage(Struct, frozen=True):
 
     items: list[Message]
     page: PageInfo
+
+
+class HistoryPins(Struct, frozen=True):
+    """`before` is the `next` of the page before."""
+
+    conversation: ConversationId
+    before: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class PinsPage(Struct, frozen=True, omit_defaults=True):
+    """Last pinned first. `next` is to be given as `before` for the next page; absent on the last one."""
+
+    items: list[Message]
+    next: str | None = None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from storage.model.entry import Entry, EntryKind
 
-SAID: Final = ("text", "content", "mentions", "attachments", "custom")
+SAID: Final = ("text", "content", "mentions", "mentions_group", "attachments", "custom")
 """What an edit may change, and a version is."""
 
 _UNSEEN: Final = frozenset({"edits", "meant", "told"})

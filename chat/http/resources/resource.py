@@ -15,8 +15,9 @@ class Resource:
     """One verb on one path, and the method that it stands for.
 
     Fields of the method's request are named in the path; `caller` is one that is the caller's own id (empty: none). The
-    others are in the query or in the body. `status` is that of success; 201 becomes 200 where the result says
-    `duplicate`. `etag`: an unchanged answer is 304. `location` gives the path of what was created.
+    others are in the query or in the body, but for those that it does `without`: they stay at their defaults. `status`
+    is that of success; 201 becomes 200 where the result says `duplicate`. `etag`: an unchanged answer is 304.
+    `location` gives the path of what was created.
     """
 
     verb: str
@@ -27,6 +28,7 @@ class Resource:
     caller: str = ""
     etag: bool = False
     location: Callable[[Any], str] | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def path_fields(self) -> tuple[str, ...]:
@@ -34,5 +36,5 @@ class Resource:
 
     @property
     def parts(self) -> Parts:
-        preset = (self.caller,) if self.caller else ()
+        preset = (self.caller, *self.without) if self.caller else self.without
         return split(self.method.request, path=self.path_fields, preset=preset, place=self.place)
