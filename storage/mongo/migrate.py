@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pymongo
 import structlog
+from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from storage.errors import NotMigrated
@@ -15,6 +16,9 @@ from storage.mongo.schema import LAYOUTS, META, SCHEMA_VERSION, Index, Layout
 
 _log = structlog.get_logger(__name__)
 
+BUILD_TIMEOUT_S: Final = 86_400
+"""Indexes of large collections take their time. (No timeout at all would be the client's, for the driver.)"""
+
 _NAMESPACE_EXISTS: Final = 48
 
 
@@ -23,15 +27,14 @@ async def migrate(db: Database, *, random: Callable[[int], bytes] = secrets.toke
 
     Raises NotMigrated when a collection exists in a form that cannot be changed, e.g. `messages` not clustered.
     """
-    with translated(), pymongo.timeout(None):
+    with translated():
         found = await _collections(db)
-        for layout in LAYOUTS:
-            if layout.name not in found:
-                await _create(db, layout)
-            for index in layout.indexes:
-                await db[layout.name].create_index(
-                    list(index.pattern.items()), name=index.name, **_index_options(index)
-                )
+        with pymongo.timeout(BUILD_TIMEOUT_S):
+            for layout in LAYOUTS:
+                if layout.name not in found:
+                    await _create(db, layout)
+                if layout.indexes:
+                    await db[layout.name].create_indexes([_model(index) for index in layout.indexes])
         await db[META].update_one(
             {"_id": "schema"},
             {"$max": {"version": SCHEMA_VERSION}, "$setOnInsert": {"epoch": ids.epoch(random)}},
@@ -81,13 +84,13 @@ async def _create(db: Database, layout: Layout) -> None:
         _log.info("collection_made_by_another", collection=layout.name)
 
 
-def _index_options(index: Index) -> dict[str, Any]:
+def _model(index: Index) -> IndexModel:
     options: dict[str, Any] = {"unique": True} if index.unique else {}
     if index.partial is not None:
         options["partialFilterExpression"] = index.partial
     if index.storage is not None:
         options["storageEngine"] = index.storage
-    return options
+    return IndexModel(list(index.pattern.items()), name=index.name, **options)
 
 
 def _missing_indexes(layout: Layout, found: Mapping[str, Any]) -> list[str]:

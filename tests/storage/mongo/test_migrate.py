@@ -1,7 +1,7 @@
 """The layout is made once, whoever asks and however often, and its absence is told in sentences."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -9,6 +9,7 @@ from storage.errors import NotMigrated, Unavailable
 from storage.mongo.client import Database, connect
 from storage.mongo.migrate import migrate, verify
 from storage.mongo.schema import KEY_INDEX, LAYOUTS, MESSAGES, META, SCHEMA_VERSION
+from support.fail_points import failing
 
 
 @pytest.fixture
@@ -79,10 +80,18 @@ async def test_an_index_of_the_right_name_and_another_form_is_told(bare: Databas
         await verify(bare)
 
 
-async def test_a_server_that_is_not_there_is_unavailable() -> None:
+async def test_building_an_index_may_take_longer_than_any_other_operation(mongodb_url: str, bare: Database) -> None:
+    async with connect(f"{mongodb_url}&timeoutMS=1000", bare.name, app_name=bare.name) as database:
+        building = ["create", "createIndexes"]
+        async with failing(mongodb_url, bare.name, building, times=2, blockConnection=True, blockTimeMS=1500):
+            await migrate(database)
+
+
+@pytest.mark.parametrize("operation", [migrate, verify])
+async def test_a_server_that_is_not_there_is_unavailable(operation: Callable[[Database], Awaitable[str]]) -> None:
     async with connect("mongodb://127.0.0.1:1/?timeoutMS=100", "test") as database:
         with pytest.raises(Unavailable):
-            await verify(database)
+            await operation(database)
 
 
 async def test_what_bears_on_durability_holds_whatever_the_url_says() -> None:
