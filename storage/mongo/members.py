@@ -202,7 +202,7 @@ class Members:
                         "read": position_document(entry.position),
                         "revision": revisions[user],
                     },
-                    "$unset": {"left_at": "", "banned_at": "", "banned_until": ""},
+                    "$unset": {"left_at": "", "banned_at": "", "banned_until": "", "unread_from": ""},
                 },
                 upsert=True,
             )

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from storage.model import Position, Role
+from storage.model import Marks, Position, Role
 from storage.mongo.inbox import Changes
 from storage.store import Store
 from support.conversing import AT, a_group, say
@@ -58,7 +58,7 @@ async def test_what_changed_since_a_revision_includes_what_ended(store: Store) -
     first = await store.inbox.changes("bob", 0)
     assert {member.conversation for member in first.members} == {one, two}
     await say(store, one, "ada", ["1"])
-    await store.reading.mark_read(one, "bob", 2)
+    await store.reading.mark(one, "bob", Marks(read=2))
     await store.members.leave(two, "bob", at=AT)
     second = await store.inbox.changes("bob", first.revision)
     assert [(m.conversation, m.live, m.read.offset) for m in second.members] == [(one, True, 2), (two, False, 1)]
@@ -100,7 +100,7 @@ async def test_no_change_is_missed_by_who_syncs_while_changes_are_made(store: St
     syncing = asyncio.create_task(keep_syncing())
     await asyncio.gather(
         *(
-            one.reading.mark_read(conversation, "bob", offset)
+            one.reading.mark(conversation, "bob", Marks(read=offset))
             for conversation in conversations
             for one, offset in ((store, 2), (other_store, 4), (store, 3))
         )

@@ -1,14 +1,29 @@
-"""Read positions move forward only and count messages, not entries."""
+"""Positions move forward only and count messages, not entries."""
 
 import asyncio
 
 import pytest
 
 from storage.errors import NotFound, Unavailable
-from storage.model import Position
+from storage.model import ORIGIN, Marks, Member, Position
 from storage.mongo.client import Database
 from storage.store import Store, open_store
 from support.conversing import AT, a_group, say
+
+
+async def row(store: Store, conversation: str, user: str = "bob") -> Member:
+    member = await store.members.get(conversation, user)
+    assert member is not None
+    return member
+
+
+async def read(store: Store, conversation: str, user: str, offset: int) -> Position:
+    return (await store.reading.mark(conversation, user, Marks(read=offset))).member.read
+
+
+async def revision(store: Store, user: str) -> int:
+    record = await store.users.get(user)
+    return 0 if record is None else record.revision
 
 
 async def test_a_mark_takes_the_count_of_messages_at_its_offset(store: Store) -> None:
@@ -16,24 +31,23 @@ async def test_a_mark_takes_the_count_of_messages_at_its_offset(store: Store) ->
     await say(store, conversation, "ada", ["1", "2"])
     await store.members.join(conversation, "cy", at=AT)
     await say(store, conversation, "ada", ["3"])
-    positions = [(await store.reading.mark_read(conversation, "bob", offset)).position for offset in (2, 3, 4, 5)]
+    positions = [await read(store, conversation, "bob", offset) for offset in (2, 3, 4, 5)]
     assert positions == [Position(2, 1), Position(3, 2), Position(4, 2), Position(5, 3)]
 
 
 async def test_a_mark_never_moves_back(store: Store) -> None:
     conversation = (await a_group(store)).id
     await say(store, conversation, "ada", ["1", "2"])
-    first = await store.reading.mark_read(conversation, "bob", 3)
-    second = await store.reading.mark_read(conversation, "bob", 2)
-    assert (first.moved, second.moved) == (True, False)
-    assert (second.position, second.revision) == (first.position, first.revision)
+    first = await store.reading.mark(conversation, "bob", Marks(read=3))
+    second = await store.reading.mark(conversation, "bob", Marks(read=2))
+    assert (first.read_moved, second.read_moved, second.changed) == (True, False, False)
+    assert second.member == first.member
 
 
 async def test_a_mark_beyond_the_end_means_the_end(store: Store, other_store: Store) -> None:
     conversation = (await a_group(store)).id
     await say(store, conversation, "ada", ["1"])
-    mark = await other_store.reading.mark_read(conversation, "bob", 10**9)
-    assert mark.position == Position(2, 1)
+    assert await read(other_store, conversation, "bob", 10**9) == Position(2, 1)
 
 
 async def test_a_mark_of_who_is_no_member_is_refused(store: Store) -> None:
@@ -41,9 +55,63 @@ async def test_a_mark_of_who_is_no_member_is_refused(store: Store) -> None:
     await store.members.leave(conversation, "bob", at=AT)
     for user in ("bob", "stranger"):
         with pytest.raises(NotFound):
-            await store.reading.mark_read(conversation, user, 1)
+            await read(store, conversation, user, 1)
     with pytest.raises(NotFound):
-        await store.reading.mark_read("z" * 26, "ada", 1)
+        await read(store, "z" * 26, "ada", 1)
+
+
+async def test_what_is_read_is_received_and_receiving_is_no_news_to_ones_own_devices(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    await say(store, conversation, "ada", ["1", "2", "3"])
+    before = await revision(store, "bob")
+    received = await store.reading.mark(conversation, "bob", Marks(delivered=3))
+    assert (received.delivered_moved, received.private) == (True, False)
+    assert (await row(store, conversation)).delivered == Position(3, 2)
+    assert await revision(store, "bob") == before
+    marked = await store.reading.mark(conversation, "bob", Marks(read=4))
+    assert (marked.read_moved, marked.delivered_moved) == (True, False)
+    assert await row(store, conversation) == marked.member
+    assert marked.member.delivered == Position(4, 3)
+    assert marked.member.revision == before + 1
+    late = await store.reading.mark(conversation, "bob", Marks(delivered=2))
+    assert not late.changed
+    assert late.member.delivered == Position(4, 3)
+
+
+async def test_receiving_is_never_behind_what_a_sender_has_read_by_sending(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    await say(store, conversation, "bob", ["1", "2"])
+    await store.summaries.flush()
+    marked = await store.reading.mark(conversation, "bob", Marks(delivered=1))
+    assert marked.member.delivered == marked.member.read == Position(3, 2)
+
+
+async def test_a_conversation_is_marked_as_unread_until_it_is_read_up_to_there(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    await say(store, conversation, "ada", ["1", "2", "3"])
+    first = await store.reading.mark(conversation, "bob", Marks(read=4))
+    unread = await store.reading.mark(conversation, "bob", Marks(unread_from=3))
+    assert unread.unread_changed
+    assert not unread.read_moved
+    member = await row(store, conversation)
+    assert (member.unread_from, member.read) == (3, Position(4, 3))
+    assert member.revision == first.member.revision + 1
+    await store.reading.mark(conversation, "bob", Marks(read=2))
+    assert (await row(store, conversation)).unread_from == 3
+    again = await store.reading.mark(conversation, "bob", Marks(read=4))
+    assert again.unread_changed
+    assert (await row(store, conversation)).unread_from is None
+    assert (await store.inbox.changes("bob", member.revision)).members == [await row(store, conversation)]
+
+
+async def test_who_comes_back_starts_anew(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    await say(store, conversation, "ada", ["1", "2", "3"])
+    await store.reading.mark(conversation, "bob", Marks(delivered=4, unread_from=2))
+    await store.members.leave(conversation, "bob", at=AT)
+    await store.members.join(conversation, "bob", at=AT)
+    member = await row(store, conversation)
+    assert (member.unread_from, member.read) == (None, Position(6, 3))
 
 
 async def test_marks_that_come_together_all_count_and_each_is_answered(store: Store) -> None:
@@ -51,33 +119,37 @@ async def test_marks_that_come_together_all_count_and_each_is_answered(store: St
     conversation = (await a_group(store, ["ada", *users])).id
     await say(store, conversation, "ada", ["1", "2", "3"])
     marks = await asyncio.gather(
-        *(store.reading.mark_read(conversation, user, offset) for user in users for offset in (2, 4, 3)),
-        store.reading.mark_read(conversation, "stranger", 2),
+        *(read(store, conversation, user, offset) for user in users for offset in (2, 4, 3)),
+        read(store, conversation, "stranger", 2),
         return_exceptions=True,
     )
     assert isinstance(marks.pop(), NotFound)
     assert not any(isinstance(mark, BaseException) for mark in marks)
     for user in users:
-        member = await store.members.get(conversation, user)
-        assert member is not None
-        assert member.read == Position(4, 3)
+        assert (await row(store, conversation, user)).read == Position(4, 3)
 
 
 async def test_marks_of_two_processes_do_not_undo_each_other(store: Store, other_store: Store) -> None:
     conversation = (await a_group(store)).id
     await say(store, conversation, "ada", [str(i) for i in range(20)])
     both = (store, other_store)
-    await asyncio.gather(*(both[i % 2].reading.mark_read(conversation, "bob", i) for i in range(2, 22)))
-    member = await store.members.get(conversation, "bob")
-    assert member is not None
-    assert member.read == Position(21, 20)
+    await asyncio.gather(*(read(both[i % 2], conversation, "bob", i) for i in range(2, 22)))
+    assert (await row(store, conversation)).read == Position(21, 20)
 
 
 async def test_leaving_finishes_marks_and_refuses_new_ones(mongodb_url: str, db: Database) -> None:
     async with open_store(mongodb_url, db.name) as store:
         conversation = (await a_group(store)).id
-        mark = asyncio.create_task(store.reading.mark_read(conversation, "bob", 1))
+        mark = asyncio.create_task(read(store, conversation, "bob", 1))
         await asyncio.sleep(0)
-    assert (await mark).position == Position(1, 0)
+        await asyncio.sleep(0)
+    assert await mark == Position(1, 0)
     with pytest.raises(Unavailable):
-        await store.reading.mark_read(conversation, "bob", 1)
+        await read(store, conversation, "bob", 1)
+
+
+async def test_marks_of_nothing_leave_everything(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    outcome = await store.reading.mark(conversation, "bob", Marks())
+    assert not outcome.changed
+    assert outcome.member.delivered == outcome.member.read != ORIGIN

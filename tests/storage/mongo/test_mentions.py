@@ -1,0 +1,125 @@
+"""Mentions are counted and listed from the log, through the indexes of messages that mention somebody."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from storage.model import Change, Entry, NewEntry
+from storage.mongo import mentions
+from storage.mongo.client import Database
+from storage.mongo.mentions import Place, everyone
+from storage.store import Store
+from support.conversing import AT, a_group
+from support.entries import message, write_log
+
+HERE, THERE = "h" * 26, "t" * 26
+
+
+def said(conversation: str, at: int, *meant: str, by: str = "bob") -> NewEntry:
+    body = {"text": str(at), **({"meant": list(meant)} if meant else {})}
+    return message(conversation, by=by, at=at, body=body)
+
+
+def offsets(entries: Sequence[Entry]) -> list[int]:
+    return [entry.offset for entry in entries]
+
+
+@pytest.fixture
+async def filled(db: Database) -> None:
+    """What mentions ada, in two conversations, one message every tenth millisecond in turns."""
+    await write_log(
+        db,
+        [
+            said(HERE, AT),
+            said(HERE, AT + 20, "ada"),
+            said(HERE, AT + 40, everyone(HERE)),
+            said(HERE, AT + 60, "cy"),
+            said(HERE, AT + 80, "ada", everyone(HERE), by="ada"),
+            said(HERE, AT + 100, "ada", everyone(HERE), by="dan"),
+        ],
+    )
+    await write_log(
+        db, [said(THERE, AT + 10, "ada"), said(THERE, AT + 30, everyone(THERE)), said(THERE, AT + 50, "cy")]
+    )
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_message_counts_once_after_the_position_and_not_ones_own(store: Store) -> None:
+    count = store.mentions.count
+    assert await count("ada", {HERE: 0, THERE: 0}, without={"ada"}) == {HERE: 3, THERE: 2}
+    assert await count("ada", {HERE: 2, THERE: 2}, without={"ada"}) == {HERE: 2}
+    assert await count("ada", {HERE: 0}, without={"ada", "dan"}) == {HERE: 2}
+    assert await count("cy", {HERE: 2, THERE: 0}, without={"cy"}) == {HERE: 4, THERE: 2}
+    assert await count("ada", {HERE: 6, THERE: 2}, without={"ada"}) == {}
+    assert await count("ada", {}, without={"ada"}) == {}
+
+
+@pytest.mark.usefixtures("filled")
+async def test_more_than_are_counted_hide_those_of_no_other_conversation(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mentions, "MAX_COUNTED", 2)
+    assert await store.mentions.count("ada", {HERE: 0, THERE: 0}, without={"ada"}) == {HERE: 2, THERE: 2}
+    assert await store.mentions.count("ada", {HERE: 0}, without={"ada"}) == {HERE: 2}
+
+
+@pytest.mark.parametrize("conversations", [1, 2, 49, 50, 51, 101])
+async def test_any_number_of_conversations_is_counted(db: Database, store: Store, conversations: int) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = [(letters[i // 26] + letters[i % 26]) * 13 for i in range(conversations)]
+    for name in names:
+        await write_log(db, [said(name, AT, "ada"), said(name, AT, everyone(name))])
+    counts = await store.mentions.count("ada", dict.fromkeys(names, 1), without={"ada"})
+    assert counts == dict.fromkeys(names, 1)
+
+
+@pytest.mark.usefixtures("filled")
+async def test_those_of_a_conversation_are_listed_newest_first_page_by_page(store: Store) -> None:
+    found: list[int] = []
+    before = None
+    while page := await store.mentions.of_conversation("ada", HERE, before=before, limit=2, without={"ada"}):
+        found += offsets(page)
+        before = found[-1]
+    assert found == [6, 3, 2]
+    assert await store.mentions.of_conversation("ada", HERE, before=0, limit=2, without={"ada"}) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+@pytest.mark.usefixtures("filled")
+async def test_those_of_all_conversations_are_listed_by_time_without_a_skip_or_a_repeat(
+    store: Store, limit: int
+) -> None:
+    found: list[tuple[str, int]] = []
+    before = None
+    while page := await store.mentions.by_time("ada", [HERE, THERE], before=before, limit=limit, without={"ada"}):
+        assert len(page) <= limit
+        found += [(entry.conversation, entry.offset) for entry in page]
+        before = Place(page[-1].at, page[-1].conversation, page[-1].offset)
+    assert found == [(HERE, 6), (HERE, 3), (THERE, 2), (HERE, 2), (THERE, 1)]
+
+
+async def test_messages_of_the_same_millisecond_are_each_listed_once(
+    db: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mentions, "_TOKENS", 2)
+    names = [letter * 26 for letter in "abcdefg"]
+    for name in names:
+        await write_log(
+            db, [said(name, AT, "ada"), said(name, AT, everyone(name)), said(name, AT, "ada", everyone(name))]
+        )
+    found: list[tuple[str, int]] = []
+    before = None
+    while page := await store.mentions.by_time("ada", names, before=before, limit=4, without={"ada"}):
+        found += [(entry.conversation, entry.offset) for entry in page]
+        before = Place(page[-1].at, page[-1].conversation, page[-1].offset)
+    assert found == [(name, offset) for name in reversed(names) for offset in (3, 2, 1)]
+
+
+async def test_a_message_whose_body_is_gone_mentions_nobody(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    sent = await store.appender.append(said(conversation, AT, "ada"))
+    assert await store.mentions.count("ada", {conversation: 0}, without={"ada"}) == {conversation: 1}
+    await store.amending.amend(
+        message(conversation, by="bob"), sent.entry.offset, lambda *_: Change({}, {"deleted_at": AT})
+    )
+    assert await store.mentions.count("ada", {conversation: 0}, without={"ada"}) == {}
