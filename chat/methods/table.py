@@ -12,14 +12,33 @@ from chat.methods import (
     messages,
     moderation,
     people,
+    reactions,
     reading,
+    searching,
     syncing,
+    threads,
+    uploads,
 )
 from chat.methods.method import Method
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
-_AREAS: Final = (messages, conversations, members, moderation, invites, history, reading, people, blocks, syncing)
+_AREAS: Final = (
+    messages,
+    reactions,
+    conversations,
+    members,
+    moderation,
+    invites,
+    threads,
+    history,
+    searching,
+    reading,
+    people,
+    blocks,
+    syncing,
+    uploads,
+)
 
 METHODS: Final[Mapping[str, Method]] = {method.name: method for area in _AREAS for method in area.METHODS}
 

@@ -11,13 +11,32 @@ from chat.http.resources import (
     messages,
     moderation,
     people,
+    reactions,
     reading,
+    searching,
     syncing,
+    threads,
+    uploads,
 )
 from chat.http.resources.resource import Resource
 
 __all__ = ["RESOURCES", "Resource"]
 
-_AREAS: Final = (messages, conversations, members, moderation, invites, history, reading, people, blocks, syncing)
+_AREAS: Final = (
+    messages,
+    reactions,
+    conversations,
+    members,
+    moderation,
+    invites,
+    threads,
+    history,
+    searching,
+    reading,
+    people,
+    blocks,
+    syncing,
+    uploads,
+)
 
 RESOURCES: Final = tuple(resource for area in _AREAS for resource in area.RESOURCES)
