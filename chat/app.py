@@ -130,6 +130,7 @@ def _http_deps(process: Process, origins: OriginCheck) -> HttpDeps:
         store=process.store,
         verifier=process.verifiers.connections,
         plain=process.plain,
+        files=process.files,
         engine=process.engine,
         streams=process.redis.streams,
         presence=process.redis.presence,

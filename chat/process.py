@@ -26,11 +26,13 @@ from chat.backend.plain import PlainChannels
 from chat.calls import Calls
 from chat.channels import Namespaces
 from chat.config import Config
+from chat.files.opening import open_uploading
 from chat.http.routes import METHOD_NAMES
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.usecases import ports
 from chat.usecases.access import Access
+from chat.usecases.files import Files
 from chat.usecases.blocks import BlockLists
 from chat.usecases.service import build_service
 from chat.vocabulary import connecting
@@ -67,6 +69,7 @@ class Process:
     engine: Engine
     calls: Calls
     plain: PlainChannels
+    files: Files | None
     stats: Stats
     registry: CollectorRegistry
 
@@ -115,6 +118,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,
         )
+        uploading = await stack.enter_async_context(open_uploading(config))
         service = build_service(
             store,
             access,
@@ -124,6 +128,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             redis.claims,
             redis.presence,
             limits,
+            uploading,
             clock_ms,
             time.monotonic,
         )
@@ -163,7 +168,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         announcer.attach(engine)
         outdating.attach(engine)
         publisher.attach(engine)
-        yield Process(config, who, store, redis, verifiers, engine, calls, plain, stats, registry)
+        yield Process(config, who, store, redis, verifiers, engine, calls, plain, uploading.files, stats, registry)
 
 
 def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> ConversationChannels:
@@ -189,6 +194,8 @@ def _options(config: Config) -> BackendOptions:
             page=200,
             conversations_on_connect=client.conversations_on_connect,
             conversations_to_recover=client.conversations_to_recover,
+            upload_bytes=0 if config.uploads.store == "off" else config.uploads.max_size,
+            upload_types=list(config.uploads.allowed_types),
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,
         ),

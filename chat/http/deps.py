@@ -8,6 +8,7 @@ from chat.auth.verifier import TokenVerifier
 from chat.backend.plain import PlainChannels
 from chat.calls import Calls
 from chat.config import Secret
+from chat.usecases.files import Files
 from realtime.engine import Engine
 from realtime.ports import Presence, Streams
 from storage.store import Store
@@ -27,6 +28,7 @@ class HttpDeps:
     store: Store
     verifier: TokenVerifier
     plain: PlainChannels
+    files: Files | None
     engine: Engine
     streams: Streams
     presence: Presence

@@ -44,7 +44,8 @@ def edge_middlewares(origins: OriginCheck, docs_url: str) -> list[Middleware]:
 
 
 def of_rest(request: web.Request) -> bool:
-    return request.path == "/v1" or request.path.startswith("/v1/")
+    """What applications call from their pages: the files too, which have links of their own."""
+    return request.path == "/v1" or request.path.startswith(("/v1/", "/uploads/"))
 
 
 def of_api(request: web.Request) -> bool:

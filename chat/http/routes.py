@@ -10,6 +10,7 @@ from chat.http.middleware import edge_middlewares
 from chat.http.rest import rest_routes
 from chat.http.server_api.api import API_METHODS
 from chat.http.server_api.routes import api_routes
+from chat.http.uploads import upload_routes
 from chat.methods import METHODS
 
 METHOD_NAMES: Final = (*METHODS, *API_METHODS)
@@ -17,8 +18,11 @@ METHOD_NAMES: Final = (*METHODS, *API_METHODS)
 
 
 def http_routes(deps: HttpDeps) -> list[web.RouteDef]:
-    """`/v1/…` and `/api/…`. From here on this process also answers the questions of others about its channels."""
-    return [*rest_routes(deps), *api_routes(deps)]
+    """`/v1/…`, `/api/…` and `/uploads/…`.
+
+    From here on this process also answers the questions of others about its channels.
+    """
+    return [*rest_routes(deps), *api_routes(deps), *upload_routes(deps)]
 
 
 def http_middlewares(deps: HttpDeps) -> list[Middleware]:

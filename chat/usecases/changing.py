@@ -17,6 +17,7 @@ from chat.usecases.membership import decided
 from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
+from chat.usecases.uploads import Uploads
 from chat.usecases.sending import SendingRules
 from chat.vocabulary import render
 from chat.vocabulary.messages import (
@@ -54,6 +55,7 @@ class Changing:
         rules: SendingRules,
         mentions: Mentions,
         hiding: Hiding,
+        uploads: Uploads,
         limits: Limits,
         clock_ms: Callable[[], int],
     ) -> None:
@@ -62,6 +64,7 @@ class Changing:
         self._rules = rules
         self._mentions = mentions
         self._hiding = hiding
+        self._uploads = uploads
         self._limits = limits
         self._clock_ms = clock_ms
 
@@ -191,7 +194,8 @@ class Changing:
     async def _looked_up(self, user: str, standing: Standing, request: MessageEdit) -> Mapping[str, Any]:
         """What of an edit has to be looked up. A repeat is not refused for what has changed since."""
         try:
-            return await self._mentions.edited(user, standing, request)
+            meant = await self._mentions.edited(user, standing, request)
+            return {**meant, **await self._attached(user, request)}
         except ClientError:
             if request.idempotency_key is UNSET:
                 raise
@@ -200,6 +204,14 @@ class Changing:
             if known is None:
                 raise
             return {}
+
+    async def _attached(self, user: str, request: MessageEdit) -> Mapping[str, Any]:
+        """The attachments that an edit sets. Uploads of the message may stay, whoever edits it."""
+        if request.attachments is UNSET or not request.attachments:
+            return {}
+        message = await self._message(request.conversation, request.offset)
+        already = message.body.get("attachments", ())
+        return {"attachments": await self._uploads.attached(user, request.attachments, already)}
 
     def _decide_edit(
         self,

@@ -12,6 +12,7 @@ from chat.usecases.failures import Unseen, told
 from chat.usecases.hiding import Hiding
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
+from chat.usecases.uploads import Uploads
 from chat.vocabulary.messages import ForwardOf, MessageEdit, MessageSend
 from chat.vocabulary.types import CONTENT_TYPE
 from realtime.protocol import codes
@@ -27,10 +28,11 @@ _CARRIED: Final = ("text", "content", "attachments", "custom")
 class Composer:
     """What of a message has to be looked up before it is sent."""
 
-    def __init__(self, store: Store, access: Access, hiding: Hiding) -> None:
+    def __init__(self, store: Store, access: Access, hiding: Hiding, uploads: Uploads) -> None:
         self._store = store
         self._access = access
         self._hiding = hiding
+        self._uploads = uploads
 
     async def looked_up(self, user: str, request: MessageSend) -> Mapping[str, Any]:
         """What a reply and a forward add to the body. Costs nothing where the request is neither."""
@@ -59,6 +61,7 @@ class Composer:
             "created_at": source.at,
         }
         carried = {name: source.body[name] for name in _CARRIED if name in source.body}
+        await self._uploads.forwarded(carried.get("attachments", ()))
         return {**carried, "forwarded": source.body.get("forwarded", first)}
 
     async def _message(self, conversation: str, offset: int) -> Entry | None:

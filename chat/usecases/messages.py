@@ -16,6 +16,7 @@ from chat.usecases.hiding import Hiding
 from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
+from chat.usecases.uploads import Uploads
 from chat.usecases.sending import SendingRules
 from chat.vocabulary import render
 from chat.vocabulary.messages import MentionsGroup, MessageGet, MessageResult, MessageSend, MessageSent
@@ -37,6 +38,7 @@ class Messages:
         rules: SendingRules,
         mentions: Mentions,
         hiding: Hiding,
+        uploads: Uploads,
         limits: Limits,
         clock_ms: Callable[[], int],
     ) -> None:
@@ -45,9 +47,10 @@ class Messages:
         self._rules = rules
         self._mentions = mentions
         self._hiding = hiding
+        self._uploads = uploads
         self._limits = limits
         self._clock_ms = clock_ms
-        self._composer = Composer(store, access, hiding)
+        self._composer = Composer(store, access, hiding, uploads)
         # Each lives as long as one look-up and ends by itself; the answer it settles is bounded by the appender's
         # queue.
         self._again: set[asyncio.Task[None]] = set()
@@ -97,6 +100,8 @@ class Messages:
         found = await self._composer.looked_up(user, request)
         group: MentionsGroup | None = given(request.mentions_group)
         meant = await self._mentions.fields(user, request.conversation, standing, request.mentions, group)
+        if request.attachments:
+            found = {**found, "attachments": await self._uploads.attached(user, request.attachments)}
         return {**found, **meant}
 
     def _append(self, new: NewEntry, standing: Standing, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
@@ -140,9 +145,10 @@ class Messages:
 
 
 def _refers(request: MessageSend) -> bool:
-    """Whether something has to be looked up: what it replies to, what it forwards, whom it mentions."""
+    """Whether something has to be looked up: what it replies to, forwards or carries, whom it mentions."""
     group = request.mentions_group is not UNSET
-    return bool(request.mentions or group or request.reply_to is not UNSET or request.forward is not UNSET)
+    other = request.reply_to is not UNSET or request.forward is not UNSET
+    return bool(request.mentions or group or other or request.attachments)
 
 
 def _sent(appended: Appended) -> MessageSent:

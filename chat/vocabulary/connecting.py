@@ -9,6 +9,7 @@ class Limits(Struct, frozen=True):
     """What a client must keep to. Sizes in bytes of UTF-8 JSON. The reply to a connect has so many conversations by
     newest activity, or so many of those that were named to recover. Receipts are shown in conversations of at most
     `receipts_members`; up to `mention_group_members` everyone who may write may mention all.
+    A file has at most `upload_bytes` (0: no uploads).
     """
 
     message_text_bytes: int
@@ -20,6 +21,8 @@ class Limits(Struct, frozen=True):
     conversations_to_recover: int
     receipts_members: int = 100
     mention_group_members: int = 100
+    upload_bytes: int = 0
+    upload_types: list[str] = []
 
 
 class ConnectData(Struct, frozen=True, omit_defaults=True):
