@@ -393,6 +393,39 @@ class LimitsSection:
             maximum=1000,
         ),
     ] = 100
+    presence_members: Annotated[
+        int,
+        Rule(
+            "Members are told of each other's coming and going in conversations of at most this many. 0: nobody is.",
+            minimum=0,
+            maximum=1000,
+        ),
+    ] = 50
+    presence_grace: Annotated[
+        Seconds,
+        Rule(
+            "How long somebody is still taken to be online after their last connection: who comes back by then was "
+            "never gone.",
+            minimum=0.0,
+            maximum=300.0,
+        ),
+    ] = 10.0
+    message_ttl_max: Annotated[
+        Seconds,
+        Rule(
+            "Longest time after which a message may be told to delete itself (`expires_in_s`).",
+            minimum=1.0,
+            maximum=366.0 * 24 * 3600,
+        ),
+    ] = 30.0 * 24 * 3600
+    retention: Annotated[
+        Seconds,
+        Rule(
+            "Messages older than this are removed for good, in conversations that say nothing else (`retention_s`). An "
+            "hour at least; 0: they are kept.",
+            minimum=0.0,
+        ),
+    ] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
