@@ -185,7 +185,7 @@ class Mentions:
 
 def _concerns(entry: Entry, user: str, joined: Mapping[str, int]) -> bool:
     """Whether it mentions the user, or everyone and the user was there."""
-    return user in entry.body.get("meant", ()) or entry.offset > joined.get(entry.conversation, MAX_OFFSET)
+    return user in entry.body.get("meant", ()) or entry.offset >= joined.get(entry.conversation, MAX_OFFSET)
 
 
 def _place(entry: Entry) -> Place:
