@@ -32,8 +32,8 @@ from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.usecases import ports
 from chat.usecases.access import Access
-from chat.usecases.files import Files
 from chat.usecases.blocks import BlockLists
+from chat.usecases.files import Files
 from chat.usecases.service import build_service
 from chat.vocabulary import connecting
 from realtime.engine import Engine, Links, Listener, open_engine
@@ -133,6 +133,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             time.monotonic,
         )
         await stack.enter_async_context(service.reading)
+        announcer.on_out = service.threads.forget
         calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
         plain = PlainChannels(
             Namespaces(config.channel),
@@ -185,6 +186,7 @@ def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> 
 
 def _options(config: Config) -> BackendOptions:
     client, personal = config.client, config.client.subscribe_to_user_personal_channel
+    sizes = ports.Limits()
     return BackendOptions(
         limits=connecting.Limits(
             message_text_bytes=config.limits.message_text_max_size,
@@ -198,6 +200,8 @@ def _options(config: Config) -> BackendOptions:
             upload_types=list(config.uploads.allowed_types),
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,
+            content_bytes=sizes.content_bytes,
+            custom_bytes=sizes.custom_bytes,
         ),
         insecure=client.insecure,
         user_channel=client.subscribe_to_user_channel,

@@ -26,13 +26,17 @@ class DisconnectSessions(Struct, frozen=True, tag="disconnect"):
     reason: str
 
 
-class UnsubscribeSessions(Struct, frozen=True, tag="unsubscribe"):
-    """An empty channel means every channel."""
+class UnsubscribeSessions(Struct, frozen=True, tag="unsubscribe", omit_defaults=True):
+    """An empty channel means every channel. `prefix`: every channel whose name begins with `channel`."""
 
     target: Target
     channel: str
     code: int
     reason: str
+    prefix: bool = False
+
+    def is_about(self, channel: str) -> bool:
+        return channel.startswith(self.channel) if self.prefix else self.channel in ("", channel)
 
 
 class SubscribeSessions(Struct, frozen=True, tag="subscribe", omit_defaults=True):

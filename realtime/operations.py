@@ -159,7 +159,10 @@ class Operations:
             case DisconnectSessions(code=code, reason=reason):
                 session.end(_disconnect(code, reason))
             case UnsubscribeSessions(channel=channel, code=code, reason=reason):
-                for name in [channel] if channel else list(session.subscriptions):
+                every = [channel]
+                if operation.prefix or not channel:
+                    every = [name for name in (*session.subscriptions, *session.watched) if operation.is_about(name)]
+                for name in every:
                     session.unsubscribe(name, Unsubscribe(code, reason, ""))
             case SubscribeSessions() as subscribe:
                 self._tasks.spawn(self._subscribe(session, subscribe, number), name="server-side-subscribe")
@@ -210,7 +213,9 @@ def _is_meant(session: Session, target: Target) -> bool:
 def _is_about(operation: Operation, channel: str) -> bool:
     """Whether it decides if a session has the channel."""
     match operation:
-        case SubscribeSessions() | UnsubscribeSessions():
+        case UnsubscribeSessions():
+            return operation.is_about(channel)
+        case SubscribeSessions():
             return operation.channel in ("", channel)
         case _:
             return False

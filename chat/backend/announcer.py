@@ -1,7 +1,7 @@
 """Tells sessions what happened: events to channels, and who is in or out of a conversation, on every process."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ from msgspec import Struct
 from chat.usecases.access import Access, changed_users
 from chat.vocabulary import render
 from chat.vocabulary.connecting import Head, SubscriptionData
-from chat.vocabulary.events import ConversationJoined, ConversationRemoved
+from chat.vocabulary.events import ConversationJoined, ConversationRemoved, ThreadFollowed, ThreadUnfollowed
 from chat.vocabulary.shapes import Position
 from realtime.control import SubscribeSessions, Target, UnsubscribeSessions
 from realtime.engine import Engine
@@ -36,13 +36,17 @@ _CAME_OR_WENT: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT)
 
 
 class MembershipNotice(Struct, frozen=True):
-    """What processes tell each other about members: `came` by the entry at `offset`, after `n` messages, or went."""
+    """What processes tell each other about members: `came` by the entry at `offset`, after `n` messages, or went.
+
+    `read`: how far who came has read, (offset, n); None: up to that entry.
+    """
 
     conversation: str
     users: list[str]
     came: bool
     offset: int = 0
     n: int = 0
+    read: tuple[int, int] | None = None
 
 
 class StandingNotice(Struct, frozen=True):
@@ -78,9 +82,13 @@ class Publisher:
 
 
 class EngineAnnouncer:
-    """Implements `chat.usecases.ports.Announcer` over the engine."""
+    """Implements `chat.usecases.ports.Announcer` over the engine.
+
+    `on_out` is called with whoever is out of a conversation, or follows a thread no longer, on whichever process.
+    """
 
     def __init__(self, epoch: str, access: Access) -> None:
+        self.on_out: Callable[[str, Collection[str]], None] = lambda _conversation, _users: None
         self._epoch = epoch
         self._access = access
         self._engine: Engine | None = None
@@ -110,6 +118,16 @@ class EngineAnnouncer:
         for user in users:
             self.personal(user, ConversationRemoved(conversation, at, by))
         self._notify(MembershipNotice(conversation, list(users), came=False))
+
+    def followed(self, thread: str, read: Mapping[str, model.Position], *, after: model.Position, at: int) -> None:
+        for user, position in read.items():
+            place = (position.offset, position.n)
+            self._notify(MembershipNotice(thread, [user], True, after.offset + 1, after.n, place))
+            self.personal(user, ThreadFollowed(thread, at))
+
+    def unfollowed(self, thread: str, user: str, *, at: int) -> None:
+        self.personal(user, ThreadUnfollowed(thread, at))
+        self._notify(MembershipNotice(thread, [user], came=False))
 
     def outdated(self, conversation: str, users: Collection[str]) -> None:
         self._access.forget(conversation, users)
@@ -160,6 +178,8 @@ class EngineAnnouncer:
 
     def _apply(self, notice: MembershipNotice) -> None:
         self._access.forget(notice.conversation, notice.users)
+        if not notice.came:
+            self.on_out(notice.conversation, notice.users)
         engine = self._engine
         if engine is None:
             return
@@ -172,6 +192,9 @@ class EngineAnnouncer:
             else:
                 code = UNSUBSCRIBE_SERVER
                 engine.operations.apply(UnsubscribeSessions(Target(user), channel, code.code, code.reason))
+                # Whoever is out of a conversation is out of its threads.
+                threads = render.threads_prefix(notice.conversation)
+                engine.operations.apply(UnsubscribeSessions(Target(user), threads, code.code, code.reason, prefix=True))
 
     def _remember(self, user: str, notice: MembershipNotice) -> None:
         member = (notice.conversation, user)
@@ -183,7 +206,8 @@ class EngineAnnouncer:
     def _subscribe(self, user: str, channel: str, notice: MembershipNotice) -> SubscribeSessions:
         # What was said before is history, not unread: whoever comes has read up to the entry that let them in.
         before = notice.offset - 1
-        data = SubscriptionData(Head(before, notice.n), Position(notice.offset, notice.n))
+        read = notice.read or (notice.offset, notice.n)
+        data = SubscriptionData(Head(before, notice.n), Position(*read))
         return SubscribeSessions(
             Target(user),
             channel,

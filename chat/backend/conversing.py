@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.backend.logfeed import LogFeed
-from chat.usecases.access import Access, foreign
+from chat.usecases.access import Access, foreign, parent_of
 from chat.usecases.failures import told
 from chat.usecases.rights import Right
 from chat.vocabulary import render
@@ -16,6 +16,7 @@ from realtime.backend import Grant
 from realtime.protocol import recovery
 from realtime.protocol.messages import Payload, Resume, SubscribeRequest
 from storage import model
+from storage.model import ids
 from storage.store import Store
 
 _CONVERSATION: Final = re.compile(CONVERSATION_ID)
@@ -94,11 +95,25 @@ class ConversationChannels:
         await self._access.require(user, conversation, Right.READ)
         with told():
             head = await self._store.log.tail(conversation)
-            member = await self._store.members.get(conversation, user)
-        if member is None or not member.live:
-            # What was known of the member may be older than this row.
-            raise foreign()
-        return self._grant(head, member.read, verify=False)
+            parent = parent_of(conversation)
+            member = await self._store.members.get(parent or conversation, user)
+            if member is None or not member.live:
+                # What was known of the member may be older than this row.
+                raise foreign()
+            read = member.read if parent is None else await self._read_in_thread(user, conversation, head)
+        return self._grant(head, read, verify=False)
+
+    async def _read_in_thread(self, user: str, thread: str, head: model.Position) -> model.Position:
+        """How far; whoever does not follow it has nothing unread there. Below a message to which nobody has replied yet
+        the thread begins with the first reply.
+        """
+        if not head.offset:
+            root = ids.thread_root(thread)
+            message = None if root is None else await self._store.log.get(*root)
+            if message is None or message.kind is not model.EntryKind.MESSAGE_CREATED:
+                raise foreign()
+        follower = await self._store.threads.follower(thread, user)
+        return head if follower is None else follower.read
 
     async def _of_membership(self, membership: model.Membership, asked: int | None) -> Grant:
         head = membership.head

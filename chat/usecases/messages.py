@@ -16,8 +16,9 @@ from chat.usecases.hiding import Hiding
 from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
-from chat.usecases.uploads import Uploads
 from chat.usecases.sending import SendingRules
+from chat.usecases.threads import Threads
+from chat.usecases.uploads import Uploads
 from chat.vocabulary import render
 from chat.vocabulary.messages import MentionsGroup, MessageGet, MessageResult, MessageSend, MessageSent
 from realtime.protocol import codes
@@ -36,6 +37,7 @@ class Messages:
         store: Store,
         access: Access,
         rules: SendingRules,
+        threads: Threads,
         mentions: Mentions,
         hiding: Hiding,
         uploads: Uploads,
@@ -45,6 +47,7 @@ class Messages:
         self._store = store
         self._access = access
         self._rules = rules
+        self._threads = threads
         self._mentions = mentions
         self._hiding = hiding
         self._uploads = uploads
@@ -115,9 +118,7 @@ class Messages:
                 settle(answer, appended, _sent)
 
         with told():
-            appended = self._store.appender.append(
-                new, check=lambda: self._access.still(new.by, new.conversation, standing)
-            )
+            appended = self._threads.append(new, check=lambda: self._access.still(new.by, new.conversation, standing))
         appended.add_done_callback(done)
 
     async def _append_again(self, new: NewEntry, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:

@@ -1,7 +1,7 @@
 """What the use cases ask of the real-time side. Implemented over the engine by `chat.backend.announcer`."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,14 @@ class Announcer(Protocol):
 
     def outdated(self, conversation: str, users: Collection[str]) -> None:
         """What is known of these members may be out of date: no process is to go by what it remembers."""
+
+    def followed(self, thread: str, read: Mapping[str, Position], *, after: Position, at: int) -> None:
+        """These users follow the thread from now on and have read so far: subscribe their sessions to what is after
+        that place.
+        """
+
+    def unfollowed(self, thread: str, user: str, *, at: int) -> None:
+        """The user follows the thread no longer: end the subscriptions."""
 
     def put_out(self, conversation: str, users: Collection[str], *, by: str, at: int) -> None:
         """These users are members no longer: end their subscriptions."""

@@ -9,7 +9,6 @@ from chat.usecases.blocks import BlockLists, Blocks
 from chat.usecases.changing import Changing
 from chat.usecases.conversations import Conversations
 from chat.usecases.files import Uploading
-from chat.usecases.files import Uploading
 from chat.usecases.hiding import Hiding
 from chat.usecases.history import History
 from chat.usecases.invites import Invites
@@ -27,7 +26,6 @@ from chat.usecases.sending import SendingRules, SlowMode
 from chat.usecases.syncing import Syncing
 from chat.usecases.threads import Threads
 from chat.usecases.unread import Unreads
-from chat.usecases.uploads import Uploads
 from chat.usecases.uploads import Uploads
 from chat.usecases.views import Views
 from storage.store import Store
@@ -55,7 +53,6 @@ class Service:
     people: People
     syncing: Syncing
     uploads: Uploads
-    uploads: Uploads
 
 
 def build_service(
@@ -75,7 +72,6 @@ def build_service(
     receipts = Receipts(store, access, block_lists, limits)
     mentions = Mentions(store, access, online, unreads, limits)
     views = Views(store, unreads)
-    uploads = Uploads(store, access, uploading, clock_ms)
     uploads = Uploads(store, access, uploading, clock_ms)
     threads = Threads(store, access, announcer, views, clock_ms, monotonic)
     rules = SendingRules(store, block_lists, SlowMode(holds, monotonic))
@@ -101,6 +97,5 @@ def build_service(
         mentions=mentions,
         people=People(store, access, announcer, online, limits, clock_ms),
         syncing=Syncing(store, unreads),
-        uploads=uploads,
         uploads=uploads,
     )

@@ -1,6 +1,7 @@
 """Conversations as one of their members sees them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chat.usecases.access import foreign
 from chat.usecases.failures import told
@@ -22,8 +23,12 @@ class Views:
         """Raises ClientError for whoever is no member now."""
         with told():
             record = await self._store.conversations.get(conversation)
-        member = await self.member(conversation, user)
-        if record is None or member is None:
+        if record is None:
+            raise foreign()
+        member = await self.member(record.parent or conversation, user)
+        if member is not None and record.parent is not None:
+            member = await self._in_thread(record, member)
+        if member is None:
             raise foreign()
         return (await self.of([(member, record)]))[0]
 
@@ -33,9 +38,43 @@ class Views:
         """
         peers = {peer for member, record in rows for peer in record.peers or () if peer != member.user}
         with told():
+            rows = await self._with_members_count(rows)
             users = await self._store.users.get_many(peers) if peers else {}
             mentions = await self._unreads.mentions_of(rows)
         return [render.conversation(record, member, users, mentions.get(record.id, 0)) for member, record in rows]
+
+    async def _in_thread(self, thread: model.Conversation, member: model.Member) -> model.Member:
+        """What a member of the conversation that it belongs to is in a thread. To whom does not follow it nothing there
+        is unread.
+        """
+        with told():
+            follower = await self._store.threads.follower(thread.id, member.user)
+        if follower is not None:
+            return replace(follower, role=member.role, muted_until=member.muted_until)
+        return model.Member(
+            conversation=thread.id,
+            user=member.user,
+            role=member.role,
+            joined_at=thread.created_at,
+            joined_offset=0,
+            read=thread.head,
+            revision=member.revision,
+            muted_until=member.muted_until,
+        )
+
+    async def _with_members_count(
+        self, rows: Sequence[tuple[model.Member, model.Conversation]]
+    ) -> Sequence[tuple[model.Member, model.Conversation]]:
+        """Threads have the members of the conversations that they belong to."""
+        parents = {record.parent for _, record in rows if record.parent is not None}
+        if not parents:
+            return rows
+        found = await self._store.conversations.get_many(parents)
+        counts = {parent: record.members_count for parent, record in found.items()}
+        return [
+            (member, replace(record, members_count=counts.get(record.parent or "", record.members_count)))
+            for member, record in rows
+        ]
 
     async def member(self, conversation: str, user: str) -> model.Member | None:
         """The row of a membership that has not ended."""

@@ -143,6 +143,22 @@ class ConversationRemoved(Struct, frozen=True, tag_field="type", tag="conversati
     by: str
 
 
+class ThreadFollowed(Struct, frozen=True, tag_field="type", tag="thread.followed"):
+    """On `user:`: the user follows a thread from now on, by replying or on another device. A `subscribe` push for it
+    follows or came before.
+    """
+
+    conversation: str
+    at: int
+
+
+class ThreadUnfollowed(Struct, frozen=True, tag_field="type", tag="thread.unfollowed"):
+    """On `user:`: the user follows a thread no longer."""
+
+    conversation: str
+    at: int
+
+
 class ConversationActivity(Struct, frozen=True, tag_field="type", tag="conversation.activity"):
     """On `user:`: something was said in a conversation that this session is not subscribed to."""
 
@@ -197,6 +213,8 @@ DURABLE = (
 )
 EPHEMERAL = (Typing, Presence, Read, Delivered)
 PERSONAL = (
+    ThreadFollowed,
+    ThreadUnfollowed,
     ConversationActivity,
     ConversationJoined,
     ConversationRemoved,

@@ -22,6 +22,11 @@ def conversation_channel(conversation: str) -> str:
     return CONVERSATION_PREFIX + conversation
 
 
+def threads_prefix(conversation: str) -> str:
+    """What the channels of a conversation's threads begin with."""
+    return f"{CONVERSATION_PREFIX}{conversation}~"
+
+
 def user_channel(user: str) -> str:
     return USER_PREFIX + user
 
@@ -202,7 +207,7 @@ def conversation(
         head=position(head),
         read=position(read),
         unread=max(0, head.n - read.n),
-        last_message=None if last is None else shapes.LastMessage(last.offset, last.sender, last.text, last.created_at),
+        last_message=None if last is None else shapes.LastMessage(**asdict(last)),
         activity_at=record.activity_at,
         created_at=record.created_at,
         updated_at=record.updated_at,

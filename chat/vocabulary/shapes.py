@@ -40,13 +40,14 @@ class Forwarded(Struct, frozen=True):
     created_at: int
 
 
-class LastMessage(Struct, frozen=True):
-    """The newest message as a list shows it; `text` is its first 100 characters."""
+class LastMessage(Struct, frozen=True, omit_defaults=True):
+    """The newest message as a list shows it; `text` is its first 100 characters. With `deleted_at` there are none."""
 
     offset: int
     sender: str
     text: str
     created_at: int
+    deleted_at: int | None = None
 
 
 class LastReply(Struct, frozen=True):

@@ -72,14 +72,14 @@ class Inbox:
         archived: bool | None = None,
         pinned: bool | None = None,
     ) -> Page:
-        """The user's conversations, newest activity first.
+        """The user's conversations without threads, newest activity first.
 
         `before` is (activity_at, id) of the last one of the page before. `archived`, `pinned`: only those that the user
         has archived or pinned (True), only those that are not (False), or both (None).
         """
         members = {
             row["conversation"]: row
-            for row in await self._rows(user)
+            for row in await self._rows(user, threads=False)
             if _is(row, "archived_at", archived) and _is(row, "pinned_at", pinned)
         }
         query: Document = {"_id": {"$in": [*members]}}
@@ -94,6 +94,8 @@ class Inbox:
 
     async def of_user_for_connect(self, user: str) -> Memberships:
         """All live memberships with their conversations' heads, newest activity first. Raises Overloaded.
+
+        Followed threads are among them, as long as the user is a member of the conversation that they belong to.
 
         Two queries, shared by all who ask at the same time: after a restart everybody does.
         """
@@ -128,6 +130,8 @@ class Inbox:
         if len(members) == len(every) * MAX_SHARED:
             # Somebody has very many: nobody's may be cut off because of that.
             members = [row for user in every for row in await self._rows(user)]
+        belonging = {(row["user"], row["conversation"]) for row in members}
+        members = [row for row in members if "parent" not in row or (row["user"], row["parent"]) in belonging]
         wanted = {row["conversation"] for row in members}
         conversations = {row["_id"]: row for row in await read_rows(self._db, wanted, HEAD_FIELDS)}
         found: dict[str, Memberships] = {user: [] for user in every}
@@ -139,8 +143,11 @@ class Inbox:
             memberships.sort(key=lambda one: (one.activity_at, one.conversation), reverse=True)
         return [found[user] for user in users]
 
-    async def _rows(self, user: str) -> Documents:
-        return await self._found({"user": user, "left_at": {"$exists": False}}, MAX_CONVERSATIONS)
+    async def _rows(self, user: str, *, threads: bool = True) -> Documents:
+        query: Document = {"user": user, "left_at": {"$exists": False}}
+        if not threads:
+            query["parent"] = {"$exists": False}
+        return await self._found(query, MAX_CONVERSATIONS)
 
     async def _found(self, query: Document, limit: int) -> Documents:
         with translated():

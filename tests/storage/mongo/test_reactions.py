@@ -31,7 +31,7 @@ async def told(db: Database, store: Store, message: tuple[str, int]) -> dict[str
     async def settled() -> bool:
         return await db[DUE].count_documents({}) == 0
 
-    await eventually(settled, within_s=10)
+    await eventually(settled)
     entry = await store.log.get(*message)
     assert entry is not None
     counts = dict(entry.body.get("reactions", {}))

@@ -1,0 +1,140 @@
+"""Threads: replying below a message, and following what is said there."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Final
+
+from chat.usecases.access import Access, parent_of
+from chat.usecases.failures import Denied, Unseen, told
+from chat.usecases.ports import Announcer
+from chat.usecases.rights import Right
+from chat.usecases.views import Views
+from chat.vocabulary.cursor import decode_cursor, encode_cursor
+from chat.vocabulary.shapes import Done
+from chat.vocabulary.threads import ThreadFollow, ThreadList, ThreadPage, ThreadResult, ThreadUnfollow
+from realtime.protocol import codes
+from realtime.protocol.codes import ClientError
+from storage.errors import Conflict, NotFound
+from storage.model import Appended, NewEntry, Position
+from storage.store import Store
+
+MAX_REMEMBERED: Final = 20_000
+"""Followers of whom it is remembered that they follow. The reply of another one looks first."""
+
+MAX_AGE_S: Final = 600.0
+
+
+class Threads:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        announcer: Announcer,
+        views: Views,
+        clock_ms: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._announcer = announcer
+        self._views = views
+        self._clock_ms = clock_ms
+        self._monotonic = monotonic
+        self._following: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def append(self, new: NewEntry, *, check: Callable[[], bool]) -> "asyncio.Future[Appended]":
+        """As `Appender.append`. Of a thread, what is missing is made: the thread, and that its writer follows it.
+
+        That is a transaction. Whoever is known to follow the thread writes there as anywhere. The future also raises
+        Denied where there is no message that the thread could be below.
+        """
+        if parent_of(new.conversation) is None or self._known(new.conversation, new.by):
+            return self._store.appender.append(new, check=check)
+        appending, came = self._store.threads.append(new, check=check)
+        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+
+        def done(source: "asyncio.Future[Appended | None]") -> None:
+            if source.cancelled():
+                answer.cancel()
+                return
+            error, appended = source.exception(), None
+            if error is None:
+                appended = source.result()
+                self._remember(new.conversation, new.by)
+                if appended is not None and not appended.duplicate:
+                    self._told_of(appended, came)
+            if answer.done():
+                return
+            if appended is not None:
+                answer.set_result(appended)
+            else:
+                answer.set_exception(_refusal(error))
+
+        appending.add_done_callback(done)
+        return answer
+
+    async def follow(self, user: str, request: ThreadFollow) -> ThreadResult:
+        thread, at = request.conversation, self._clock_ms()
+        await self._access.require(user, thread, Right.READ)
+        with told():
+            try:
+                followed = await self._store.threads.follow(thread, user, at=at)
+            except NotFound:
+                raise Unseen("nobody has replied there yet", "conversation") from None
+        self._remember(thread, user)
+        if followed.changed:
+            self._announcer.followed(thread, {user: followed.read}, after=followed.read, at=at)
+        return ThreadResult(await self._views.one(user, thread))
+
+    async def unfollow(self, user: str, request: ThreadUnfollow) -> Done:
+        """Nothing where the user did not follow it."""
+        thread, at = request.conversation, self._clock_ms()
+        await self._access.require(user, thread, Right.READ)
+        with told():
+            gone = await self._store.threads.unfollow(thread, user, at=at)
+        self.forget(thread, [user])
+        if gone:
+            self._announcer.unfollowed(thread, user, at=at)
+        return Done()
+
+    async def list_of(self, user: str, request: ThreadList) -> ThreadPage:
+        before = decode_cursor(request.before) if isinstance(request.before, str) else None
+        with told():
+            rows = await self._store.threads.list(user, limit=request.limit + 1, before=before)
+        threads = await self._views.of(rows[: request.limit])
+        following = encode_cursor(threads[-1].activity_at, threads[-1].id) if len(rows) > len(threads) else None
+        return ThreadPage(threads, following)
+
+    def forget(self, conversation: str, users: Collection[str]) -> None:
+        """It is not known any more whether these follow the thread."""
+        for user in users:
+            self._following.pop((conversation, user), None)
+
+    def _told_of(self, appended: Appended, came: dict[str, Position]) -> None:
+        entry = appended.entry
+        if came:
+            before = Position(entry.offset - 1, entry.n - 1)
+            self._announcer.followed(entry.conversation, came, after=before, at=entry.at)
+
+    def _known(self, thread: str, user: str) -> bool:
+        known_at = self._following.get((thread, user))
+        return known_at is not None and self._monotonic() - known_at < MAX_AGE_S
+
+    def _remember(self, thread: str, user: str) -> None:
+        self._following[thread, user] = self._monotonic()
+        self._following.move_to_end((thread, user))
+        if len(self._following) > MAX_REMEMBERED:
+            self._following.popitem(last=False)
+
+
+def _refusal(error: BaseException | None) -> BaseException:
+    match error:
+        case NotFound():
+            return Denied(Unseen("there is no message to reply to", "conversation"))
+        case Conflict():
+            return Denied(ClientError(codes.CONFLICT, "the message was deleted", "conversation"))
+        case None:
+            return AssertionError("a reply is always something")
+        case _:
+            return error
