@@ -122,7 +122,9 @@ async def start_all(services: Iterable[Service]) -> None:
         await asyncio.gather(*tasks)
     except BaseException:
         for task in tasks:
-            task.cancel()
+            # Once only, and gather may have done it: another one would break off the stop of what was being started.
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await stop_all(services)
         raise

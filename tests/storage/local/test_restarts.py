@@ -138,3 +138,30 @@ async def test_several_are_stopped_at_once() -> None:
 
 async def no_sleep(_: float) -> None:
     await asyncio.sleep(0)
+
+
+async def test_a_start_that_is_given_up_ends_each_service_in_its_own_time() -> None:
+    class Starting(Service):
+        """Not ready, and as long about its end as there are turns."""
+
+        def __init__(self, turns: int) -> None:
+            super().__init__(Command("test", SLEEPER))
+            self.turns = turns
+            self.begun = False
+
+        async def start(self) -> None:
+            self.begun = True
+            try:
+                await asyncio.Event().wait()
+            finally:
+                while self.turns:
+                    await asyncio.sleep(0)
+                    self.turns -= 1
+
+    services = [Starting(0), Starting(20)]
+    starting = asyncio.create_task(start_all(services))
+    await eventually(lambda: all(service.begun for service in services))
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert [service.turns for service in services] == [0, 0]
