@@ -207,7 +207,7 @@ def test_the_real_hub_and_worker_run(directory: Path) -> None:
         data = Path(ready["redis_url"].removeprefix("unix://")).parent.parent
         subprocess.run([*command, str(data / "config.toml")], check=True, capture_output=True)
         assert running.end(signal.SIGTERM) == 0
-        assert running.errors() == ""
+        assert faults(running.errors()) == []
         assert not any(alive(pid) for pid in ready["pids"].values())
         assert not data.exists()
 
@@ -218,6 +218,11 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def faults(said: str) -> list[str]:
+    """What is not a line of the log, or an error there. A server that a busy machine kept waiting is a warning."""
+    return [line for line in said.splitlines() if not line.startswith("{") or json.loads(line)["level"] != "warning"]
 
 
 def processes_of(directory: Path) -> list[int]:
