@@ -11,7 +11,7 @@ JS := tests/js/node_modules/.package-lock.json
 # The whole suite, on all cores: each process has its own MongoDB and Redis, and keeps what a file's tests share.
 WHOLE := -n auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
-.PHONY: help run test lint fmt types imports clean
+.PHONY: help run test fuzz lint fmt types imports clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +24,10 @@ test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -
 	@.ci/prepare packages libcurl node browser
 	@$(MAKE) $(JS)
 	@exec $(BIN)/python -m pytest $(or $(ARGS),$(WHOLE))
+
+fuzz: $(STAMPS)/test  ## Call everything in the API description, many times: make fuzz EXAMPLES=100
+	@.ci/prepare packages libcurl
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest tests/conformance/test_schemathesis.py
 
 lint: $(STAMPS)/lint  ## Check style and format
 	$(BIN)/ruff check --no-cache .
