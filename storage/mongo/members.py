@@ -20,7 +20,6 @@ MAX_MEMBERS_AT_ONCE: Final = 1000
 
 Check = Callable[[], bool] | None
 _LIVE: Final[Document] = {"left_at": {"$exists": False}}
-_TOLD: Final = ("role", "muted_until")
 
 
 class Members:
@@ -277,8 +276,11 @@ class Members:
             if taken:
                 update["$unset"] = dict.fromkeys(taken, "")
             await self._members.update_one({"_id": key}, update, session=session)
-        told = {name: value for name, value in {**row, **changes}.items() if name in _TOLD and name not in taken}
-        return replace(entry, body={"user": user, **told})
+        body: Document = {"user": user, "role": changes.get("role", row["role"])}
+        muted_until = changes.get("muted_until", row.get("muted_until"))
+        if muted_until is not None and "muted_until" not in taken:
+            body["muted_until"] = int(muted_until)
+        return replace(entry, body=body)
 
     async def _is_last_owner(self, session: Session, conversation: str, user: str) -> bool:
         """Entries of one log are committed one after the other, so nobody else's leaving can make this wrong."""
