@@ -17,8 +17,8 @@ from chat.usecases.membership import decided
 from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
-from chat.usecases.uploads import Uploads
 from chat.usecases.sending import SendingRules
+from chat.usecases.uploads import Uploads
 from chat.vocabulary import render
 from chat.vocabulary.messages import (
     MAX_EDITS,
