@@ -117,6 +117,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             user_id_pattern=re.compile(config.token.user_id_pattern),
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,
+            message_ttl_max_s=int(config.limits.message_ttl_max),
         )
         uploading = await stack.enter_async_context(open_uploading(config))
         service = build_service(

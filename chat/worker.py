@@ -1,4 +1,6 @@
-"""The log's follower as a process: keeps what is derived from the log right, also after a hub was killed."""
+"""The worker's process: keeps what is derived from the log right, also after a hub was killed, and tidies up: deletes
+what has expired, and removes what is older than it may be kept.
+"""
 
 import asyncio
 import signal
@@ -9,6 +11,7 @@ import structlog
 import uvloop
 
 import chat
+from chat.backend.announcer import BusPublisher
 from chat.config import Config
 from chat.metrics.registry import process_registry
 from chat.observing import open_metrics
@@ -16,7 +19,7 @@ from chat.process import Who
 from realtime.engine import Listener
 from realtime.redis.opening import open_redis
 from storage.errors import Unavailable
-from storage.store import open_follower
+from storage.store import open_follower, open_store
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +58,22 @@ async def _following(config: Config) -> AsyncIterator[None]:
         node=who.node,
         listener=Listener(),
     )
-    follower = open_follower(config.mongodb.url.reveal(), config.mongodb.database, owner=who.process, registry=registry)
+    url, database = config.mongodb.url.reveal(), config.mongodb.database
+    follower = open_follower(url, database, owner=who.process, registry=registry)
+    store = open_store(
+        url,
+        database,
+        app_name="hubbub-worker",
+        sweep_as=who.process,
+        default_retention_s=int(config.limits.retention),
+    )
     async with (
         redis as opened,
         follower,
+        store as stores,
         open_metrics(registry, who, role="worker", set_snapshot=opened.processes.set_snapshot),
     ):
+        stores.appender.on_committed = BusPublisher(stores.epoch, opened.bus).committed
         log.info("following", process=who.process)
         yield
 

@@ -39,6 +39,7 @@ from storage.mongo.summaries import Summaries
 from storage.mongo.sweep import Sweep
 from storage.mongo.telling import Telling
 from storage.mongo.threads import Threads
+from storage.mongo.tidying import Tidying
 from storage.mongo.uploads import Uploads
 from storage.mongo.users import Users
 from storage.mongo.writer import Writer
@@ -95,11 +96,14 @@ async def open_store(
     random: Callable[[int], bytes] = secrets.token_bytes,
     listeners: Sequence[CommandListener] = (),
     sweep_as: str = "",
+    default_retention_s: int = 0,
 ) -> AsyncIterator[Store]:
     """The stores of a migrated database. Leaving commits what is queued and writes summaries, within about 8 s.
 
     `listeners` see every command that goes to MongoDB. `sweep_as`: under this name, unique over all time, also settle
-    what killed processes have left. Raises NotMigrated, Unavailable, ValueError (not a URL).
+    what killed processes have left, delete what has expired, and remove what is older than retention says
+    (`default_retention_s` for conversations that say nothing; 0: keep). Raises NotMigrated, Unavailable, ValueError
+    (not a URL).
     """
     stats = Stats(registry or CollectorRegistry())
     async with connect(url, database, app_name=app_name, listeners=listeners) as db:
@@ -126,13 +130,28 @@ async def open_store(
             conversations = Conversations(db, appender, members, random=random)
             reading = Reading(db, users, tail=appender.tail, clock=clock, stats=stats)
             sweep = Sweep(db, telling, marks, owner=sweep_as, clock=clock) if sweep_as else nullcontext()
-            async with appender, flusher, reactions, sweep, reading, Inbox(db) as inbox:
+            rewording = Rewording(db, amending, marks, flusher.note)
+            expiring, retention = Expiring(db), Retention(db, appender)
+            tidying = (
+                Tidying(
+                    db,
+                    expiring,
+                    retention,
+                    rewording,
+                    owner=sweep_as,
+                    default_retention_s=default_retention_s,
+                    clock=clock,
+                )
+                if sweep_as
+                else nullcontext()
+            )
+            async with appender, flusher, reactions, sweep, tidying, reading, Inbox(db) as inbox:
                 yield Store(
                     epoch=epoch,
                     log=Log(db, clock=clock),
                     appender=appender,
                     amending=amending,
-                    rewording=Rewording(db, amending, marks, flusher.note),
+                    rewording=rewording,
                     hidden=Hidden(db, users),
                     conversations=conversations,
                     members=members,
@@ -147,8 +166,8 @@ async def open_store(
                     threads=Threads(db, appender, users),
                     mentions=Mentions(db),
                     searching=Searching(db, clock=clock),
-                    expiring=Expiring(db),
-                    retention=Retention(db, appender),
+                    expiring=expiring,
+                    retention=retention,
                     summaries=summaries,
                     stats=stats,
                     health=health,

@@ -15,7 +15,7 @@ from chat.vocabulary.events import ConversationJoined, ConversationRemoved, Thre
 from chat.vocabulary.shapes import Position
 from realtime.control import SubscribeSessions, Target, UnsubscribeSessions
 from realtime.engine import Engine
-from realtime.ports import Delivery
+from realtime.ports import Bus, Delivery
 from realtime.protocol.codes import UNSUBSCRIBE_SERVER
 from realtime.protocol.messages import Publication
 from storage import model
@@ -79,6 +79,19 @@ class Publisher:
         for entry in entries:
             channel = render.conversation_channel(entry.conversation)
             self._engine.hub.publish(Delivery(channel, "pub", render.publication(entry), self._epoch))
+
+
+class BusPublisher:
+    """What a process without sessions has committed: for the others, by the bus."""
+
+    def __init__(self, epoch: str, bus: Bus) -> None:
+        self._epoch = epoch
+        self._bus = bus
+
+    def committed(self, run: Sequence[Appended]) -> None:
+        for appended in run:
+            channel = render.conversation_channel(appended.entry.conversation)
+            self._bus.publish(Delivery(channel, "pub", render.publication(appended.entry), self._epoch), echo=False)
 
 
 class EngineAnnouncer:
