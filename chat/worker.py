@@ -13,9 +13,10 @@ import uvloop
 import chat
 from chat.backend.announcer import BusPublisher
 from chat.config import Config
+from chat.files.opening import open_sweeping
 from chat.metrics.registry import process_registry
 from chat.observing import open_metrics
-from chat.process import Who
+from chat.process import Who, clock_ms
 from realtime.engine import Listener
 from realtime.redis.opening import open_redis
 from storage.errors import Unavailable
@@ -38,7 +39,7 @@ async def run(config: Config) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     while not stopping.is_set():
         try:
-            async with _following(config):
+            async with open_worker(config):
                 await stopping.wait()
         except Unavailable as error:
             log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
@@ -47,7 +48,7 @@ async def run(config: Config) -> int:
 
 
 @asynccontextmanager
-async def _following(config: Config) -> AsyncIterator[None]:
+async def open_worker(config: Config) -> AsyncIterator[None]:
     """A running follower that is seen in the metrics of its node and on the admin page."""
     who = Who.of(config)
     registry = process_registry(chat.__version__)
@@ -74,8 +75,9 @@ async def _following(config: Config) -> AsyncIterator[None]:
         open_metrics(registry, who, role="worker", set_snapshot=opened.processes.set_snapshot),
     ):
         stores.appender.on_committed = BusPublisher(stores.epoch, opened.bus).committed
-        log.info("following", process=who.process)
-        yield
+        async with open_sweeping(config, stores.uploads, clock_ms):
+            log.info("following", process=who.process)
+            yield
 
 
 async def _pause(stopping: asyncio.Event) -> None:
