@@ -18,25 +18,23 @@ export class Actions {
 
   /** Add a reaction of one's own, or take it back. Throws {message}. */
   async react({ id, conversation, offset }, reaction) {
-    const mine = this.#store.state.mine[id] ?? (await this.mine({ id, conversation, offset }));
+    const mine = this.#store.state.mine[id] ?? (await this.#mine({ id, conversation, offset }));
     const method = mine[reaction] ? "message.unreact" : "message.react";
-    const { reactions } = await this.#call(method, { conversation, offset, reaction });
-    const { [reaction]: taken, ...others } = mine;
-    this.#store.update((state) => withMine(state, id, taken ? others : { ...mine, [reaction]: true }));
+    const { reactions, own } = await this.#call(method, { conversation, offset, reaction });
+    this.#own(id, own);
     this.#change(conversation, offset, (message) => ({ ...message, reactions }));
   }
 
   /** The reactions of one's own to a message: {reaction: true}. Asked when they are needed. */
-  async mine({ id, conversation, offset }) {
-    const { own = [] } = await this.#call("message.reactions", { conversation, offset, limit: 1 });
-    const mine = Object.fromEntries(own.map((reaction) => [reaction, true]));
-    this.#store.update((state) => withMine(state, id, mine));
-    return mine;
+  async #mine({ id, conversation, offset }) {
+    const { own } = await this.#call("message.reactions", { conversation, offset, limit: 1 });
+    this.#own(id, own);
+    return this.#store.state.mine[id];
   }
 
-  /** Who reacted, by reaction: [{user, reaction}]. Throws {message}. */
-  async reactors({ conversation, offset }) {
-    return (await this.#call("message.reactions", { conversation, offset, limit: 100 })).items;
+  #own(id, own) {
+    const mine = Object.fromEntries(own.map((reaction) => [reaction, true]));
+    this.#store.update((state) => withMine(state, id, mine));
   }
 
   /** Give a message another text. Fails when somebody else has edited it meanwhile. Throws {message}. */
