@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import chat
-from chat.description import refusals, rest, server_api, service, words
+from chat.description import refusals, rest, server_api, service, uploads, words
 from chat.description.examples import Examples
 from chat.description.schemas import Schema, Schemas
 from chat.methods import METHODS
@@ -26,7 +26,7 @@ EVENT: Final = "Event"
 def openapi() -> dict[str, Any]:
     """The whole document."""
     schemas = new_schemas()
-    paths = {**rest.paths(schemas), **server_api.paths(schemas), **service.paths(schemas)}
+    paths = {**rest.paths(schemas), **uploads.paths(), **server_api.paths(schemas), **service.paths(schemas)}
     responses = {
         "NotModified": {
             "description": "Unchanged since the answer with this `ETag`. There is no body.",

@@ -151,6 +151,7 @@ FIELDS: Final = {
     "unread": "How many messages are unread.",
     "unread_from": "Marked as unread from this offset on.",
     "updated_at": "When it was last changed (ms UTC).",
+    "upload": "An upload, by its id.",
     "user": "A user, by id.",
     "users": "Users, by id.",
     "version": "How often it was changed.",
