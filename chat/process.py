@@ -134,6 +134,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             time.monotonic,
         )
         await stack.enter_async_context(service.reading)
+        await stack.enter_async_context(service.typing)
         announcer.on_out = service.threads.forget
         calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
         plain = PlainChannels(
@@ -144,6 +145,11 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         )
         feed = LogFeed(store, access, announcer.read_entries)
         last_seen = await stack.enter_async_context(open_last_seen(store, clock_ms))
+
+        def gone(user: str) -> None:
+            last_seen.note(user)
+            service.typing.gone(user)
+
         backend = ChatBackend(
             store,
             calls,
@@ -153,7 +159,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             _options(config),
             clock_ms=clock_ms,
             sessions_of=lambda user: len(engine.hub.users.get(user, ())),
-            seen=last_seen.note,
+            gone=gone,
         )
         engine = await stack.enter_async_context(
             open_engine(

@@ -60,7 +60,9 @@ class BackendOptions:
 
 
 class ChatBackend:
-    """The product behind the engine. `sessions_of(user)` counts a user's connections to this process."""
+    """The product behind the engine. `sessions_of(user)` counts a user's connections to this process; `gone(user)` is
+    called when the last of them has ended.
+    """
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class ChatBackend:
         *,
         clock_ms: Callable[[], int],
         sessions_of: Callable[[str], int],
-        seen: Callable[[str], None],
+        gone: Callable[[str], None],
     ) -> None:
         self._store = store
         self._calls = calls
@@ -84,7 +86,7 @@ class ChatBackend:
         self._options = options
         self._clock_ms = clock_ms
         self._sessions_of = sessions_of
-        self._seen = seen
+        self._gone = gone
         self._decoder = Decoder()
         self._wish = msgspec.json.Decoder(ConnectWish)
 
@@ -214,7 +216,7 @@ class ChatBackend:
 
     def disconnected(self, user: str) -> None:
         if user:
-            self._seen(user)
+            self._gone(user)
 
     @staticmethod
     def _signed_in(caller: Caller) -> str:

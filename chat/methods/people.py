@@ -10,14 +10,14 @@ METHODS: Final = (
         "typing.start",
         people.TypingStart,
         shapes.Done,
-        lambda service, user, request: service.people.typing_start(user, request),
-        "Say that one is typing; repeat every few seconds.",
+        lambda service, user, request: service.typing.start(user, request),
+        "Say that one is typing; repeat it every few seconds, it ends by itself.",
     ),
     Method(
         "typing.stop",
         people.TypingStop,
         shapes.Done,
-        lambda service, user, request: service.people.typing_stop(user, request),
+        lambda service, user, request: service.typing.stop(user, request),
         "Say that one has stopped.",
     ),
     Method(

@@ -1,7 +1,6 @@
 """Users: profiles, who is online, who is typing."""
 
 from collections.abc import Callable
-from typing import Final
 
 from msgspec import UnsetType, structs
 
@@ -9,26 +8,20 @@ from chat.usecases.access import Access
 from chat.usecases.checking import check_new_user, checked_custom, given
 from chat.usecases.failures import Unseen, told
 from chat.usecases.ports import Announcer, Limits, Online
-from chat.usecases.rights import Right
 from chat.vocabulary import render
-from chat.vocabulary.events import Typing, UserChanged
+from chat.vocabulary.events import UserChanged
 from chat.vocabulary.people import (
     Nothing,
     PresenceGet,
     PresenceOf,
     PresenceResult,
     PrivacyUpdate,
-    TypingStart,
-    TypingStop,
     UserGet,
     UserResult,
     UserUpdate,
     UserUpsert,
 )
-from chat.vocabulary.shapes import Done
 from storage.store import Store
-
-TYPING_EXPIRES_MS: Final = 6_000
 
 
 class People:
@@ -101,18 +94,6 @@ class People:
                 for name in dict.fromkeys(request.users)
             ]
         )
-
-    async def typing_start(self, user: str, request: TypingStart) -> Done:
-        return await self._typing(user, request.conversation, active=True)
-
-    async def typing_stop(self, user: str, request: TypingStop) -> Done:
-        return await self._typing(user, request.conversation, active=False)
-
-    async def _typing(self, user: str, conversation: str, *, active: bool) -> Done:
-        await self._access.require(user, conversation, Right.SEND)
-        event = Typing(conversation, user, self._clock_ms(), active, TYPING_EXPIRES_MS if active else 0)
-        self._announcer.ephemeral(conversation, event)
-        return Done()
 
 
 def _privacy(privacy: PrivacyUpdate | UnsetType) -> dict[str, bool]:

@@ -25,6 +25,7 @@ from chat.usecases.searching import Searching
 from chat.usecases.sending import SendingRules, SlowMode
 from chat.usecases.syncing import Syncing
 from chat.usecases.threads import Threads
+from chat.usecases.typing import Typing
 from chat.usecases.unread import Unreads
 from chat.usecases.uploads import Uploads
 from chat.usecases.views import Views
@@ -51,6 +52,7 @@ class Service:
     unreads: Unreads
     mentions: Mentions
     people: People
+    typing: Typing
     syncing: Syncing
     uploads: Uploads
 
@@ -96,6 +98,7 @@ def build_service(
         unreads=unreads,
         mentions=mentions,
         people=People(store, access, announcer, online, limits, clock_ms),
+        typing=Typing(access, block_lists, announcer, clock_ms, monotonic),
         syncing=Syncing(store, unreads),
         uploads=uploads,
     )
