@@ -19,7 +19,7 @@ from storage.model import ConversationKind, ConversationSettings, Entry, EntryKi
 from storage.store import Store, clock_ms
 
 MAX_CONVERSATIONS: Final = 20_000
-MAX_MEMBERS_CACHED: Final = 2_000
+MAX_STANDINGS: Final = 100_000
 MAX_AGE_S: Final = 15.0
 
 _MEMBERSHIP: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT, EntryKind.MEMBER_CHANGED)
@@ -76,7 +76,8 @@ def foreign() -> ClientError:
 class Access:
     """Looks up and remembers standings.
 
-    Bounds: `MAX_CONVERSATIONS` least recently used ones, `MAX_MEMBERS_CACHED` users of each; beyond them it asks again.
+    Bounds: the `MAX_CONVERSATIONS` that were used last, `MAX_STANDINGS` in all of them; beyond them it asks again. What
+    was not used for longest goes first; of a single conversation, what was looked up first.
     """
 
     def __init__(self, store: Store, monotonic: Callable[[], float], clock_ms: Callable[[], int] = clock_ms) -> None:
@@ -85,6 +86,7 @@ class Access:
         self._clock_ms = clock_ms
         self._facts: OrderedDict[str, Facts] = OrderedDict()
         self._standings: OrderedDict[str, dict[str, Standing]] = OrderedDict()
+        self._remembered = 0
         self._looking: dict[str, set[_LookUp]] = {}
 
     async def require(self, user: str, conversation: str, right: Right) -> Standing:
@@ -144,10 +146,11 @@ class Access:
             return
         if users is None:
             del self._standings[conversation]
+            self._remembered -= len(members)
             self._facts.pop(conversation, None)
             return
         for user in users:
-            members.pop(user, None)
+            self._drop(members, user)
 
     def examined(self, conversation: str, entries: Iterable[Entry]) -> None:
         """Entries of the log were seen: drop what they may have changed since it was looked up."""
@@ -158,9 +161,10 @@ class Access:
                 self._facts.pop(conversation, None)
                 for look_up in self._looking.get(conversation, ()):
                     look_up.outdated = look_up.outdated or look_up.upto < entry.offset
-                for user, standing in list(self._standings.get(conversation, {}).items()):
+                members = self._standings.get(conversation, {})
+                for user, standing in list(members.items()):
                     if standing.upto < entry.offset:
-                        del self._standings[conversation][user]
+                        self._drop(members, user)
 
     def _changed(self, conversation: str, entry: Entry) -> None:
         for look_up in self._looking.get(conversation, ()):
@@ -169,7 +173,7 @@ class Access:
         for user in changed_users(entry):
             standing = members.get(user)
             if standing is not None and standing.upto < entry.offset:
-                del members[user]
+                self._drop(members, user)
 
     async def _look_up(self, user: str, conversation: str) -> Standing | None:
         tail = self._store.appender.tail(conversation)
@@ -207,12 +211,20 @@ class Access:
 
     def _remember(self, user: str, conversation: str, standing: Standing) -> None:
         members = self._standings.setdefault(conversation, {})
-        if len(members) >= MAX_MEMBERS_CACHED:
-            members.clear()
+        self._drop(members, user)
         members[user] = standing
+        self._remembered += 1
         self._standings.move_to_end(conversation)
-        while len(self._standings) > MAX_CONVERSATIONS:
-            self._standings.popitem(last=False)
+        while len(self._standings) > MAX_CONVERSATIONS or (
+            self._remembered > MAX_STANDINGS and len(self._standings) > 1
+        ):
+            self._remembered -= len(self._standings.popitem(last=False)[1])
+        while self._remembered > MAX_STANDINGS:
+            self._drop(members, next(iter(members)))
+
+    def _drop(self, members: dict[str, Standing], user: str) -> None:
+        if members.pop(user, None) is not None:
+            self._remembered -= 1
 
     def _remember_facts(self, conversation: str, facts: Facts) -> None:
         self._facts[conversation] = facts

@@ -137,7 +137,8 @@ async def test_preferences_are_private_and_the_same_on_all_devices(app, alice, b
     assert got["conversation"]["preferences"] == kept["preferences"]
     assert (await bob.rpc("conversation.get", conversation=conversation))["conversation"]["preferences"] == {}
     assert (await say(bob, conversation, "x"))["message"]["offset"] == 2  # no entry told of it
-    assert bob.publications("user:bob") == []
+    told = [pub["data"]["type"] for pub in bob.publications("user:bob")]
+    assert "conversation.preferences" not in told
 
 
 async def test_preferences_stay_as_they_are_unless_named_and_false_and_zero_clear(alice):

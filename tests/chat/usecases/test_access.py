@@ -96,3 +96,22 @@ async def test_foreign_and_missing_conversations_are_refused_alike(store):
                 await access.require("mallory", name, Right.READ)
             refusals.append(refused.value.message)
         assert refusals[0] == refusals[1]
+
+
+async def test_beyond_its_bound_what_was_not_used_for_longest_is_asked_for_again(store, monkeypatch):
+    monkeypatch.setattr("chat.usecases.access.MAX_STANDINGS", 3)
+    access = Access(store, time.monotonic)
+    users = [f"user{number}" for number in range(5)]
+    async with conversation(store) as one, conversation(store) as large:
+        await access.require("alice", one, Right.READ)
+        await store.members.add(large, [(user, Role.MEMBER) for user in users], by="alice", at=2)
+        for user in users[:3]:
+            await access.require(user, large, Right.READ)
+        assert access.cached("alice", one) is None
+        assert all(access.cached(user, large) for user in users[:3])
+        await access.require(users[3], large, Right.READ)
+        assert [access.cached(user, large) is not None for user in users] == [False, True, True, True, False]
+        access.forget(large, users)
+        for user in users[:3]:
+            await access.require(user, large, Right.READ)
+        assert all(access.cached(user, large) for user in users[:3])
