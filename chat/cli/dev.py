@@ -140,6 +140,7 @@ async def _deployment(
         found: dict[str, object] = {
             "mongodb.url": servers.mongodb_url,
             "redis.urls": [servers.redis_url],
+            "uploads.directory": _uploads(data),
             # On the loopback interface an insecure option is a test, not an accident.
             "server.allow_insecure_options": wanted.config.server.host in _LOOPBACK,
         }
@@ -152,6 +153,10 @@ async def _deployment(
         async with _running(commands, _local_url(loaded.config), screen, stopping) as processes:
             screen.ready(_ready(loaded.config, servers, processes, data, stays=not options.ephemeral))
             await asyncio.Event().wait()
+
+
+def _uploads(data: Path) -> str:
+    return str(data.absolute() / "uploads")
 
 
 def _written(loaded: Loaded, data: Path) -> Path:

@@ -113,7 +113,7 @@ async def _servers(config: Config, url: str) -> list[Finding]:
 
     configure_logs(LogSection(level="error"))  # what else is found, the findings say
     redis = [_redis(one.reveal(), one.masked) for one in config.redis.urls]
-    return list(await asyncio.gather(_mongodb(config), *redis, _hub(url)))
+    return list(await asyncio.gather(_mongodb(config), *redis, _uploads(config), _hub(url)))
 
 
 async def _mongodb(config: Config) -> Finding:
@@ -148,6 +148,33 @@ async def _redis(url: str, shown: str) -> Finding:
         return _wrong(f"{where} does not answer: {_told(error)}", why, "set REDIS_URL, or: hubbub dev")
     connection.abort("done")
     return Finding(Severity.OK, f"{where} answers")
+
+
+async def _uploads(config: Config) -> Finding:
+    from chat.files.opening import FilesUnusable, open_files
+    from chat.usecases.files import FilesAway
+
+    if config.uploads.store == "off":
+        return Finding(Severity.OK, "uploads are off")
+    where = _upload_store(config)
+    why = "files cannot be attached to messages"
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S), open_files(config) as files:
+            await files.probe()
+    except FilesUnusable as error:
+        return Finding(Severity.WARNING, str(error), why, "hubbub keys makes one; uploads.store = \"off\" says it is meant")
+    except (FilesAway, TimeoutError) as error:
+        help_ = "make it writable, or set uploads.directory"
+        if config.uploads.store == "s3":
+            help_ = "check uploads.s3.*, and that the key may put, get and delete there"
+        return _wrong(f"{where} cannot be written: {_told(error)}", why, help_)
+    return Finding(Severity.OK, f"{where} can be written")
+
+
+def _upload_store(config: Config) -> str:
+    if config.uploads.store == "s3":
+        return f"the bucket {config.uploads.s3.bucket} at {config.uploads.s3.endpoint}"
+    return f"the directory of uploads {Path(config.uploads.directory).absolute()}"
 
 
 async def _hub(url: str) -> Finding:

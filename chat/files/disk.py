@@ -9,6 +9,7 @@ A file comes to its name whole or not at all, and is never changed: a copy is a 
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -156,7 +157,12 @@ def _remove(directory: Path) -> None:
 
 
 def _probe(directory: Path) -> None:
-    directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    if not directory.exists():
+        # It is made with the first upload: where it is to be must let us.
+        there = next(parent for parent in directory.absolute().parents if parent.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+        return
     path = directory / f".probe-{secrets.token_hex(8)}"
     try:
         path.write_bytes(b"probe")

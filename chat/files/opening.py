@@ -2,16 +2,22 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from chat.config import Config
 from chat.files.disk import DiskFiles
 from chat.files.inspecting import inspecting
 from chat.files.links import Links
+from chat.files.sweeping import Sweeper, sweeping
 from chat.usecases.files import Files, Uploading, UploadRules
+from storage.mongo.uploads import Uploads
+
+log = structlog.get_logger(__name__)
 
 _DERIVATION: Final = b"hubbub upload links"
 _NO_KEY: Final = "uploads need a key that signs their links: set uploads.link_key (or api.key)"
@@ -68,16 +74,27 @@ async def open_files(config: Config) -> AsyncIterator[Files]:
 @asynccontextmanager
 async def open_uploading(config: Config) -> AsyncIterator[Uploading]:
     """Everything that uploads need; without a store when there is none."""
-    try:
-        async with (
-            open_files(config) as files,
-            inspecting(
-                allowed_types=config.uploads.allowed_types, max_pixels=config.uploads.image_max_pixels
-            ) as inspector,
-        ):
-            yield Uploading(files, inspector, rules(config))
-    except FilesUnusable as error:
-        yield Uploading(rules=rules(config), off=str(error))
+    uploads = config.uploads
+    async with AsyncExitStack() as stack:
+        try:
+            files = await stack.enter_async_context(open_files(config))
+            looking = inspecting(allowed_types=uploads.allowed_types, max_pixels=uploads.image_max_pixels)
+            opened = Uploading(files, await stack.enter_async_context(looking), rules(config))
+        except FilesUnusable as error:
+            opened = Uploading(rules=rules(config), off=str(error))
+        yield opened
+
+
+@asynccontextmanager
+async def open_sweeping(config: Config, uploads: Uploads, clock_ms: Callable[[], int]) -> AsyncIterator[None]:
+    """Removes what nobody needs until the block ends; nothing where there is no store."""
+    async with AsyncExitStack() as stack:
+        try:
+            files = await stack.enter_async_context(open_files(config))
+            await stack.enter_async_context(sweeping(Sweeper(uploads, files, rules(config), clock_ms)))
+        except FilesUnusable as error:
+            log.warning("uploads_not_swept", reason=str(error))
+        yield
 
 
 @asynccontextmanager

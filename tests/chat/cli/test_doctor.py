@@ -64,3 +64,31 @@ def test_findings_are_lines_of_json_on_request(variables: dict[str, str]) -> Non
     lines = hubbub("doctor", "--json", env=variables).out.splitlines()
     assert len(lines) > 3
     assert all(line.startswith('{"severity":"') for line in lines)
+
+
+def test_a_store_of_files_that_cannot_be_written_is_a_problem(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    def found() -> str:
+        (finding,) = (one for one in examine(None) if one.what.startswith(("the directory", "the bucket", "uploads")))
+        assert bool(finding.command) is (finding.severity is not Severity.OK)
+        return f"{finding.severity} {finding.what}"
+
+    monkeypatch.setenv("HUBBUB_UPLOADS__DIRECTORY", str(tmp_path / "new" / "files"))
+    assert found().startswith("ok the directory of uploads")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("HUBBUB_UPLOADS__DIRECTORY", str(tmp_path / "file"))
+    assert "cannot be written" in found()
+    monkeypatch.setenv("HUBBUB_UPLOADS__STORE", "s3")
+    monkeypatch.setenv("HUBBUB_UPLOADS__S3__ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("HUBBUB_UPLOADS__S3__BUCKET", "files")
+    monkeypatch.setenv("HUBBUB_UPLOADS__S3__ACCESS_KEY_ID", "hunter")
+    monkeypatch.setenv("HUBBUB_UPLOADS__S3__SECRET_ACCESS_KEY", "hunter2")
+    assert found().startswith("problem the bucket files at http://127.0.0.1:1 cannot be written")
+    assert "hunter" not in found()
+    monkeypatch.setenv("HUBBUB_UPLOADS__STORE", "off")
+    assert found() == "ok uploads are off"

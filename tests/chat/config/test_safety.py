@@ -64,4 +64,5 @@ def test_what_has_no_effect_is_remarked() -> None:
         "token",
         "api.key",
         "admin.secret",
+        "uploads.link_key",
     }
