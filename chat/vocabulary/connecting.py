@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from chat.vocabulary.messages import MAX_AT_ONCE, MAX_ATTACHMENTS, MAX_EDITS, MAX_MENTIONS, MAX_PINS
 from chat.vocabulary.shapes import Position
 
 
@@ -10,6 +11,9 @@ class Limits(Struct, frozen=True):
     newest activity, or so many of those that were named to recover. Receipts are shown in conversations of at most
     `receipts_members`; up to `mention_group_members` everyone who may write may mention all.
     A file has at most `upload_bytes` (0: no uploads).
+
+    `content_bytes` is the size of a message's `content`, and of its `attachments` together. `edits` are those of one
+    message, `pins` those of one conversation; `at_once`: messages that one deletion for oneself names.
     """
 
     message_text_bytes: int
@@ -23,6 +27,13 @@ class Limits(Struct, frozen=True):
     mention_group_members: int = 100
     upload_bytes: int = 0
     upload_types: list[str] = []
+    content_bytes: int = 32 * 1024
+    custom_bytes: int = 16 * 1024
+    attachments: int = MAX_ATTACHMENTS
+    mentions: int = MAX_MENTIONS
+    edits: int = MAX_EDITS
+    pins: int = MAX_PINS
+    at_once: int = MAX_AT_ONCE
 
 
 class ConnectData(Struct, frozen=True, omit_defaults=True):
