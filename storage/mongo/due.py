@@ -5,6 +5,7 @@ anybody. It says what has changed since the summary in the message. Whoever brin
 marks away in the same transaction, exactly those that are in it; what came meanwhile has marks of its own, which stay.
 """
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -38,7 +39,7 @@ class Mark:
 class DueMarks:
     """Every method may raise Unavailable."""
 
-    def __init__(self, db: Database, random: Callable[[int], bytes]) -> None:
+    def __init__(self, db: Database, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._due = db[DUE]
         # What is seen of one process' marks must not lack earlier ones that they build on.
         self._at_once = self._due.with_options(read_concern=ReadConcern("snapshot"))

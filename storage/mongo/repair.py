@@ -4,12 +4,16 @@ from collections.abc import Iterable
 
 from pymongo import ASCENDING
 
+from storage.model import Entry, ids
+from storage.model.due import Due, DueKind
 from storage.mongo.client import Collection, Database, Document, translated
+from storage.mongo.due import DueMarks
 from storage.mongo.fold import Fold, message_place
 from storage.mongo.log import Log
 from storage.mongo.rows import member_key
 from storage.mongo.schema import CONVERSATIONS, MEMBERS
 from storage.mongo.summaries import write
+from storage.mongo.telling import replies_of
 
 _CHUNK = 1000
 
@@ -21,6 +25,7 @@ class Repair:
         self._log = Log(db)
         self._conversations = db[CONVERSATIONS]
         self._members = db[MEMBERS]
+        self._marks = DueMarks(db)
 
     async def apply(self, fold: Fold) -> int:
         """Write what of the fold is not in the rows yet; returns how many rows were behind."""
@@ -41,7 +46,8 @@ class Repair:
             if offset < fold.reads[keys[key]].offset:
                 behind.reads[keys[key]] = fold.reads[keys[key]]
         await write(behind, members=self._members, conversations=self._conversations)
-        return len(behind)
+        threads = [await self._thread(head) for head in fold.heads.values()]
+        return len(behind) + sum(threads)
 
     async def everything(self) -> int:
         """Compare every conversation with its log, page by page; returns how many rows were behind.
@@ -67,8 +73,20 @@ class Repair:
         changed = await _offsets(self._conversations, conversations, "last_message", "changed")
         return {conversation: (offset, changed[conversation]) for conversation, offset in offsets.items()}
 
+    async def _thread(self, last: Entry) -> bool:
+        """Mark the message that is replied to, if it does not tell of all replies yet. Whoever sweeps settles that."""
+        root = ids.thread_root(last.conversation)
+        message = None if root is None else await self._log.get(*root)
+        if root is None or message is None or replies_of(message) >= last.n:
+            return False
+        await self._marks.put(Due(DueKind.THREAD, *root), by=last.by, at=last.at)
+        return True
+
     async def _conversation(self, conversation: str, head: int) -> int:
         repaired = 0
+        if ids.thread_root(conversation) is not None:
+            newest = (await self._log.messages_before(conversation, None, 1)).entries
+            repaired += sum([await self._thread(message) for message in newest])
         while True:
             found = await self._log.range(conversation, head, limit=_CHUNK)
             if found.entries:
@@ -81,9 +99,9 @@ class Repair:
                 return repaired
 
 
-async def _offsets(collection: Collection, ids: Iterable[str], field: str, offset: str = "offset") -> dict[str, int]:
+async def _offsets(collection: Collection, keys: Iterable[str], field: str, offset: str = "offset") -> dict[str, int]:
     """The offset in that field of each row that exists, 0 where it has none."""
-    every = list(ids)
+    every = list(keys)
     offsets: dict[str, int] = {}
     for start in range(0, len(every), _CHUNK):
         chunk = every[start : start + _CHUNK]

@@ -153,7 +153,7 @@ def _decide_reactions(
 
 
 def _decide_thread(last: Entry, outcome: _Outcome, at_once: bool, message: Entry, entry: Entry) -> Change | None:
-    if message.body.get("thread", {}).get("replies", 0) >= last.n:
+    if replies_of(message) >= last.n:
         return None
     outcome.wait_ms = 0 if at_once else _too_early_by(_told(message, DueKind.THREAD), entry)
     if outcome.wait_ms:
@@ -165,6 +165,11 @@ def _decide_thread(last: Entry, outcome: _Outcome, at_once: bool, message: Entry
     return Change(
         entry={"target": message.offset, "thread": thread}, message={**message.body, "thread": thread, TOLD: told}
     )
+
+
+def replies_of(message: Entry) -> int:
+    """How many replies the message's row tells of."""
+    return int(message.body.get("thread", {}).get("replies", 0))
 
 
 def _told(message: Entry, kind: DueKind) -> Mapping[str, int]:
