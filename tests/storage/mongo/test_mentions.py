@@ -1,14 +1,17 @@
 """Mentions are counted and listed from the log, through the indexes of messages that mention somebody."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
+from pymongo.monitoring import CommandListener
 
-from storage.model import Change, Entry, NewEntry
+from storage.model import Change, Entry, NewEntry, Position
 from storage.mongo import mentions
 from storage.mongo.client import Database
 from storage.mongo.mentions import Place, everyone
-from storage.store import Store
+from storage.mongo.schema import MESSAGES
+from storage.store import Store, open_store
 from support.conversing import AT, a_group
 from support.entries import message, write_log
 
@@ -18,6 +21,35 @@ HERE, THERE = "h" * 26, "t" * 26
 def said(conversation: str, at: int, *meant: str, by: str = "bob") -> NewEntry:
     body = {"text": str(at), **({"meant": list(meant)} if meant else {})}
     return message(conversation, by=by, at=at, body=body)
+
+
+class Queries(CommandListener):
+    """Collects what was asked of the log, as it can be explained."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    def started(self, event: Any) -> None:
+        command = dict(event.command)
+        if MESSAGES in (command.get("find"), command.get("aggregate")):
+            kept = ("find", "aggregate", "pipeline", "cursor", "filter", "sort", "limit", "projection", "hint")
+            self.commands.append({name: value for name, value in command.items() if name in kept})
+
+    def succeeded(self, event: object) -> None: ...
+
+    def failed(self, event: object) -> None: ...
+
+
+ASKED: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "count": lambda store: store.mentions.count("ada", {HERE: 2, THERE: 0}, without={"ada", "dan"}),
+    "count in one": lambda store: store.mentions.count("ada", {HERE: 2}, without={"ada"}),
+    "of a conversation": lambda store: store.mentions.of_conversation(
+        "ada", HERE, before=5, limit=2, without={"ada", "dan"}
+    ),
+    "by time": lambda store: store.mentions.by_time(
+        "ada", [HERE, THERE], before=Place(AT + 90, HERE, 5), limit=2, without={"ada"}
+    ),
+}
 
 
 def offsets(entries: Sequence[Entry]) -> list[int]:
@@ -123,3 +155,42 @@ async def test_a_message_whose_body_is_gone_mentions_nobody(store: Store) -> Non
         message(conversation, by="bob"), sent.entry.offset, lambda *_: Change({}, {"deleted_at": AT})
     )
     assert await store.mentions.count("ada", {conversation: 0}, without={"ada"}) == {}
+
+
+async def explained(db: Database, command: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The plan of a command, and what running it took."""
+    answer = await db.command("explain", command, verbosity="executionStats")
+    if "stages" in answer:
+        answer = answer["stages"][0]["$cursor"]
+    return str(answer["queryPlanner"]["winningPlan"]), answer["executionStats"]
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.usefixtures("filled")
+async def test_only_messages_that_mention_somebody_are_looked_at(db: Database, mongodb_url: str, name: str) -> None:
+    await write_log(db, [said(HERE, AT + 1000 + number) for number in range(50)], after=Position(6, 6))
+    queries = Queries()
+    async with open_store(mongodb_url, db.name, listeners=[queries]) as watched:
+        await ASKED[name](watched)
+    (command,) = queries.commands
+    plan, took = await explained(db, command)
+    assert "COLLSCAN" not in plan
+    assert "CLUSTERED" not in plan
+    assert "'SORT'" not in plan
+    assert took["totalKeysExamined"] <= 10
+    assert took["totalDocsExamined"] == (0 if name.startswith("count") else took["nReturned"]) or name == "by time"
+
+
+@pytest.mark.usefixtures("filled")
+async def test_counting_one_by_one_reads_no_message_either(
+    db: Database, mongodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mentions, "MAX_COUNTED", 2)
+    queries = Queries()
+    async with open_store(mongodb_url, db.name, listeners=[queries]) as watched:
+        await watched.mentions.count("ada", {HERE: 0, THERE: 0}, without={"ada"})
+    assert len(queries.commands) == 3
+    for command in queries.commands:
+        plan, took = await explained(db, command)
+        assert "COLLSCAN" not in plan
+        assert took["totalDocsExamined"] == 0

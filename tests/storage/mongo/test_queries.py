@@ -44,6 +44,8 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "heads": lambda store, c: store.conversations.heads([c]),
     "changed since": lambda store, _: store.conversations.changed_since(AT, after="a"),
     "member": lambda store, c: store.members.get(c, "user03"),
+    "who is a member": lambda store, c: store.members.live(c, ["user03", "user04"]),
+    "extents": lambda store, c: store.conversations.extents([c]),
     "members": lambda store, c: store.members.page(c, after="user05", limit=5),
     "memberships": lambda store, _: store.members.of_user("user03", 100),
     "inbox": lambda store, _: store.inbox.list("user03", limit=5, before=(AT + 5, "a")),
