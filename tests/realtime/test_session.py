@@ -37,7 +37,7 @@ class TestDeadlines:
     def settings(self) -> Settings:
         return Settings(
             connection=ConnectionSettings(
-                connect_timeout_s=1, ping_interval_s=1, pong_timeout_s=0.5, expired_close_delay_s=0.5
+                connect_timeout_s=2, ping_interval_s=2, pong_timeout_s=1.5, expired_close_delay_s=1.5
             )
         )
 
@@ -55,7 +55,7 @@ class TestDeadlines:
     async def test_pongs_keep_a_connection(self, served):
         async with wire_client(served.url) as alice:
             await alice.connect("alice")
-            await alice.until(lambda: alice.pings >= 3)
+            await alice.until(lambda: alice.pings >= 2)
             assert alice.close_code is None
 
     async def test_an_expired_connection_is_closed_with_3005_unless_refreshed(self, served):

@@ -29,4 +29,4 @@ async def test_neither_slow_nor_idle_nor_half_done_requests_hold_up_the_end(conf
             await eventually(lambda: len(app.running.process.engine.endpoint.open) == 2)
             began = loop.time()
         assert await alice.closed() == 3001
-        assert loop.time() - began < 8
+        assert loop.time() - began < 20

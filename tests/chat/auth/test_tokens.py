@@ -349,18 +349,29 @@ def test_j24_a_lone_surrogate_is_refused() -> None:
     ],
 )
 def test_j25_a_payload_that_is_no_object_is_refused_quickly(payload: bytes) -> None:
-    started = time.process_time()
     assert refusal(signed(payload))
-    assert time.process_time() - started < 0.05
+    assert cpu_s(lambda: refusal(signed(payload))) < 0.05
 
 
 def test_j26_a_long_token_is_refused_before_it_is_looked_at() -> None:
-    started = time.process_time()
-    assert refusal("a" * 10_000_000) == "is longer than token.max_length_bytes"
-    assert refusal(signed(good(info="x" * 8192))) == "is longer than token.max_length_bytes"
-    assert refusal(forged("[" * 4000, good())).startswith("header: ")
-    assert refusal(forged('{"x":' + "[" * 4000, good())).startswith("header: ")
-    assert time.process_time() - started < 0.05
+    def refuse() -> None:
+        assert refusal("a" * 10_000_000) == "is longer than token.max_length_bytes"
+        assert refusal(signed(good(info="x" * 8192))) == "is longer than token.max_length_bytes"
+        assert refusal(forged("[" * 4000, good())).startswith("header: ")
+        assert refusal(forged('{"x":' + "[" * 4000, good())).startswith("header: ")
+
+    assert cpu_s(refuse) < 0.05
+
+
+def cpu_s(action: Callable[[], object]) -> float:
+    """The processor time of an action, at best: looking for garbage may fall into any of these."""
+
+    def once() -> float:
+        started = time.process_time()
+        action()
+        return time.process_time() - started
+
+    return min(once() for _ in range(5))
 
 
 @pytest.mark.parametrize("material", [None, "", [], 1, b""])

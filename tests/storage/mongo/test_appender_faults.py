@@ -69,11 +69,11 @@ async def test_an_answer_comes_before_the_deadline_and_the_late_write_is_found_b
     loop = asyncio.get_running_loop()
     async with a_hub(mongodb_url, db.name, app_name=app_name, deadline_s=1.0) as hub:
         await hub.appender.append(message(A))
-        async with failing(mongodb_url, app_name, ["insert"], times=1, blockConnection=True, blockTimeMS=2000):
+        async with failing(mongodb_url, app_name, ["insert"], times=1, blockConnection=True, blockTimeMS=2800):
             started = loop.time()
             with pytest.raises(Unavailable):
                 await hub.appender.append(message(A, key="late"))
-            assert loop.time() - started < 1.8
+            assert loop.time() - started < 2.6
         # Nobody waits for it any more, but it arrives, and whoever listens to the log is told.
         await eventually(lambda: len(hub.committed) == 2)
         again = await hub.appender.append(message(A, key="late"))
@@ -108,11 +108,11 @@ async def test_a_read_that_fails_on_the_way_is_repeated(
 async def test_leaving_waits_no_longer_than_the_deadline_for_a_mongodb_that_hangs(
     mongodb_url: str, db: Database, app_name: str
 ) -> None:
-    async with failing(mongodb_url, app_name, ["insert"], times=1, blockConnection=True, blockTimeMS=1500):
+    async with failing(mongodb_url, app_name, ["insert"], times=1, blockConnection=True, blockTimeMS=3500):
         async with a_hub(f"{mongodb_url}&timeoutMS=900", db.name, app_name=app_name, deadline_s=0.5) as hub:
             future = hub.appender.append(message(A))
             await eventually(lambda: "insert" in hub.commands.names)
             left_at = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - left_at < 2
+        assert asyncio.get_running_loop().time() - left_at < 3
         with pytest.raises(Unavailable):
             future.result()

