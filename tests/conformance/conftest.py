@@ -9,6 +9,7 @@ from typing import Any
 import cent
 import pytest
 import redis
+from cent.dto import CentRequest, CentResultType
 from pymongo import MongoClient
 
 from conformance.harness.javascript import javascript_client, node_process
@@ -16,10 +17,13 @@ from conformance.harness.python import python_client
 from conformance.harness.relay import Relay, relay_to
 from conformance.harness.sdks import VARIANTS, Sdk
 from conformance.harness.server import Served, served
+from conformance.harness.speaker import ATTEMPTS
+from realtime.protocol import codes
 from support.servers import short_directory
 
 HERE = Path(__file__).parent
 API_KEY = "conformance-api-key"
+TEMPORARY = {code.code for code in codes.ERRORS if code.temporary}
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +88,23 @@ async def relay(server: Served) -> AsyncIterator[Relay]:
         yield running
 
 
+class PatientClient(cent.AsyncClient):
+    """Sends a request again that is answered with a temporary error, as applications do."""
+
+    async def _send(self, request: CentRequest[CentResultType], timeout: float | None = None) -> CentResultType:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await super()._send(request, timeout)
+            except cent.CentApiResponseError as error:
+                if error.code not in TEMPORARY:
+                    raise
+        return await super()._send(request, timeout)
+
+
 @pytest.fixture
 async def api(server: Served) -> AsyncIterator[cent.AsyncClient]:
     """The server API by its official client."""
-    client = cent.AsyncClient(f"{server.http_url}/api", API_KEY)
+    client = PatientClient(f"{server.http_url}/api", API_KEY)
     yield client
     await client._session.close()
 
