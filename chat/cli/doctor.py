@@ -162,7 +162,9 @@ async def _uploads(config: Config) -> Finding:
         async with asyncio.timeout(_CHECK_TIMEOUT_S), open_files(config) as files:
             await files.probe()
     except FilesUnusable as error:
-        return Finding(Severity.WARNING, str(error), why, "hubbub keys makes one; uploads.store = \"off\" says it is meant")
+        return Finding(
+            Severity.WARNING, str(error), why, 'hubbub keys makes one; uploads.store = "off" says it is meant'
+        )
     except (FilesAway, TimeoutError) as error:
         help_ = "make it writable, or set uploads.directory"
         if config.uploads.store == "s3":
