@@ -75,7 +75,7 @@ async def people(both: tuple[App, App], *names: str) -> AsyncIterator[dict[str, 
 
 
 async def settled(app: App, mongodb_url: str, database: str, crowd: Crowd) -> None:
-    """Wait until the log has been told of every reaction and reply, and the summary of the log."""
+    """Wait until the log has been told of every reaction and reply, and the summaries of all hubs are written."""
     store, conversation = app.running.process.store, crowd.conversation
 
     async def told_of(root: int) -> bool:
@@ -89,7 +89,14 @@ async def settled(app: App, mongodb_url: str, database: str, crowd: Crowd) -> No
             if await db[DUE].count_documents({}) or not all([await told_of(root) for root in crowd.threads]):
                 return False
             record = await store.conversations.get(conversation)
-            return record is not None and record.head == await store.log.tail(conversation)
+            newest = (await store.log.messages_before(conversation, None, 1)).entries[-1]
+            return (
+                record is not None
+                and record.last_message is not None
+                and record.head == await store.log.tail(conversation)
+                and (record.last_message.offset, record.last_message.text)
+                == (newest.offset, newest.body.get("text", ""))
+            )
 
         await eventually(at_rest)
 

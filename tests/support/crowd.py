@@ -105,7 +105,7 @@ def _update(crowd: Crowd) -> Params:
             {"description": crowd.word()},
             {"custom": {"colour": crowd.word()}},
             {"avatar_url": "https://example.com/a.png"},
-            {"settings": {"message_ttl_s": crowd.random.choice((0, 86_400))}},
+            {"settings": {"slow_mode_s": 0, "retention_s": crowd.random.choice((0, 86_400))}},
         )
     )
     return crowd.here(**change)
