@@ -1,9 +1,12 @@
 """The whole product in this process: several hub processes' worth of it, on one database and one Redis."""
 
+import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import aiohttp
@@ -17,6 +20,7 @@ from storage.mongo.migrate import migrate
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-every-hmac"
 API_KEY = "an-api-key-of-the-tests"
+UPLOADS = Path(gettempdir()) / "hubbub-tests-uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ def test_config(mongodb_url: str, database: str, redis_url: str, prefix: str, **
         "redis.prefix": prefix,
         "token.hmac_secret_key": SECRET,
         "api.key": API_KEY,
+        "uploads.directory": str(UPLOADS / database),
         "channel.namespaces": [
             {
                 "name": "news",
@@ -86,3 +91,4 @@ async def serve_app(config: Config, *, demo: bool = False) -> AsyncIterator[App]
         await migrate(database)
     async with listening(config, demo=demo) as running:
         yield App(running, f"http://127.0.0.1:{running.port}")
+    shutil.rmtree(UPLOADS / config.mongodb.database, ignore_errors=True)
