@@ -17,7 +17,7 @@ from chat.vocabulary.history import HistoryPage, HistoryPins, MessagePage, PageI
 from chat.vocabulary.shapes import Message
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.model import ORIGIN, Entry
+from storage.model import Entry
 from storage.mongo.log import LogPage
 from storage.store import Store
 
@@ -75,8 +75,10 @@ class History:
             return await self._around(conversation, request.around, limit)
         if request.from_ is not UNSET:
             member = await self._store.members.get(conversation, user)
-            read = ORIGIN if member is None else member.read
-            return await log.messages_after(conversation, read.offset, limit, max_bytes=MAX_PAGE_BYTES)
+            after = 0 if member is None else member.read.offset
+            if member is not None and member.unread_from is not None:
+                after = min(after, member.unread_from - 1)
+            return await log.messages_after(conversation, after, limit, max_bytes=MAX_PAGE_BYTES)
         before = request.before if isinstance(request.before, int) else None
         return await log.messages_before(conversation, before, limit, max_bytes=MAX_PAGE_BYTES)
 

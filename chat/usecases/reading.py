@@ -86,9 +86,9 @@ class ReadPositions:
         """Marked so beside the position, which stays."""
         await self._access.require(user, request.conversation, Right.READ)
         with told():
-            head = await self._unreads.head(request.conversation)
-        if request.offset > head.offset:
-            raise ClientError(codes.BAD_REQUEST, f"is beyond the last entry, {head.offset}", "offset")
+            end = (await self._store.log.tail(request.conversation)).offset
+        if request.offset > end:
+            raise ClientError(codes.BAD_REQUEST, f"is beyond the last entry, {end}", "offset")
         return await self._read(user, request.conversation, Marks(unread_from=request.offset))
 
     async def mark_delivered(self, user: str, request: DeliveredMark) -> "asyncio.Future[DeliveredResult]":
@@ -127,14 +127,15 @@ class ReadPositions:
 
     async def _result(self, asked: _Asked, outcome: Marked) -> ReadResult:
         member = outcome.member
-        read = render.position(member.read)
         if not asked.counted:
-            return ReadResult(read, 0, 0, member.unread_from)
+            return ReadResult(render.position(member.read), 0, 0, member.unread_from)
         # Not the summary's head: it trails the log, and nothing would correct what is told here.
-        head = await self._unreads.head(asked.conversation)
-        unread = max(0, head.n - member.read.n)
-        mentions = await self._unreads.mentions(asked.user, {asked.conversation: member.read.offset}) if unread else {}
-        return ReadResult(read, unread, mentions.get(asked.conversation, 0), member.unread_from)
+        extent = await self._unreads.extent(asked.conversation)
+        # What was removed unread is not unread.
+        read = max(member.read, extent.floor)
+        unread = max(0, extent.head.n - read.n)
+        mentions = await self._unreads.mentions(asked.user, {asked.conversation: read.offset}) if unread else {}
+        return ReadResult(render.position(read), unread, mentions.get(asked.conversation, 0), member.unread_from)
 
     async def _show(self, asked: _Asked, outcome: Marked) -> None:
         """Tell the others, where there are few enough of them and the member shows it."""

@@ -156,8 +156,12 @@ async def test_a_conversation_marked_as_unread_is_so_everywhere_until_it_is_read
         assert [one["conversation"]["unread_from"] for one in news["conversations"]] == [3]
         assert not events(alice, f"conv:{conversation}", "unread")
         assert (await bob.rpc("read.totals"))["conversations"] == 1
+        page = await bob.rpc("history.page", **{"conversation": conversation, "from": "first_unread"})
+        assert [one["offset"] for one in page["items"]] == [3, 4]
         assert "unread_from" in await bob.rpc("read.mark", conversation=conversation, offset=2)
         assert "unread_from" not in await bob.rpc("read.mark", conversation=conversation, offset=3)
+        page = await bob.rpc("history.page", **{"conversation": conversation, "from": "first_unread"})
+        assert page["items"] == []
         last = (await told(tablet, "user:bob", "unread", 2))[-1]
         assert last["unread_from"] is None
     found = (await bob.rpc("conversation.get", conversation=conversation))["conversation"]

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from storage.errors import NotFound, Unavailable
+from storage.errors import NotFound, StorageError, Unavailable
 from storage.model import ORIGIN, Marks, Member, Position
 from storage.mongo.client import Database
 from storage.store import Store, open_store
 from support.conversing import AT, a_group, say
+from support.fail_points import failing
 
 
 async def row(store: Store, conversation: str, user: str = "bob") -> Member:
@@ -153,3 +154,20 @@ async def test_marks_of_nothing_leave_everything(store: Store) -> None:
     outcome = await store.reading.mark(conversation, "bob", Marks())
     assert not outcome.changed
     assert outcome.member.delivered == outcome.member.read != ORIGIN
+
+
+async def test_a_mark_that_fails_half_way_leaves_neither_half(mongodb_url: str, db: Database, store: Store) -> None:
+    """The revision is counted before the row is written: whoever dies in between has done nothing."""
+    conversation = (await a_group(store)).id
+    await say(store, conversation, "ada", ["1"])
+    before, at_first = await revision(store, "bob"), await row(store, conversation)
+    async with open_store(mongodb_url, db.name, app_name="fails") as dying:
+        async with failing(mongodb_url, "fails", ["commitTransaction"], times=2, errorCode=11601):
+            with pytest.raises(StorageError):
+                await dying.reading.mark(conversation, "bob", Marks(read=2, unread_from=1))
+        assert await revision(store, "bob") == before
+        assert await row(store, conversation) == at_first
+        await dying.reading.mark(conversation, "bob", Marks(read=2, unread_from=1))
+    after = await row(store, conversation)
+    assert (after.read, after.unread_from, after.revision) == (Position(2, 1), 1, before + 1)
+    assert await revision(store, "bob") == before + 1
