@@ -59,10 +59,7 @@ class _Serving:
         upload, said = self._said(request, hdrs.METH_PUT)
         size_bytes = int(said["size"])
         self._check_headers(request, size_bytes, said["type"])
-        if not await self._deps.calls.service.uploads.expected(upload):
-            raise Refusal(
-                HTTPStatus.CONFLICT, codes.CONFLICT, "it is complete already, or was removed; take a new upload"
-            )
+        await self._require_expected(upload)
         if self._receiving >= AT_A_TIME:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -73,6 +70,7 @@ class _Serving:
         self._receiving += 1
         try:
             await self._files.receive(upload, size_bytes, _chunks(request))
+            await self._require_expected(upload, received=True)
         except Unacceptable as error:
             raise _closing(HTTPStatus.BAD_REQUEST, str(error)) from None
         except FilesAway as error:
@@ -104,6 +102,19 @@ class _Serving:
             raise Refusal(
                 HTTPStatus.FORBIDDEN, codes.PERMISSION_DENIED, str(error), headers={hdrs.CONNECTION: "close"}
             ) from None
+
+    async def _require_expected(self, upload: str, *, received: bool = False) -> None:
+        """Raises Refusal. What came too late, because it came slowly, does not stay."""
+        if await self._deps.calls.service.uploads.expected(upload):
+            return
+        if received:
+            await self._files.drop_put(upload)
+        raise Refusal(
+            HTTPStatus.CONFLICT,
+            codes.CONFLICT,
+            "it is complete already, or was removed; take a new upload",
+            headers={hdrs.CONNECTION: "close"},
+        )
 
     def _check_headers(self, request: web.Request, size_bytes: int, content_type: str) -> None:
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":

@@ -12,6 +12,7 @@ from PIL import Image
 
 from support.app import App, serve_app, test_config
 from support.talking import group
+from support.waiting import eventually
 from support.wire_client import wire_client
 
 
@@ -422,3 +423,44 @@ def config_of(mongodb_url, database_name, redis_url, redis_prefix, tmp_path):
         return test_config(mongodb_url, database_name, redis_url, redis_prefix, **{**directory, **more})
 
     return make
+
+
+async def test_what_comes_too_late_does_not_stay(app, tmp_path):
+    uploads = app.running.process.store.uploads
+    async with app.rest("alice") as rest:
+        _, made = await announce(rest, PNG)
+        upload = made["upload"]["id"]
+
+        async def slow():
+            yield PNG[:100]
+            await eventually(lambda: any((tmp_path / "files").rglob("put.*")))
+            assert await uploads.remove(await uploads.get(upload))
+            yield PNG[100:]
+
+        status, problem = await put(app, made["put"], slow())
+    assert (status, problem["code"]) == (409, "conflict")
+    assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+
+
+async def test_pages_of_allowed_origins_may_put_and_get(config_of):
+    config = config_of(client__allowed_origins=["https://app.example"])
+    async with serve_app(config) as app, app.rest("alice") as rest, aiohttp.ClientSession(app.http) as browser:
+        _, made = await announce(rest, PNG)
+        asks = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+        for origin, allowed in (("https://app.example", "https://app.example"), ("https://evil.example", None)):
+            async with browser.options(made["put"]["url"], headers={"Origin": origin, **asks}) as answer:
+                assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+                assert answer.ok is bool(allowed)
+        headers = {"Origin": "https://app.example", **made["put"]["headers"]}
+        async with browser.put(made["put"]["url"], data=PNG, headers=headers) as answer:
+            assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, "https://app.example")
+
+
+async def test_links_and_keys_reach_no_log(app, capfd):
+    upload = await uploaded(app, "alice")
+    async with app.rest("alice") as rest, rest.get(f"/v1/uploads/{upload['id']}") as answer:
+        url = (await answer.json())["get"]["url"]
+    async with aiohttp.ClientSession(app.http) as nobody:
+        assert (await nobody.get(url)).status == 200
+        assert (await nobody.get(url + "x")).status == 403
+    assert "signature=" not in "".join(capfd.readouterr())
