@@ -14,6 +14,7 @@ from storage.model import Entry
 from storage.mongo.amending import Amending
 from storage.mongo.appender import Appender
 from storage.mongo.blocks import Blocks
+from storage.mongo.circles import Circles
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
 from storage.mongo.due import DueMarks
@@ -68,6 +69,7 @@ class Store:
     blocks: Blocks
     inbox: Inbox
     users: Users
+    circles: Circles
     uploads: Uploads
     reading: Reading
     reactions: ReactionRows
@@ -122,7 +124,7 @@ async def open_store(
                 note=noted,
             )
             amending, marks = Amending(db, appender), DueMarks(db, random)
-            reactions = ReactionRows(db, marks)
+            reactions = ReactionRows(db, marks, clock)
             telling = Telling(db, amending, marks, reactions, clock)
             flusher = Flusher(telling)
             reactions.on_changed = flusher.note
@@ -160,6 +162,7 @@ async def open_store(
                     blocks=Blocks(db, users),
                     inbox=inbox,
                     users=users,
+                    circles=Circles(db),
                     uploads=Uploads(db),
                     reading=reading,
                     reactions=reactions,

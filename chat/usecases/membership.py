@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 from msgspec import UnsetType
 
-from chat.usecases.access import Access, Standing, foreign
+from chat.usecases.access import Access, Standing, foreign, parent_of
 from chat.usecases.checking import check_new_users
 from chat.usecases.failures import Unseen, told
 from chat.usecases.ports import Announcer, Limits
@@ -198,12 +198,14 @@ class Membership:
         return Done()
 
     async def members(self, user: str, request: ConversationMembers) -> MembersPage:
-        await self._access.require(user, request.conversation, Right.READ)
+        """Of a thread those of the conversation that it belongs to: who follows it is private."""
+        conversation = parent_of(request.conversation) or request.conversation
+        await self._access.require(user, conversation, Right.READ)
         with told():
-            rows = await self._store.members.page(request.conversation, after=request.after, limit=request.limit + 1)
+            rows = await self._store.members.page(conversation, after=request.after, limit=request.limit + 1)
         page = rows[: request.limit]
         following = page[-1].user if len(rows) > request.limit else None
-        return MembersPage(await self._receipts.members(user, request.conversation, page), following)
+        return MembersPage(await self._receipts.members(user, conversation, page), following)
 
     def came(self, conversation: str, users: Sequence[str], appended: Appended | None, *, by: str, at: int) -> None:
         """Tell of members that an entry brought in."""

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import count
 from types import TracebackType
@@ -47,6 +47,7 @@ class Flusher:
         self._tickets = count()
         self._told_at: OrderedDict[Due, float] = OrderedDict()
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._behind: dict[str, deque[Due]] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -102,20 +103,24 @@ class Flusher:
         now = self._loop.time()
         while self._told_at and next(iter(self._told_at.values())) < now - _INTERVAL_S:
             self._told_at.popitem(last=False)
-        later: list[tuple[float, int, Due]] = []
         while self._queue and self._queue[0][0] <= now and len(self._busy) < AT_ONCE:
-            item = heapq.heappop(self._queue)
-            due = item[2]
+            due = heapq.heappop(self._queue)[2]
             if due.conversation in self._busy:
-                later.append(item)
+                self._behind.setdefault(due.conversation, deque()).append(due)
             else:
                 self._pending.discard(due)
                 self._busy[due.conversation] = asyncio.create_task(self._tell(due), name="tell")
-        for item in later:
-            heapq.heappush(self._queue, item)
         upcoming = next((when for when, _, _ in self._queue[:1]), None)
         # What is due and cannot start waits for an end of what is under way.
         return None if upcoming is None or upcoming <= now else upcoming - now
+
+    def _next_of(self, conversation: str) -> None:
+        """One that waits for its conversation goes to the end of what is due now."""
+        waiting = self._behind.get(conversation)
+        if waiting:
+            heapq.heappush(self._queue, (self._loop.time(), next(self._tickets), waiting.popleft()))
+        if not waiting:
+            self._behind.pop(conversation, None)
 
     async def _tell(self, due: Due) -> None:
         again_s: float | None = None
@@ -130,6 +135,7 @@ class Flusher:
             _logger.exception("telling_failed", kind=due.kind.value, conversation=due.conversation)
         finally:
             del self._busy[due.conversation]
+            self._next_of(due.conversation)
             self._changed.set()
         now = self._loop.time()
         self._told_at[due] = now

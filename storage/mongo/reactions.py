@@ -16,6 +16,7 @@ from pymongo import ASCENDING, DeleteOne, InsertOne
 from storage.errors import Conflict, LimitReached, NotFound, StorageError
 from storage.model import Entry, EntryKind
 from storage.model.due import Due, DueKind
+from storage.model.expiry import as_of
 from storage.model.keys import log_key
 from storage.model.reaction import Reaction, Reactions, counted
 from storage.mongo.client import Database, Document, Session, translated
@@ -57,12 +58,13 @@ class ReactionRows:
     Unavailable.
     """
 
-    def __init__(self, db: Database, marks: DueMarks) -> None:
+    def __init__(self, db: Database, marks: DueMarks, clock: Callable[[], int]) -> None:
         self.on_changed: Callable[[Due], None] = lambda _due: None
         self._client = db.client
         self._reactions = db[REACTIONS]
         self._log = Log(db)
         self._marks = marks
+        self._clock = clock
         self._wishes: Grouping[Message, _Wish, Reactions] = Grouping(
             self._grant, batch=BATCH, limit=WAITING, at_once=_AT_ONCE
         )
@@ -157,7 +159,7 @@ class ReactionRows:
         message = await self._log.get_within(session, conversation, offset)
         if message is None or message.kind is not EntryKind.MESSAGE_CREATED:
             raise NotFound(f"no message at {offset}")
-        if "deleted_at" in message.body:
+        if "deleted_at" in as_of(message, self._clock()).body:
             raise Conflict("the message was deleted")
         marks = await self._marks.of(Due(DueKind.REACTIONS, conversation, offset), session=session)
         return counted(reactions_of(message), (mark.changes for mark in marks))

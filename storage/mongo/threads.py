@@ -26,6 +26,7 @@ from storage.model import (
     Role,
     ids,
 )
+from storage.model.expiry import as_of
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
 from storage.mongo.log import Log
@@ -117,19 +118,19 @@ class Threads:
         with translated():
             row = await self._conversations.find_one({"_id": entry.conversation}, {"_id": 1}, session=session)
             if row is None:
-                root = await self._root(session, entry.conversation)
+                root = await self._root(session, entry.conversation, entry.at)
                 thread = _new_thread(entry, root)
                 await self._conversations.insert_one(conversation_document(thread), session=session)
                 wanted.setdefault(root.by, ORIGIN)
             came.update(await self._put(session, entry.conversation, wanted, at=entry.at, joined_offset=entry.offset))
         return entry
 
-    async def _root(self, session: Session, thread: str) -> Entry:
+    async def _root(self, session: Session, thread: str, at: int) -> Entry:
         place = ids.thread_root(thread)
         root = None if place is None else await self._log.get_within(session, *place)
         if root is None or root.kind is not EntryKind.MESSAGE_CREATED:
             raise NotFound("there is no message to reply to")
-        if "deleted_at" in root.body:
+        if "deleted_at" in as_of(root, at).body:
             raise Conflict("the message was deleted")
         return root
 

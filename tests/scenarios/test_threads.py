@@ -262,6 +262,8 @@ async def test_a_thread_is_a_conversation_like_any_other(app, alice, bob):
     seen = await alice.rpc("conversation.get", conversation=thread)
     assert (seen["conversation"]["kind"], seen["conversation"]["parent"]) == ("thread", conversation)
     assert (seen["conversation"]["role"], seen["conversation"]["unread"]) == ("owner", 1)
+    members = await alice.rpc("conversation.members", conversation=thread)
+    assert [member["user"] for member in members["members"]] == ["alice", "bob"]
     read = await alice.rpc("read.mark", conversation=thread, offset=sent["offset"])
     assert read["unread"] == 0
     deleted = await bob.rpc("message.delete", conversation=thread, offset=sent["offset"])

@@ -84,7 +84,7 @@ async def settled(db: Database, store: Store, root: tuple[str, int]) -> tuple[di
 
 def rows(hub: Hub) -> tuple[ReactionRows, DueMarks]:
     marks = DueMarks(hub.db)
-    return ReactionRows(hub.db, marks), marks
+    return ReactionRows(hub.db, marks, lambda: AT), marks
 
 
 async def reply(hub: Hub, root: tuple[str, int], by: str, text: str) -> Appended:
