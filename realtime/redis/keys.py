@@ -56,6 +56,26 @@ class Keys:
         return f"{self.prefix}online:{bucket}".encode()
 
     @property
+    def leaving(self) -> bytes:
+        """Users without a connection, by the time when they left, until others have been told."""
+        return f"{self.prefix}leaving".encode()
+
+    @property
+    def telling(self) -> bytes:
+        """Users of whom others are just being told that they have gone, by the time when somebody else may try."""
+        return f"{self.prefix}telling".encode()
+
+    @property
+    def holders(self) -> bytes:
+        """Processes that had users, by their last sign of life, until their users have been seen to."""
+        return f"{self.prefix}holders".encode()
+
+    @property
+    def online_since(self) -> bytes:
+        """Since when this server knows who is online."""
+        return f"{self.prefix}online_since".encode()
+
+    @property
     def processes(self) -> bytes:
         """The set of process ids that ever were alive and have not been found dead yet."""
         return f"{self.prefix}processes".encode()

@@ -90,6 +90,7 @@ def _spawn(tasks: Tasks, bus: RedisBus, processes: RedisProcesses, users: Sequen
         tasks.spawn(lease.renew_until_cancelled(), name="process-lease")
         tasks.spawn(each.write_until_cancelled(), name="online-users-write")
         tasks.spawn(each.sweep_until_cancelled(), name="online-users-sweep")
+        tasks.spawn(each.bury_until_cancelled(), name="online-users-bury")
 
 
 async def _within(timeout_s: float, last_words: Callable[[], Awaitable[None]]) -> None:

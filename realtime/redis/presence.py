@@ -6,7 +6,7 @@ alive by the leases of processes.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -19,7 +19,7 @@ from realtime.redis.routing import Routing
 from realtime.redis.scripts import Script, load_script
 from realtime.redis.servers import Servers
 from realtime.redis.settings import RedisSettings
-from realtime.redis.users import OnlineUsers
+from realtime.redis.users import Left, OnlineUsers
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +115,30 @@ class RedisPresence:
         for found in await asyncio.gather(*(self._users[index].online(mine) for index, mine in by_server.items())):
             online |= found
         return online
+
+    def on_came(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Call `listener` with users who have come, of those that this process tells of. It must not block."""
+        for users in self._users:
+            users.on_came = listener
+
+    async def left(self, limit: int) -> list[Left]:
+        """Take users who have gone, `limit` per server, to tell others of it. A server that is away has none.
+
+        Nobody else gets them for a while; `told` says that it is done. They come from whichever process they were on.
+        """
+        found: list[Left] = []
+        for answer in await asyncio.gather(*(users.left(limit) for users in self._users), return_exceptions=True):
+            if isinstance(answer, list):
+                found += answer
+            elif not isinstance(answer, (ConnectionError, TimeoutError)):
+                raise answer
+        return found
+
+    async def told(self, users: Sequence[str]) -> None:
+        by_server: defaultdict[int, list[str]] = defaultdict(list)
+        for user in users:
+            by_server[self._routing.server_of(user)].append(user)
+        await asyncio.gather(*(self._users[index].told(mine) for index, mine in by_server.items()))
 
     @property
     def dropped(self) -> int:

@@ -15,10 +15,12 @@ from msgspec import Raw, Struct
 from realtime.ports import ProcessInfo
 from realtime.redis.commands import Commands
 from realtime.redis.keys import Keys
+from realtime.redis.scripts import load_script
 from realtime.redis.settings import RedisSettings
 
 log = structlog.get_logger(__name__)
 
+_RENEW: Final = load_script("lease_renew")
 _KNOWN_FOR_S: Final = 1.0
 """How long it is taken for granted whether another process lives."""
 
@@ -98,15 +100,19 @@ class Lease:
                 self._known[process] = (now, answer == 1)
         return {process for process in wanted if self._known.get(process, (now, False))[1]}
 
+    async def holders(self) -> dict[str, int]:
+        """Processes that have or had users -> ms of their last sign of life, by the server's clock."""
+        found: Sequence[bytes] = await self.commands.call("ZRANGE", self._keys.holders, 0, -1, "WITHSCORES")
+        return {name.decode(): int(float(at)) for name, at in zip(found[::2], found[1::2], strict=True)}
+
+    async def buried(self, processes: Iterable[str]) -> None:
+        """The users of these dead processes have been seen to."""
+        await self.commands.call("ZREM", self._keys.holders, *processes)
+
     async def _renew(self) -> None:
+        keys = (self._keys.process(self._process), self._keys.processes, self._keys.holders)
         ttl_ms = int(self._settings.lease_ttl_s * 1000)
-        before, _ = await self.commands.pipeline(
-            [
-                ("SET", self._keys.process(self._process), self._content(), "PX", ttl_ms, "GET"),
-                ("SADD", self._keys.processes, self._process),
-            ]
-        )
-        if before is None:
+        if await self.commands.run(_RENEW, keys, (self._process, self._content(), ttl_ms)):
             self.on_begin()
 
 

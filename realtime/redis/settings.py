@@ -70,6 +70,15 @@ class RedisSettings:
     users_buckets: int = 8_192
     """Hashes that all users are spread over. The same for all processes, never changed. Small hashes are compact."""
 
+    offline_grace_s: float = 10.0
+    """How long a user without a connection is not said to have gone."""
+
+    left_retry_s: float = 5.0
+    """A process that was to tell that users have gone, and did not say in this time that it has, may be dead."""
+
+    young_server_s: float = 30.0
+    """For so long after a server began with nothing, processes tell it who has been there all along."""
+
     sweep_interval_s: float = 5.0
     sweep_buckets: int = 16
     """One process forgets the users of dead processes, so many buckets at a time."""

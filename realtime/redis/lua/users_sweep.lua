@@ -1,13 +1,16 @@
--- Forget the users of processes whose lease has ended.
+-- Forget the users of processes whose lease has ended: they are leaving, if no other process has them.
 --
--- KEYS: buckets
--- ARGV: what precedes a process id in the key of its lease
+-- KEYS: who is leaving, then buckets
+-- ARGV: what precedes a process id in the key of its lease, ms when they were last there ('': now)
 -- Answers how many users were changed.
-local lease = ARGV[1]
+local leaving, lease = KEYS[1], ARGV[1]
+local time = redis.call('TIME')
+local left_at = tonumber(ARGV[2]) or time[1] * 1000 + math.floor(time[2] / 1000)
 local alive = {}
 local changed = 0
 
-for _, bucket in ipairs(KEYS) do
+for number = 2, #KEYS do
+  local bucket = KEYS[number]
   local fields = redis.call('HGETALL', bucket)
   for i = 1, #fields, 2 do
     local user, before = fields[i], fields[i + 1]
@@ -23,6 +26,7 @@ for _, bucket in ipairs(KEYS) do
     local after = table.concat(kept, ',')
     if after == '' then
       redis.call('HDEL', bucket, user)
+      redis.call('ZADD', leaving, 'NX', left_at, user)
       changed = changed + 1
     elseif after ~= before then
       redis.call('HSET', bucket, user, after)
