@@ -18,6 +18,7 @@ import chat
 from chat.auth.verifier import Verifiers, open_verifiers
 from chat.backend.announcer import EngineAnnouncer, Publisher
 from chat.backend.backend import BackendOptions, ChatBackend
+from chat.backend.comings import open_comings
 from chat.backend.conversing import ConversationChannels
 from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
@@ -39,6 +40,7 @@ from chat.vocabulary import connecting
 from realtime.engine import Engine, Links, Listener, open_engine
 from realtime.protocol.machine import ConnectionSettings
 from realtime.redis.opening import OpenRedis, open_redis
+from realtime.redis.settings import RedisSettings
 from realtime.settings import Settings
 from realtime.stats import Stats
 from storage.store import Store, open_store
@@ -98,6 +100,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
                 process=who.process,
                 node=who.node,
                 listener=listener,
+                settings=RedisSettings(offline_grace_s=config.limits.presence_grace),
             )
         )
         store = await stack.enter_async_context(
@@ -118,6 +121,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,
             message_ttl_max_s=int(config.limits.message_ttl_max),
+            presence_members=config.limits.presence_members,
         )
         uploading = await stack.enter_async_context(open_uploading(config))
         service = build_service(
@@ -176,6 +180,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         announcer.attach(engine)
         outdating.attach(engine)
         publisher.attach(engine)
+        await stack.enter_async_context(open_comings(service.presence, redis.presence, time.monotonic))
         yield Process(config, who, store, redis, verifiers, engine, calls, plain, uploading.files, stats, registry)
 
 

@@ -37,7 +37,7 @@ class LastSeen:
         if not users:
             return
         try:
-            await self._store.users.touch_last_seen(users, self._clock_ms())
+            await self._store.users.touch_last_seen(dict.fromkeys(users, self._clock_ms()))
         except StorageError as error:
             log.warning("last_seen_not_written", users=len(users), error=str(error))
 

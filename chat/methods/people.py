@@ -24,8 +24,8 @@ METHODS: Final = (
         "presence.get",
         people.PresenceGet,
         people.PresenceResult,
-        lambda service, user, request: service.people.presence(user, request),
-        "Who of these users is online, and when they were last seen.",
+        lambda service, user, request: service.presence.get(user, request),
+        "Who of these users is online, and when they were last seen, of those with whom one shares a conversation.",
     ),
     Method(
         "user.get",

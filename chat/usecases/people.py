@@ -7,14 +7,12 @@ from msgspec import UnsetType, structs
 from chat.usecases.access import Access
 from chat.usecases.checking import check_new_user, checked_custom, given
 from chat.usecases.failures import Unseen, told
-from chat.usecases.ports import Announcer, Limits, Online
+from chat.usecases.ports import Announcer, Limits
+from chat.usecases.presence import Presence
 from chat.vocabulary import render
 from chat.vocabulary.events import UserChanged
 from chat.vocabulary.people import (
     Nothing,
-    PresenceGet,
-    PresenceOf,
-    PresenceResult,
     PrivacyUpdate,
     UserGet,
     UserResult,
@@ -30,14 +28,14 @@ class People:
         store: Store,
         access: Access,
         announcer: Announcer,
-        online: Online,
+        presence: Presence,
         limits: Limits,
         clock_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._access = access
         self._announcer = announcer
-        self._online = online
+        self._presence = presence
         self._limits = limits
         self._clock_ms = clock_ms
 
@@ -66,7 +64,9 @@ class People:
     async def _change(self, user: str, request: UserUpdate | UserUpsert) -> UserResult:
         at = self._clock_ms()
         custom = checked_custom(request.custom, self._limits)
+        privacy = _privacy(request.privacy)
         with told():
+            before = await self._store.users.get(user) if "presence" in privacy else None
             record = await self._store.users.upsert(
                 user,
                 at=at,
@@ -74,26 +74,12 @@ class People:
                 avatar_url=given(request.avatar_url),
                 locale=given(request.locale),
                 custom=custom,
-                privacy=_privacy(request.privacy),
+                privacy=privacy,
             )
         self._announcer.personal(user, UserChanged(user, at))
+        if before is not None and before.privacy.presence is not record.privacy.presence:
+            await self._presence.privacy_changed(user, shown=record.privacy.presence)
         return UserResult(render.user(record, own=True))
-
-    async def presence(self, user: str, request: PresenceGet) -> PresenceResult:
-        """Who is online, and when they were last seen. With the broker away nobody is told to be online."""
-        del user
-        try:
-            online = await self._online.online(request.users)
-        except (ConnectionError, TimeoutError):
-            online = set()
-        with told():
-            records = await self._store.users.get_many(request.users)
-        return PresenceResult(
-            [
-                PresenceOf(name, name in online, records[name].last_seen_at if name in records else None)
-                for name in dict.fromkeys(request.users)
-            ]
-        )
 
 
 def _privacy(privacy: PrivacyUpdate | UnsetType) -> dict[str, bool]:

@@ -80,3 +80,4 @@ class Limits:
     mention_group_members: int = 100
     user_id_pattern: re.Pattern[str] = re.compile(USER_ID)
     message_ttl_max_s: int = 30 * 24 * 3600
+    presence_members: int = 50

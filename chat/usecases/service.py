@@ -18,6 +18,7 @@ from chat.usecases.messages import Messages
 from chat.usecases.moderation import Moderation
 from chat.usecases.people import People
 from chat.usecases.ports import Announcer, Holds, Limits, Online, Outdating
+from chat.usecases.presence import Presence
 from chat.usecases.reactions import Reacting
 from chat.usecases.reading import ReadPositions
 from chat.usecases.receipts import Receipts
@@ -52,6 +53,7 @@ class Service:
     unreads: Unreads
     mentions: Mentions
     people: People
+    presence: Presence
     typing: Typing
     syncing: Syncing
     uploads: Uploads
@@ -73,6 +75,7 @@ def build_service(
     unreads = Unreads(store, block_lists, clock_ms)
     receipts = Receipts(store, access, block_lists, limits)
     mentions = Mentions(store, access, online, unreads, limits)
+    presence = Presence(store, block_lists, announcer, online, limits, clock_ms)
     views = Views(store, unreads)
     uploads = Uploads(store, access, uploading, clock_ms)
     threads = Threads(store, access, announcer, views, clock_ms, monotonic)
@@ -97,7 +100,8 @@ def build_service(
         receipts=receipts,
         unreads=unreads,
         mentions=mentions,
-        people=People(store, access, announcer, online, limits, clock_ms),
+        people=People(store, access, announcer, presence, limits, clock_ms),
+        presence=presence,
         typing=Typing(access, block_lists, announcer, clock_ms, monotonic),
         syncing=Syncing(store, unreads),
         uploads=uploads,

@@ -149,14 +149,14 @@ def publication(entry: model.Entry) -> Publication:
 
 
 def user(record: model.User, *, own: bool = False) -> shapes.User:
-    """A profile; `own`: as its user sees it."""
+    """A profile; `own`: as its user sees it. When somebody was last seen is for presence to tell, who may know it."""
     return shapes.User(
         id=record.id,
         name=record.name,
         avatar_url=record.avatar_url,
         locale=record.locale,
         custom=dict(record.custom),
-        last_seen_at=record.last_seen_at,
+        last_seen_at=record.last_seen_at if own else None,
         privacy=shapes.Privacy(record.privacy.receipts, record.privacy.presence) if own else None,
     )
 

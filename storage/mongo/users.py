@@ -100,12 +100,12 @@ class Users:
             found.update((document["_id"], user_of(document)) for document in documents)
         return found
 
-    async def touch_last_seen(self, users: Iterable[str], at: int) -> None:
-        """These users were here at that time; it only moves forward. Unknown ones are left out."""
-        for chunk in _chunks(users):
+    async def touch_last_seen(self, seen: Mapping[str, int]) -> None:
+        """These users were here at these times; it only moves forward. Unknown ones are left out."""
+        for chunk in _chunks(seen):
             with translated():
                 await self._users.bulk_write(
-                    [UpdateOne({"_id": user}, {"$max": {"last_seen_at": at}}) for user in chunk], ordered=False
+                    [UpdateOne({"_id": user}, {"$max": {"last_seen_at": seen[user]}}) for user in chunk], ordered=False
                 )
 
     async def bump(self, session: Session, users: Collection[str], *, at: int) -> dict[str, int]:

@@ -54,7 +54,7 @@ async def test_a_member_who_was_never_seen_becomes_a_user_with_a_revision(store:
 async def test_last_seen_only_moves_forward(store: Store) -> None:
     await store.users.ensure(["ada"], at=AT)
     for at in (AT + 5, AT + 9, AT + 7):
-        await store.users.touch_last_seen(["ada", "nobody"], at)
+        await store.users.touch_last_seen({"ada": at, "nobody": at})
     ada = await store.users.get("ada")
     assert ada is not None
     assert ada.last_seen_at == AT + 9
