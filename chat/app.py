@@ -111,7 +111,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
         app.add_routes(metrics_routes(metrics, token=config.server.metrics_token.reveal() or None))
         app.add_routes(http_routes(deps))
         app.add_routes(play_routes(_play(config, demo=demo)))
-        app.add_routes(docs_routes())
+        app.add_routes(docs_routes(list(USERS) if demo else ()))
         app.add_routes(description_routes())
         if config.admin.enabled and (secret := admin_secret(config)):
             live = Live(

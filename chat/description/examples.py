@@ -1,5 +1,6 @@
 """An example for a schema: a small value that it allows, the same every time. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ _TEXTS: Final = {
     "channel": "news:today",
     "client": "5f1c2d9e-7a34-4f0e-9a51-0c6f1d2b7e88",
     "code": "bad_request",
+    "content_type": "image/png",
     "conversation": CONVERSATION,
     "detail": "limit: expected `int` <= 200",
     "emoji": "👍",
@@ -28,6 +30,7 @@ _TEXTS: Final = {
     "locale": "en-GB",
     "message": "bad_request: $.channel: is required",
     "name": "Alice Moreau",
+    "method": "user.get",
     "parent": CONVERSATION,
     "peer": "bob",
     "pointer": "/limit",
@@ -109,6 +112,9 @@ class Examples:
 
     def _text(self, schema: Schema, name: str) -> str:
         text = CONVERSATION if name == "id" else _TEXTS.get(name, name or "text")
+        # What else has a pattern is an id, or has a text of its own here.
+        ids = (CONVERSATION, f"{CONVERSATION}~41")
+        text = next((one for one in (text, *ids) if re.search(schema.get("pattern", ""), one)), text)
         return text[: schema.get("maxLength", len(text))]
 
     def _number(self, schema: Schema, name: str) -> int:

@@ -57,7 +57,11 @@ class Schemas:
         properties: dict[str, Schema] = {}
         required: list[str] = []
         if described.tag is not None and described.tag_field is not None:
-            properties[described.tag_field] = {"const": described.tag, "type": "string"}
+            properties[described.tag_field] = {
+                "const": described.tag,
+                "type": "string",
+                "description": words.field(name, described.tag_field),
+            }
             required.append(described.tag_field)
         config = struct.__struct_config__
         for field in described.fields:
@@ -139,19 +143,19 @@ class Schemas:
         if name is not None and self.inline(struct, way) == self._components[name]:
             self._names[struct, way] = name
             return name
-        name = self._free(struct) if name is None else f"{name}{'Input' if way == 'in' else 'Output'}"
+        name = self._free(struct, way) if name is None else f"{name}{'Input' if way == 'in' else 'Output'}"
         # Taken before its fields are looked at: a struct may lead back to itself.
         self._names[struct, way] = name
         self._components[name] = {}
         self._components[name] = self.inline(struct, way)
         return name
 
-    def _free(self, struct: type[Struct]) -> str:
+    def _free(self, struct: type[Struct], way: Way) -> str:
         """A name that no other struct has."""
         prefix = next((short for module, short in _PREFIXES.items() if struct.__module__.startswith(module)), "")
         name = f"{prefix}{struct.__name__.lstrip('_')}"
         if name in self._components:
-            name = f"{struct.__module__.rpartition('.')[2].title().replace('_', '')}{name}"
+            name = f"{name}{'Request' if way == 'in' else 'Result'}"
         if name in self._components:
             raise ValueError(f"two structs would be {name}")
         return name

@@ -1,121 +1,133 @@
-"""Renders the Markdown files of `docs/` once, and serves them."""
+"""Serves the documentation: its pages, and one that shows the API description and calls what it describes."""
 
+import gzip
 import html
-import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+import msgspec
+from aiohttp import hdrs, web
 
-_TITLES: Final = {
-    "quickstart": "Quick start",
-    "protocol": "Protocol",
-    "reference": "Reference",
-    "configuration": "Configuration",
-    "operations": "Operations",
-    "architecture": "Architecture",
-    "performance": "Performance",
-}
-"""Pages in the order of the menu."""
+from chat.docs.pages import Page, load
 
-_PLACES: Final = (
-    Path(__file__).parent.parent.parent / "docs",
-    Path(sys.prefix) / "share" / "hubbub" / "docs",
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
 )
-"""In a clone, and where an installation puts them."""
-
 _HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
-    ),
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+_API: Final = "api"
+_API_TITLE: Final = "Try the API"
+_SCRIPTS: Final = '<script type="module" src="/docs/static/copy.js"></script>'
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page: its name in the address, its title, its body in HTML."""
+class _Menu:
+    """What every page has beside it."""
 
-    name: str
-    title: str
-    body: str
+    pages: Sequence[Page]
+
+    def around(self, title: str, content: str, *, section: str, name: str, scripts: str) -> str:
+        links = "".join(self._links(section, name))
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{html.escape(title)} · Hubbub</title>"
+            '<link rel="icon" href="/docs/static/icon.svg">'
+            '<link rel="stylesheet" href="/docs/static/docs.css">'
+            f"{scripts}</head><body>"
+            f'<a class="skip" href="#content">Skip to content</a><nav aria-label="Pages">{links}</nav>'
+            f'<main id="content">{content}</main></body></html>'
+        )
+
+    def _links(self, section: str, name: str) -> Iterator[str]:
+        for page in self.pages:
+            below = page.name != page.section
+            if below and page.section != section:
+                continue
+            yield _link(page.name, page.title, here=page.name == name, below=below)
+            if page.name == "reference":
+                yield _link(_API, _API_TITLE, here=name == _API, below=False)
 
 
-def docs_routes() -> list[web.RouteDef]:
-    """`GET /docs` (the quick start), `GET /docs/<page>`, and the style sheet."""
+def _link(name: str, title: str, *, here: bool, below: bool) -> str:
+    marks = f"{' class=below' if below else ''}{' aria-current=page' if here else ''}"
+    return f'<a href="/docs/{name}"{marks}>{html.escape(title)}</a>'
+
+
+def docs_routes(users: Sequence[str] = ()) -> list[web.RouteDef]:
+    """`GET /docs` (the quick start), `GET /docs/<page>`, `GET /docs/api`, and their files.
+
+    `users` are demo users as whom the page of the API may sign in, as the playground may.
+    """
     pages = {page.name: page for page in load()}
-    style = (resources.files("chat.docs") / "static" / "docs.css").read_bytes()
+    menu = _Menu(list(pages.values()))
+    files = dict(_files())
+    api = menu.around(
+        _API_TITLE,
+        f'<div id="api" data-users="{html.escape(msgspec.json.encode(list(users)).decode())}">'
+        "<noscript>This page needs JavaScript. The same is in the reference, and in /openapi.json.</noscript></div>",
+        section=_API,
+        name=_API,
+        scripts='<link rel="stylesheet" href="/docs/static/api.css">'
+        '<script type="module" src="/docs/static/api.js"></script>',
+    )
 
     async def get_page(request: web.Request) -> web.Response:
         page = pages.get(request.match_info.get("page", "quickstart"))
         if page is None:
             return web.Response(status=404, text="there is no such page\n", headers=_HEADERS)
-        response = web.Response(text=_document(page, pages), content_type="text/html", headers=_HEADERS)
-        response.enable_compression()
-        return response
+        return _page(menu.around(page.title, page.body, section=page.section, name=page.name, scripts=_SCRIPTS))
 
-    async def get_style(_: web.Request) -> web.Response:
-        return web.Response(body=style, content_type="text/css", headers=_HEADERS)
+    async def get_api(_: web.Request) -> web.Response:
+        return _page(api)
+
+    async def get_file(request: web.Request) -> web.Response:
+        name = request.match_info["file"]
+        if name not in files:
+            return web.Response(status=404, text="there is no such file\n", headers=_HEADERS)
+        packed = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+        headers = {**_HEADERS, hdrs.VARY: "Accept-Encoding"}
+        if packed:
+            headers[hdrs.CONTENT_ENCODING] = "gzip"
+        kind = _TYPES[name[name.rfind(".") :]]
+        return web.Response(body=files[name][packed], content_type=kind, charset="utf-8", headers=headers)
 
     return [
         web.get("/docs", get_page),
-        web.get("/docs/docs.css", get_style),
-        web.get("/docs/{page:[a-z]+}", get_page),
+        web.get("/docs/static/{file}", get_file),
+        web.get(f"/docs/{_API}", get_api),
+        web.get("/docs/{page:[a-z]+(?:/[a-z_-]+)?}", get_page),
     ]
 
 
-def load() -> Iterator[Page]:
-    """The pages that are there, in the order of the menu."""
-    folder = next((place for place in _PLACES if place.is_dir()), None)
-    if folder is None:
-        return
-    for name, title in _TITLES.items():
-        file = folder / f"{name}.md"
-        if file.is_file():
-            yield Page(name, title, render(file.read_text()))
+def _page(text: str) -> web.Response:
+    response = web.Response(text=text, content_type="text/html", headers=_HEADERS)
+    response.enable_compression()
+    return response
 
 
-def render(markdown: str) -> str:
-    """Markdown of ours to HTML: headings with anchors, links between pages as addresses of this server."""
-    parser = MarkdownIt("commonmark", {"html": True}).enable("table")
-    tokens = parser.parse(markdown)
-    for token, inline in pairwise(tokens):
-        if token.type == "heading_open":
-            token.attrSet("id", anchor(inline.content))
-        _relink(token)
-    return str(parser.renderer.render(tokens, parser.options, {}))
-
-
-def anchor(heading: str) -> str:
-    """The anchor of a heading, as forges make it."""
-    return re.sub(r"[^a-z0-9_ -]", "", heading.lower()).strip().replace(" ", "-")
-
-
-def _relink(token: Token) -> None:
-    for child in token.children or ():
-        href = child.attrGet("href") if child.type == "link_open" else None
-        if isinstance(href, str) and (found := re.fullmatch(r"([a-z]+)\.md(#.*)?", href)):
-            child.attrSet("href", f"/docs/{found[1]}{found[2] or ''}")
-
-
-def _document(page: Page, pages: dict[str, Page]) -> str:
-    menu = "".join(
-        f'<a href="/docs/{other.name}"{" aria-current=page" if other is page else ""}>{html.escape(other.title)}</a>'
-        for other in pages.values()
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(page.title)} · Hubbub</title>"
-        '<link rel="stylesheet" href="/docs/docs.css"></head><body>'
-        f'<a class="skip" href="#content">Skip to content</a><nav aria-label="Pages">{menu}</nav>'
-        f'<main id="content">{page.body}</main></body></html>'
-    )
+def _files() -> Iterator[tuple[str, Mapping[bool, bytes]]]:
+    """By name: as they are, and packed. Only these are served: no path from outside meets the file system."""
+    for entry in (resources.files("chat.docs") / "static").iterdir():
+        if entry.is_file() and entry.name[entry.name.rfind(".") :] in _TYPES:
+            data = entry.read_bytes()
+            yield entry.name, {False: data, True: gzip.compress(data, mtime=0)}

@@ -40,6 +40,7 @@ def wrong(page: str, call: Call, request: object, answer: object) -> str:
 async def each(app: App, page: str, wanted: Callable[[Call], bool]) -> AsyncIterator[tuple[Call, str, Any]]:
     """The calls of a page with what stands for their variables: the path and the body."""
     there = Documented(app)
+    await there.fresh()
     for call in calls((FEATURES / page).read_text()):
         if wanted(call):
             values = await there.values(call.variables)

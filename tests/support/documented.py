@@ -18,6 +18,13 @@ class Documented:
         self._app = app
         self._values: dict[str, object] = {}
 
+    async def fresh(self) -> None:
+        """Have alice as she was before other pages: she shows everything, and blocks nobody."""
+        await self._call("alice", "user.update", name="Alice", privacy={"receipts": True, "presence": True})
+        for user in ("bob", "carol"):
+            await self._call(user, "user.update", name=user.capitalize())
+            await self._call("alice", "user.unblock", user=user)
+
     async def values(self, names: set[str]) -> Mapping[str, object]:
         """Values for these names. `key` is another one each time. Raises KeyError for a name that there is not."""
         values: dict[str, object] = {}
@@ -34,8 +41,6 @@ class Documented:
         return (await self.values({name}))[name]
 
     async def _conversation(self) -> object:
-        for user in ("bob", "carol"):
-            await self._call(user, "user.update", name=user.capitalize())
         return await self._made(kind="group", members=["bob", "carol"], title="Lunch")
 
     async def _direct(self) -> object:
