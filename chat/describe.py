@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from chat.description import contract
+from chat.description import contract, permissions
 from chat.description.asyncapi import asyncapi
 from chat.description.files import documents
 from chat.description.openapi import openapi
@@ -233,7 +233,8 @@ def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def made() -> dict[str, bytes]:
     """Every generated file of `docs/`, by name."""
-    return {TARGET.name: reference().encode(), **documents()}
+    pages = {TARGET.name: reference(), permissions.NAME: permissions.permissions_page()}
+    return {**{name: page.encode() for name, page in pages.items()}, **documents()}
 
 
 def contract_line() -> str:
