@@ -48,14 +48,14 @@ def member(number: int) -> str:
     return f"member{number:06}"
 
 
-async def fill(api: Api, conversation: str, members: int) -> list[float]:
-    """Add members in chunks; how long each chunk took, in ms."""
+async def fill(api: Api, conversation: str, members: int, cpu_ms: Callable[[], float]) -> list[tuple[float, float]]:
+    """Add members in chunks; how long each chunk took, and its CPU, in ms."""
     took_ms = []
     for start in range(1, members, CHUNK):
         names = [member(number) for number in range(start, min(start + CHUNK, members))]
-        before = time.perf_counter()
+        before, before_cpu_ms = time.perf_counter(), cpu_ms()
         await api(member(0), "conversation.add_members", conversation=conversation, members=names)
-        took_ms.append((time.perf_counter() - before) * 1000)
+        took_ms.append(((time.perf_counter() - before) * 1000, cpu_ms() - before_cpu_ms))
         if len(took_ms) % 10 == 0:
             print(f"{start + len(names)} of {members} members", file=sys.stderr, flush=True)
     return took_ms
@@ -103,10 +103,12 @@ async def measure(ready: dict[str, Any], data: Path, options: argparse.Namespace
         for members in (FEW, options.members):
             made = await api(member(0), "conversation.create", kind="group", idempotency_key=str(uuid4()))
             groups[members] = made["conversation"]["id"]
-        await fill(api, groups[FEW], FEW)
-        before = {name: cpu_s(ready["pids"][name]) for name in ("hub", "mongod")}
-        filled = await fill(api, groups[options.members], options.members)
-        used = {name: cpu_s(ready["pids"][name]) - value for name, value in before.items()}
+
+        def cpu_ms() -> float:
+            return sum(cpu_s(ready["pids"][name]) for name in ("hub", "mongod")) * 1000
+
+        await fill(api, groups[FEW], FEW, cpu_ms)
+        filled = await fill(api, groups[options.members], options.members, cpu_ms)
         took: dict[str, dict[int, list[float]]] = {}
         for name, call in calls(api).items():
             took[name] = {members: [] for members in groups}
@@ -117,8 +119,8 @@ async def measure(ready: dict[str, Any], data: Path, options: argparse.Namespace
                     took[name][members].append((time.perf_counter() - started) * 1000)
     return {
         "members": options.members,
-        "chunks_ms": filled,
-        "cpu_ms_per_chunk": {name: value * 1000 / len(filled) for name, value in used.items()},
+        "chunks_ms": [took_ms for took_ms, _ in filled],
+        "chunks_cpu_ms": [used_ms for _, used_ms in filled],
         "p50_ms": {
             name: {str(members): statistics.median(values) for members, values in of.items()}
             for name, of in took.items()
@@ -127,14 +129,12 @@ async def measure(ready: dict[str, Any], data: Path, options: argparse.Namespace
 
 
 def report(result: dict[str, Any]) -> None:
-    chunks, many = result["chunks_ms"], str(result["members"])
-    tenth = max(1, len(chunks) // 10)
-    first, last = statistics.median(chunks[:tenth]), statistics.median(chunks[-tenth:])
-    cpu = ", ".join(f"{name} {value:.0f} ms" for name, value in result["cpu_ms_per_chunk"].items())
-    print(f"{result['members']} members in chunks of {CHUNK}: CPU a chunk {cpu}")
-    print(
-        f"{'chunk, first tenth':<38}{first:>10.1f} ms\n{'chunk, last tenth':<38}{last:>10.1f} ms   {last / first:.2f}"
-    )
+    many = str(result["members"])
+    print(f"{result['members']} members, {CHUNK} a call: mean of the first and the last tenth of the calls")
+    for name, of in (("took", result["chunks_ms"]), ("CPU of hub and mongod", result["chunks_cpu_ms"])):
+        tenth = max(1, len(of) // 10)
+        first, last = statistics.fmean(of[:tenth]), statistics.fmean(of[-tenth:])
+        print(f"{name:<38}{first:>7.0f} ms {last:>9.0f} ms   {last / first:.2f}")
     print(f"{'median of each':<38}{FEW:>10} {many:>12}   ratio")
     for name, of in result["p50_ms"].items():
         few, lots = of[str(FEW)], of[many]
