@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from chat.worker import open_worker
 from support.talking import group, say
 from support.wire_client import WireClient, wire_client
 
@@ -193,3 +194,16 @@ async def test_hundreds_who_react_at_once_on_two_hubs_are_told_together(apps):
         assert len(counts(alice, channel)) <= 10
         times = [pub["data"]["at"] for pub in alice.publications(channel) if pub["data"]["type"] == "reaction.changed"]
         assert all(later - earlier >= 1000 for earlier, later in pairwise(times))
+
+
+async def test_what_a_killed_hub_has_not_told_is_told_by_the_worker_to_all_who_listen(app, config, alice, bob):
+    channel, target = await message(alice, "bob")
+    # As if it were killed right after each commit.
+    app.running.process.store.reactions.on_changed = lambda _due: None
+    for client in (alice, bob):
+        await client.rpc("message.react", **target, reaction="👍")
+    assert counts(alice, channel) == []
+    async with open_worker(config):
+        await alice.until(lambda: counts(alice, channel) == [{"👍": 2}], within_s=30)
+    got = await alice.rpc("message.get", **target)
+    assert got["message"]["reactions"] == {"👍": 2}
