@@ -15,6 +15,8 @@ from typing import IO, Any, Final
 
 HUBBUB: Final = (sys.executable, "-m", "chat")
 ROOT: Final = Path(__file__).parents[3]
+GUARD: Final = ROOT / "storage" / "local" / "guard.py"
+"""Passes signals on to the server, and ends it when the tests are gone, however they went."""
 WITHIN_S: Final = 30.0
 PORT_ATTEMPTS: Final = 3
 
@@ -103,15 +105,18 @@ def served(config: Path, environment: Mapping[str, str]) -> Iterator[Served]:
 def _start(config: Path, variables: Mapping[str, str]) -> tuple["subprocess.Popen[str]", _Log, int]:
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
-        process = subprocess.Popen(
-            [*HUBBUB, "serve", "--config", str(config), "--host", "127.0.0.1", "--port", str(port)],
-            cwd=ROOT,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [*HUBBUB, "serve", "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+        with Path(os.devnull).open("wb") as status:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(GUARD), str(status.fileno()), str(WITHIN_S), "", *command],
+                cwd=ROOT,
+                env=variables,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(status.fileno(),),
+                text=True,
+            )
         assert process.stderr is not None
         log = _Log(process.stderr)
         if log.settled.wait(WITHIN_S) and log.is_serving:
