@@ -55,6 +55,17 @@ class Playground:
     def message(self, text: str) -> Locator:
         return self.messages.filter(has_text=text)
 
+    async def choose(self, text: str, action: str) -> None:
+        """Choose from the menu of a message."""
+        row = self.message(text)
+        await row.hover()
+        await row.locator(".row-more").click()
+        await self.page.get_by_role("menu").get_by_role("menuitem", name=action, exact=True).click()
+
+    def chips(self, text: str) -> Locator:
+        """The reactions to a message, and the way to its replies."""
+        return self.message(text).locator(".chip")
+
     async def texts(self) -> list[str]:
         """All messages on the page, from the top."""
         return await self.page.locator(".row .words").all_text_contents()

@@ -52,7 +52,7 @@ function listItem(state, conversation, waiting, now, times) {
     preview: preview(state, conversation, last, waiting),
     pending: Boolean(waiting),
     failed: Boolean(waiting?.failure),
-    open: state.open === id,
+    open: state.open !== null && (isThread(state.open) ? rootOf(state.open)[0] : state.open) === id,
   };
 }
 
