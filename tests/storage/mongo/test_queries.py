@@ -67,6 +67,9 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "messages with an upload": lambda store, _: store.uploads.used_in("a" * 26, 5),
     "messages with an upload in a conversation": lambda store, c: store.uploads.is_used_in("a" * 26, c),
     "a member of any": lambda store, c: store.uploads.is_member_of_any("user03", [c, "a" * 26]),
+    "hidden in a range": lambda store, c: store.hidden.between("user03", c, 0, 50),
+    "hidden among": lambda store, c: store.hidden.among("user03", [(c, 2), (c, 3)]),
+    "hidden since": lambda store, _: store.hidden.since("user03", 1),
     "uploads that are kept": lambda store, _: store.uploads.keep(["a" * 26], user="user03", at=AT, look_at=AT),
 }
 
