@@ -59,7 +59,7 @@ class Amending:
         if change.message is not None:
             await self._log.rewrite_within(session, message, change.message)
             if released := set(uploads_of(message.body)) - set(uploads_of(change.message)):
-                await self._uploads.release_within(session, released)
+                await self._uploads.release(released, session=session)
         for offset, body in change.others.items():
             other = await self._log.get_within(session, entry.conversation, offset)
             if other is not None:

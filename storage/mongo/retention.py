@@ -21,6 +21,7 @@ from storage.mongo.client import Database, Document, Session, translated
 from storage.mongo.documents import position_of
 from storage.mongo.heads import read_rows
 from storage.mongo.schema import CONVERSATIONS, MESSAGES, OLDEST, REACTIONS, RETENTION
+from storage.mongo.uploads import Uploads
 
 MIN_RETENTION_S: Final = 3600
 """Nothing younger is removed, whatever the settings say: a hub may take a place that it knew to be free for ten minutes
@@ -50,6 +51,7 @@ class Retention:
         self._messages = db[MESSAGES]
         self._reactions = db[REACTIONS]
         self._conversations = db[CONVERSATIONS]
+        self._uploads = Uploads(db)
         self._appender = appender
 
     async def outdated(self, now: int, *, default_s: int, limit: int) -> list[Outdated]:
@@ -155,11 +157,16 @@ class Retention:
 
     async def _remove(self, conversation: str, first: int, last: int) -> None:
         for begin in range(first - 1, last, _CHUNK):
-            end = min(begin + _CHUNK, last)
+            stretch = {
+                "_id": {"$gt": log_key(conversation, begin), "$lte": log_key(conversation, min(begin + _CHUNK, last))}
+            }
             with translated():
-                await self._messages.delete_many(
-                    {"_id": {"$gt": log_key(conversation, begin), "$lte": log_key(conversation, end)}}
-                )
+                carrying = self._messages.find({**stretch, "f": {"$exists": True}}, {"f": 1}, batch_size=_CHUNK + 1)
+                released = {upload for row in await carrying.to_list(_CHUNK) for upload in row["f"]}
+                await self._messages.delete_many(stretch)
+            if released:
+                # Should this process end before: they are looked at now and then anyway.
+                await self._uploads.release(released)
         # "<key of the message>|…"; the brace is above the bar.
         with translated():
             await self._reactions.delete_many(

@@ -98,8 +98,8 @@ class Uploads:
             )
         return {row["_id"]: _upload_of(row) for row in rows}
 
-    async def release_within(self, session: Session, uploads: Iterable[str]) -> None:
-        """A message ceases to use these, within the transaction that changes it: somebody is to look at them soon."""
+    async def release(self, uploads: Iterable[str], *, session: Session | None = None) -> None:
+        """Messages cease to use these, within the transaction that changes them: somebody is to look at them soon."""
         with translated():
             await self._uploads.update_many({"_id": {"$in": list(uploads)}}, {"$set": {"look_at": 0}}, session=session)
 

@@ -141,3 +141,15 @@ async def test_what_was_announced_counts_also_when_it_is_removed(store: Store, d
     ]
     await store.uploads.delete(ready.id)
     assert await store.uploads.get(ready.id) is None
+
+
+async def test_what_goes_by_retention_has_its_uploads_looked_at_soon(store: Store) -> None:
+    ready, newer = await a_ready(store, "a"), await a_ready(store, "b")
+    conversation = (await a_group(store)).id
+    await send(store, conversation, ready.id)
+    await send(store, conversation, newer.id)
+    await store.summaries.flush()
+    await store.retention._remove(conversation, 1, 2)
+    assert [one.id for one in await store.uploads.due(AT, 10)] == [ready.id]
+    assert await store.uploads.used_in(ready.id, 10) == []
+    assert await store.uploads.used_in(newer.id, 10) == [conversation]
