@@ -61,8 +61,8 @@ class Threads:
             error, appended = source.exception(), None
             if error is None:
                 appended = source.result()
-                self._remember(new.conversation, new.by)
                 if appended is not None and not appended.duplicate:
+                    self._remember(new.conversation, new.by)
                     self._told_of(appended, came)
             if answer.done():
                 return

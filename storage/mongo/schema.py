@@ -68,6 +68,8 @@ OLDEST: Final = "oldest_at"
 MENTIONS_OF_CONVERSATION: Final = "meant"
 MENTIONS_BY_TIME: Final = "meant_at"
 
+FOLLOWED: Final = "followed"
+
 LAYOUTS: Final = (
     Layout(
         MESSAGES,
@@ -126,6 +128,8 @@ LAYOUTS: Final = (
             # To see in a conversation of any size whether somebody else owns it too.
             Index("owner", ("conversation",), partial={"role": "owner"}),
             Index("banned", ("conversation", "user"), partial={"banned_at": {"$exists": True}}),
+            # Only threads are in it.
+            Index(FOLLOWED, ("user", "joined_at"), partial={"parent": {"$exists": True}}),
         ),
     ),
     Layout(USERS),

@@ -31,9 +31,14 @@ from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
 from storage.mongo.log import Log
 from storage.mongo.rows import conversation_document, conversation_of, member_key, member_of, position_document
-from storage.mongo.schema import CONVERSATIONS, MEMBERS
+from storage.mongo.schema import CONVERSATIONS, FOLLOWED, MEMBERS
 from storage.mongo.transaction import transaction, until_uncontended
 from storage.mongo.users import Users
+
+MAX_FOLLOWED: Final = 1000
+"""Threads that one user follows: every connect reads them. The one followed longest makes room."""
+
+_ROOM: Final = 100
 
 MAX_ROWS: Final = 10_000
 """Memberships and followed threads of one user that are looked at."""
@@ -167,7 +172,20 @@ class Threads:
             for user, read in coming.items()
         ]
         await self._members.bulk_write(writes, session=session)
+        for user in coming:
+            await self._make_room(session, user, at=at, revision=revisions[user])
         return coming
+
+    async def _make_room(self, session: Session, user: str, *, at: int, revision: int) -> None:
+        """Of more than `MAX_FOLLOWED` threads the user follows those longest followed no longer."""
+        query = {"user": user, "parent": {"$exists": True}, **_LIVE}
+        order = [("joined_at", DESCENDING)]
+        found = self._members.find(query, {"_id": 1}, sort=order, skip=MAX_FOLLOWED, limit=_ROOM, session=session)
+        found = found.hint(FOLLOWED)
+        beyond = [row["_id"] for row in await found.batch_size(_ROOM + 1).to_list(_ROOM)]
+        if beyond:
+            gone = {"$set": {"left_at": at, "revision": revision}}
+            await self._members.update_many({"_id": {"$in": beyond}}, gone, session=session)
 
     async def _follow(self, thread: str, user: str, at: int, end: Position) -> Followed:
         with translated():

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from storage.model import Appended, EntryKind, NewEntry, ids
 from storage.model.due import Due, DueKind
+from storage.mongo import threads
 from storage.mongo.amending import Amending
 from storage.mongo.client import Database, connect
 from storage.mongo.due import DueMarks
@@ -246,3 +247,19 @@ async def test_what_a_killed_process_has_acknowledged_is_told(
         reactions, _ = await settled(db, worker, root)
     # One more may have been committed than was heard of.
     assert reactions["x"] >= acknowledged
+
+
+async def test_the_thread_that_was_followed_longest_makes_room(
+    db: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "MAX_FOLLOWED", 3)
+    group = (await a_group(store)).id
+    said = await say(store, group, "ada", [str(number) for number in range(5)])
+    followed = [ids.thread_id(group, one.entry.offset) for one in said]
+    for number, thread in enumerate(followed):
+        new = NewEntry(thread, EntryKind.MESSAGE_CREATED, "bob", AT + number, None, {"text": "reply"})
+        await store.threads.append(new)[0]
+    changed = await store.inbox.changes("bob", 0)
+    live = {member.conversation for member in changed.members if member.live}
+    assert live == {group, *followed[2:]}
+    assert {thread.id for _, thread in await store.threads.list("bob", limit=10)} == set(followed[2:])
