@@ -1,9 +1,9 @@
 """Demo users and conversations, so that whoever starts for the first time finds somebody to talk to."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from storage.model import ConversationKind, EntryKind, NewEntry, Role
+from storage.model import Appended, ConversationKind, EntryKind, NewEntry, Role
 from storage.store import Store
 
 USERS: Final = {
@@ -26,6 +26,10 @@ _DIRECT: Final = (
     ("alice", "Yes, half past twelve at the usual place."),
     ("bob", "Perfect."),
 )
+_ANSWERS: Final = {3: 2}
+"""Which line of the group answers which."""
+
+_REACTIONS: Final = ((0, "bob", "👍"), (0, "carol", "👍"), (3, "alice", "❤️"))
 _STEP_MS: Final = 7 * 60_000
 
 
@@ -52,14 +56,28 @@ async def seed(store: Store, clock_ms: Callable[[], int]) -> None:
         members=[("bob", Role.MEMBER), ("alice", Role.MEMBER)],
         at=at - (len(_DIRECT) + 1) * _STEP_MS,
     )
-    for conversation, lines in ((general.conversation.id, _GENERAL), (direct.conversation.id, _DIRECT)):
-        for index, (by, text) in enumerate(lines):
-            new = NewEntry(
-                conversation=conversation,
-                kind=EntryKind.MESSAGE_CREATED,
-                by=by,
-                at=at - (len(lines) - index) * _STEP_MS,
-                key=f"demo-{index}",
-                body={"text": text},
-            )
-            await store.appender.append(new)
+    said = await _say(store, general.conversation.id, _GENERAL, at, _ANSWERS)
+    await _say(store, direct.conversation.id, _DIRECT, at, {})
+    for line, user, reaction in _REACTIONS:
+        if not said[line].duplicate:  # else they may have taken it back
+            await store.reactions.add(general.conversation.id, said[line].entry.offset, user, reaction, at=at)
+
+
+async def _say(
+    store: Store, conversation: str, lines: Sequence[tuple[str, str]], at: int, answers: Mapping[int, int]
+) -> list[Appended]:
+    said: list[Appended] = []
+    for index, (by, text) in enumerate(lines):
+        body: dict[str, Any] = {"text": text}
+        if index in answers:
+            body["reply_to"] = said[answers[index]].entry.offset
+        new = NewEntry(
+            conversation=conversation,
+            kind=EntryKind.MESSAGE_CREATED,
+            by=by,
+            at=at - (len(lines) - index) * _STEP_MS,
+            key=f"demo-{index}",
+            body=body,
+        )
+        said.append(await store.appender.append(new))
+    return said
