@@ -167,7 +167,7 @@ async def open_store(
                     reading=reading,
                     reactions=reactions,
                     threads=Threads(db, appender, users),
-                    mentions=Mentions(db),
+                    mentions=Mentions(db, clock=clock),
                     searching=Searching(db, clock=clock),
                     expiring=expiring,
                     retention=retention,

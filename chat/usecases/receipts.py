@@ -35,20 +35,31 @@ class Receipts:
         """Members whose positions have reached the message, its sender and who came later left out."""
         conversation = request.conversation
         await self._access.require(user, conversation, Right.READ)
-        await self._require_small(conversation)
         with told():
+            record = await self._record(conversation)
+            limit = self._limits.receipts_members
+            if record.members_count > limit:
+                raise ClientError(
+                    codes.LIMIT_EXCEEDED,
+                    f"receipts are shown in conversations of at most {limit} members",
+                    "conversation",
+                )
+            if record.peers is not None and await self._blocks.apart(*record.peers):
+                raise ClientError(codes.PERMISSION_DENIED, "one of the two blocks the other", "conversation")
             entry = await self._store.log.get(conversation, request.offset)
             if entry is None or entry.kind is not EntryKind.MESSAGE_CREATED:
                 raise Unseen("there is no message at this offset", "offset")
             rows = await self._store.members.page(conversation, after=request.after, limit=request.limit + 1)
             page = rows[: request.limit]
             users = await self._store.users.get_many({user, *(row.user for row in page)})
+            there = await self._still_there(conversation, page)
         if not _shows(users, user):
             raise ClientError(codes.PERMISSION_DENIED, "who does not show receipts sees none (privacy.receipts)")
         seen = [
             SeenBy(row.user, row.read.offset >= entry.offset)
             for row in page
             if row.user != entry.by
+            and row.user in there
             and row.joined_offset <= entry.offset
             and max(row.read, row.delivered).offset >= entry.offset
             and _shows(users, row.user)
@@ -58,9 +69,12 @@ class Receipts:
     async def members(self, user: str, conversation: str, rows: Sequence[model.Member]) -> list[shapes.Member]:
         """Members as the user may see them: with positions where they are to be seen. One's own always are."""
         with told():
-            small = await self._small(conversation)
-            users = await self._store.users.get_many({user, *(row.user for row in rows)}) if small and rows else {}
-        sees = small and _shows(users, user)
+            record = await self._record(conversation)
+            shown = record.members_count <= self._limits.receipts_members
+            if shown and record.peers is not None:
+                shown = not await self._blocks.apart(*record.peers)
+            users = await self._store.users.get_many({user, *(row.user for row in rows)}) if shown and rows else {}
+        sees = shown and _shows(users, user)
         return [
             render.member(row)
             if row.user == user or (sees and _shows(users, row.user))
@@ -81,21 +95,18 @@ class Receipts:
         other = peers[1] if peers[0] == user else peers[0]
         return _shows(users, other) and not await self._blocks.apart(*peers)
 
-    async def _require_small(self, conversation: str) -> None:
-        with told():
-            small = await self._small(conversation)
-        if not small:
-            limit = self._limits.receipts_members
-            raise ClientError(
-                codes.LIMIT_EXCEEDED, f"receipts are shown in conversations of at most {limit} members", "conversation"
-            )
+    async def _still_there(self, conversation: str, rows: Sequence[model.Member]) -> set[str]:
+        """Of who follows a thread, those who are members of the conversation that it belongs to."""
+        users = {row.user for row in rows}
+        parent = parent_of(conversation)
+        return users if parent is None or not users else await self._store.members.live(parent, users)
 
-    async def _small(self, conversation: str) -> bool:
-        """By the conversation's row, not by what is remembered of it: that may be some seconds old."""
+    async def _record(self, conversation: str) -> model.Conversation:
+        """The conversation, that of a thread: its row, as what is remembered of it may be some seconds old."""
         record = await self._store.conversations.get(parent_of(conversation) or conversation)
         if record is None:
             raise foreign()
-        return record.members_count <= self._limits.receipts_members
+        return record
 
 
 def _shows(users: dict[str, model.User], user: str) -> bool:

@@ -7,7 +7,7 @@ hundred thousand is one key of the index. Counts are taken from the log, never k
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,8 +51,10 @@ class Mentions:
     Every query names its index: left to itself MongoDB may take the collection's own order, and read all messages.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, clock: Callable[[], int]) -> None:
+        """By the clock (ms UTC), messages that have expired are not listed; they count until they are removed."""
         self._messages = db[MESSAGES]
+        self._clock = clock
 
     async def count(self, user: str, after: Mapping[str, int], *, without: Collection[str]) -> dict[str, int]:
         """How many messages after that offset mention the user, by conversation; those without any are left out.
@@ -88,7 +90,7 @@ class Mentions:
         self, user: str, conversation: str, *, before: int | None, limit: int, without: Collection[str]
     ) -> list[Entry]:
         """The newest messages of a conversation, with offset < before, that mention the user; newest first."""
-        query = _after(user, conversation, 0, without)
+        query = {**_after(user, conversation, 0, without), **self._unexpired()}
         if before is not None:
             query["_id"]["$lte"] = log_key(conversation, max(0, min(before - 1, MAX_OFFSET)))
         with translated():
@@ -125,7 +127,7 @@ class Mentions:
     async def _newest(
         self, tokens: Sequence[str], before: Place | None, limit: int, without: Collection[str]
     ) -> list[Entry]:
-        query: Document = {"w": {"$in": list(tokens)}, "u": {"$nin": list(without)}}
+        query: Document = {"w": {"$in": list(tokens)}, "u": {"$nin": list(without)}, **self._unexpired()}
         if before is not None:
             key = log_key(before.conversation, before.offset)
             query["t"] = {"$lte": before.at}
@@ -134,6 +136,9 @@ class Mentions:
         with translated():
             found = self._messages.find(query, sort=order, limit=limit, batch_size=limit + 1, hint=MENTIONS_BY_TIME)
             return [entry_of(document) for document in await found.to_list(limit)]
+
+    def _unexpired(self) -> Document:
+        return {"e": {"$not": {"$lte": self._clock()}}}
 
 
 def _after(user: str, conversation: str, offset: int, without: Collection[str]) -> Document:

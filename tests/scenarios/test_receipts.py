@@ -282,6 +282,21 @@ async def test_in_a_direct_conversation_nobody_is_told_where_one_does_not_show_t
         assert len(events(client, f"conv:{conversation}", "read")) == 1
 
 
+async def test_between_two_of_whom_one_blocks_the_other_nothing_is_shown(alice, bob):
+    created = await alice.rpc("conversation.create", kind="direct", members=["bob"])
+    conversation = created["conversation"]["id"]
+    asked = {"conversation": conversation, "offset": (await say(alice, conversation, "a"))["message"]["offset"]}
+    await bob.rpc("user.block", user="alice")
+    await bob.rpc("read.mark", **asked)
+    for client, other in ((alice, "bob"), (bob, "alice")):
+        assert refusal(await client.rpc("message.seen_by", **asked))[0] == 103
+        listed = (await client.rpc("conversation.members", conversation=conversation))["members"]
+        assert ["read" in one for one in listed if one["user"] == other] == [False]
+    await bob.rpc("user.unblock", user="alice")
+    assert (await alice.rpc("message.seen_by", **asked))["members"] == [{"user": "bob", "read": True}]
+    assert not events(alice, f"conv:{conversation}", "read")
+
+
 async def test_a_stranger_is_refused_everything_alike(alice, bob):
     conversation = await group(alice)
     offset = (await say(alice, conversation, "a"))["message"]["offset"]
@@ -301,6 +316,10 @@ async def test_a_thread_is_read_by_who_follows_it(alice, bob):
     assert marked == {"read": {"offset": offset, "n": 1}, "unread": 0}
     seen = await bob.rpc("message.seen_by", conversation=thread, offset=offset)
     assert seen["members"] == [{"user": "alice", "read": True}]
+    # Who has left the conversation is not there any more, though the thread was followed.
+    await alice.rpc("conversation.set_role", conversation=conversation, user="bob", role="owner")
+    await alice.rpc("conversation.leave", conversation=conversation)
+    assert (await bob.rpc("message.seen_by", conversation=thread, offset=offset))["members"] == []
 
 
 async def test_who_does_not_follow_a_thread_is_told_to(app, alice, bob):

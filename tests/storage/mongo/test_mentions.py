@@ -11,7 +11,7 @@ from storage.mongo import mentions
 from storage.mongo.client import Database
 from storage.mongo.mentions import Place, everyone
 from storage.mongo.schema import MESSAGES
-from storage.store import Store, open_store
+from storage.store import Store, clock_ms, open_store
 from support.conversing import AT, a_group
 from support.entries import message, write_log
 
@@ -194,3 +194,11 @@ async def test_counting_one_by_one_reads_no_message_either(
         plan, took = await explained(db, command)
         assert "COLLSCAN" not in plan
         assert took["totalDocsExamined"] == 0
+
+
+async def test_what_has_expired_is_not_listed(db: Database, store: Store) -> None:
+    now = clock_ms()
+    bodies = [{"text": "x", "meant": ["ada"], "expires_at": now + ms} for ms in (-1, 600_000)]
+    await write_log(db, [message(HERE, by="bob", body=body, at=now) for body in bodies])
+    assert offsets(await store.mentions.by_time("ada", [HERE], before=None, limit=5, without={"ada"})) == [2]
+    assert offsets(await store.mentions.of_conversation("ada", HERE, before=None, limit=5, without={"ada"})) == [2]
