@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AT = 1_700_000_000_000
 ACTOR, OWNER, PEER, BLOCKER = "actor", "olga", "pia", "bea"
-SUBJECTS = [f"subject{number:02}" for number in range(40)]
+SUBJECTS = [f"subject{number:02}" for number in range(8)]
 MESSAGES = 6
 """Of each sender in a world, so that a case that deletes one finds another."""
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from storage.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from storage.errors import Banned, Conflict, Invalid, NotFound, PreconditionFailed
 from storage.model import ConversationKind, EntryKind, Position, Role
 from storage.mongo.client import Database
 from storage.store import Store
@@ -147,3 +147,52 @@ async def test_an_owned_conversation_keeps_an_owner(store: Store, other_store: S
             await store.members.remove(conversation, member.user, by=last, at=3, owned=True)
     assert await store.members.leave(conversation, last, at=4, owned=True) is not None
     assert await store.members.count(conversation) == 0
+
+
+async def test_a_ban_ends_by_itself_and_coming_back_ends_it_for_good(store: Store) -> None:
+    conversation = await a_group(store, ["ada", "bob"])
+    banned = await store.members.ban(conversation.id, "bob", by="ada", at=AT, until=AT + 10)
+    assert banned is not None
+    assert banned.entry.body == {"user": "bob", "banned": True}
+    assert [one.user for one in await store.members.bans(conversation.id, at=AT + 9, limit=10)] == ["bob"]
+    assert await store.members.bans(conversation.id, at=AT + 10, limit=10) == []
+    with pytest.raises(Banned):
+        await store.members.join(conversation.id, "bob", at=AT + 9)
+    assert await store.members.join(conversation.id, "bob", at=AT + 10) is not None
+    bob = await store.members.get(conversation.id, "bob")
+    assert bob is not None
+    assert (bob.banned_at, bob.banned_until) == (None, None)
+
+
+async def test_nobody_is_banned_and_a_member_whoever_races(store: Store, other_store: Store) -> None:
+    """Kept out as a stranger, or came in first: never both."""
+    conversation = await a_group(store, ["ada"])
+    for number in range(6):
+        user = f"user{number}"
+        kept_out, joined = await asyncio.gather(
+            store.members.keep_out(conversation.id, user, at=AT),
+            other_store.members.join(conversation.id, user, at=AT),
+            return_exceptions=True,
+        )
+        row = await store.members.get(conversation.id, user)
+        assert row is not None
+        assert row.live is not (row.banned_at is not None)
+        assert (kept_out is True) is (row.banned_at is not None)
+        assert isinstance(joined, Banned) is (row.banned_at is not None)
+
+
+async def test_a_mute_is_told_with_the_role_and_a_role_with_the_mute(store: Store) -> None:
+    conversation = await a_group(store, ["ada", "bob"])
+    muted = await store.members.mute(conversation.id, "bob", 2**47, by="ada", at=AT)
+    assert muted is not None
+    assert muted.entry.body == {"user": "bob", "role": "member", "muted_until": 2**47}
+    assert await store.members.mute(conversation.id, "bob", 2**47, by="ada", at=AT) is None
+    promoted = await store.members.set_role(conversation.id, "bob", Role.ADMIN, by="ada", at=AT)
+    assert promoted is not None
+    assert promoted.entry.body == {"user": "bob", "role": "admin", "muted_until": 2**47}
+    unmuted = await store.members.mute(conversation.id, "bob", None, by="ada", at=AT)
+    assert unmuted is not None
+    assert unmuted.entry.body == {"user": "bob", "role": "admin"}
+    assert await store.members.mute(conversation.id, "bob", None, by="ada", at=AT) is None
+    with pytest.raises(NotFound):
+        await store.members.mute(conversation.id, "cy", None, by="ada", at=AT)
