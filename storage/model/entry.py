@@ -37,7 +37,7 @@ class NewEntry:
     `body` is JSON-able and uses wire names; what is absent is left out. Of a message: text, content, reply_to,
     mentions, attachments, custom, forwarded, expires_at, and what happened to it since: version, edited_at, deleted_at,
     reactions, thread, pinned_at. Not for the wire: edits (the offsets of its message.edited entries), meant (whom it
-    mentions, as the index has them).
+    mentions, as the index has them), told (when the log was told of reactions and thread).
     message.edited: {"target", "message": an image}; message.deleted: {"target", "reason"?}; message.pinned and
     .unpinned: {"target"}; reaction.changed: {"target", "reactions"}; thread.changed: {"target", "thread"};
     member.joined: {"members": [{"user", "role"}]}; member.left: {"user", "banned"?}; member.changed: {"user", "role",
