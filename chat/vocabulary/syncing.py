@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chat.vocabulary.shapes import Conversation
+from chat.vocabulary.shapes import Conversation, User
 from chat.vocabulary.types import ConversationId, Offset, PageLimit
 
 
@@ -23,7 +23,8 @@ class Sync(Struct, frozen=True):
 
 
 class SyncedConversation(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One conversation that changed. `entries` are all events after the client's cursor; absent: page them by REST.
+    """One conversation, or thread that the user follows, that changed. `entries` are all events after the client's
+    cursor; absent: page them by REST.
 
     `complete`: nothing is missing between the cursor, `entries` and `head`.
     """
@@ -33,13 +34,39 @@ class SyncedConversation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     complete: bool
 
 
+class Missed(Struct, frozen=True):
+    """What is to be paged by REST: the entries with `after` < offset <= `upto`. Those after the client's cursor that
+    are below `after` are not retained any more.
+    """
+
+    conversation: str
+    after: int
+    upto: int
+
+
+class HiddenMessages(Struct, frozen=True):
+    """Messages that the user has deleted for themselves."""
+
+    conversation: str
+    offsets: list[int]
+
+
 class SyncResult(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """`removed`: no longer a member. `next`: more is to come; give it as `before`, with the same cursors and
-    revision.
+    """`next`: more is to come; give it as `before`, with the same cursors and revision.
+
+    Only in the first reply: `removed` (no longer a member, or follows the thread no longer), `hidden`, `blocked` and
+    `unblocked` since the revision, and the user's own profile. `more`: these did not fit; when there is no `next`, sync
+    again with the `revision` of this reply.
     """
 
     epoch: str
     revision: int
     conversations: list[SyncedConversation]
     removed: list[str]
+    truncated: list[Missed] = []
+    hidden: list[HiddenMessages] = []
+    blocked: list[str] = []
+    unblocked: list[str] = []
+    user: User | None = None
+    more: bool = False
     next: str | None = None

@@ -44,6 +44,17 @@ class Members:
             found = self._members.find({"_id": {"$in": keys}, **_LIVE}, {"user": 1}, batch_size=len(keys) + 1)
             return {row["user"] for row in await found.to_list(len(keys))}
 
+    async def live_among(self, user: str, conversations: Collection[str]) -> set[str]:
+        """Those of these conversations that the user is a member of now."""
+        keys = [member_key(conversation, user) for conversation in conversations]
+        found: set[str] = set()
+        for start in range(0, len(keys), MAX_MEMBERS_AT_ONCE):
+            query: Document = {"_id": {"$in": keys[start : start + MAX_MEMBERS_AT_ONCE]}, **_LIVE}
+            with translated():
+                rows = self._members.find(query, {"conversation": 1}, batch_size=MAX_MEMBERS_AT_ONCE + 1)
+                found.update(row["conversation"] for row in await rows.to_list(None))
+        return found
+
     async def of_user(self, user: str, limit: int) -> list[Member]:
         """The user's live memberships, in no particular order."""
         with translated():

@@ -190,7 +190,7 @@ async def test_sync_of_another_database_starts_anew(alice, bob):
     await alice.rpc("conversation.remove_member", conversation=gone, user="bob")
     answer = await bob.rpc("sync", epoch="other", revision=99, cursors={conversation: 1, gone: 1})
     assert [one["conversation"]["id"] for one in answer["conversations"]] == [conversation]
-    assert (answer["removed"], answer["conversations"][0]["complete"]) == ([], False)
+    assert (answer["removed"], answer["conversations"][0]["complete"]) == ([gone], False)
 
 
 async def test_a_user_has_what_the_application_the_token_and_the_user_said(app, alice):
@@ -208,6 +208,7 @@ async def test_a_user_has_what_the_application_the_token_and_the_user_said(app, 
 
 
 async def test_presence_is_of_each_user_once_and_knows_when_they_left(app, alice):
+    await group(alice, "carol")
     async with wire_client(app.websocket) as carol:
         await carol.connect(app.token("carol"))
 

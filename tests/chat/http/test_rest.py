@@ -352,6 +352,8 @@ async def test_a_token_introduces_its_user(app):
 
 
 async def test_presence_tells_who_is_online(app, alice):
+    async with alice.post("/v1/conversations", json={"kind": "direct", "members": ["gustav"]}) as response:
+        assert response.status == 201
     async with wire_client(app.websocket) as gustav:
         await gustav.connect(app.token("gustav"))
 
