@@ -161,8 +161,10 @@ class Retention:
                 "_id": {"$gt": log_key(conversation, begin), "$lte": log_key(conversation, min(begin + _CHUNK, last))}
             }
             with translated():
-                carrying = self._messages.find({**stretch, "f": {"$exists": True}}, {"f": 1}, batch_size=_CHUNK + 1)
-                released = {upload for row in await carrying.to_list(_CHUNK) for upload in row["f"]}
+                # Without the hint the index of uploads is taken, and looked through from end to end.
+                carrying = self._messages.find({**stretch, "f": {"$exists": True}}, {"f": 1}, hint={"_id": 1})
+                rows = await carrying.batch_size(_CHUNK + 1).to_list(_CHUNK)
+                released = {upload for row in rows for upload in row["f"]}
                 await self._messages.delete_many(stretch)
             if released:
                 # Should this process end before: they are looked at now and then anyway.
