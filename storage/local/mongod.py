@@ -91,6 +91,8 @@ def prepared_mongod(
     settings = {
         "diagnosticDataCollectionEnabled": "false",
         "ttlMonitorSleepSecs": "5",
+        # Whoever is killed within a transaction leaves it open, and what it wrote locked, for this long (60 by itself).
+        "transactionLifetimeLimitSeconds": "10",
         # Nobody can take over from the only member, so a stop need not wait for it.
         "shutdownTimeoutMillisForSignaledShutdown": "100",
         **({"enableTestCommands": "1"} if test_commands else {}),
