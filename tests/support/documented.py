@@ -93,7 +93,7 @@ class Documented:
         )
         return sent["message"]["offset"]
 
-    async def _call(self, user: str, method: str, **params: Any) -> Any:
+    async def _call(self, user: str, method: str, /, **params: Any) -> Any:
         async with self._app.rest(user) as session, session.post(f"/v1/rpc/{method}", json=params) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
