@@ -44,7 +44,8 @@ class Grant(Struct, frozen=True):
     `chan_info` goes into presence and join/leave. `expire_at` (wall-clock seconds) ends the subscription unless
     refreshed. `stream` says how much history a plain channel keeps (None: none). `feed` replays a durable log;
     `position` is then its head as the product knows it (a lower bound is enough: the engine starts there and catches
-    up; `verify` asks it to look at once, where something may have been appended since the head was read).
+    up; `verify` asks it to look at once, where something may have been appended since the head was read). Of a feed
+    nothing below `oldest` is kept.
     """
 
     data: Payload = EMPTY
@@ -59,6 +60,7 @@ class Grant(Struct, frozen=True):
     feed: Feed | None = None
     position: Position | None = None
     max_missed: int = 1_000
+    oldest: int = 1
     verify: bool = False
 
 

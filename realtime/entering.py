@@ -154,7 +154,7 @@ def _place(session: Session, name: str, entry: Entry) -> _Place:
         return _Place()
     if page is None:
         head = max(0 if grant.position is None else grant.position.offset, channel.offset)
-        oldest: int | None = 1
+        oldest: int | None = grant.oldest
     else:
         head = page.position.offset
         oldest = page.publications[0].offset if page.publications else None

@@ -101,7 +101,9 @@ class ConversationChannels:
                 # What was known of the member may be older than this row.
                 raise foreign()
             read = member.read if parent is None else await self._read_in_thread(user, conversation, head)
-        return self._grant(head, read, verify=False)
+            # Where it is kept from, for who wants what follows a position.
+            first = await self._store.log.first(conversation) if request.recover else None
+        return self._grant(head, read, oldest=1 if first is None else first.offset, verify=False)
 
     async def _read_in_thread(self, user: str, thread: str, head: model.Position) -> model.Position:
         """How far; whoever does not follow it has nothing unread there. Below a message to which nobody has replied yet
@@ -122,9 +124,9 @@ class ConversationChannels:
             with told():
                 head = max(head, await self._store.log.tail(membership.conversation))
         fresh = self._clock_ms() - membership.activity_at < RECENT_MS
-        return self._grant(head, membership.read, verify=fresh)
+        return self._grant(head, membership.read, oldest=membership.oldest, verify=fresh)
 
-    def _grant(self, head: model.Position, read: model.Position, *, verify: bool) -> Grant:
+    def _grant(self, head: model.Position, read: model.Position, *, oldest: int, verify: bool) -> Grant:
         end = max(head, read)
         data = SubscriptionData(Head(end.offset, end.n), render.position(read))
         return Grant(
@@ -134,6 +136,7 @@ class ConversationChannels:
             feed=self._feed,
             position=recovery.Position(self._store.epoch, head.offset),
             max_missed=self._max_missed,
+            oldest=oldest,
             verify=verify,
         )
 

@@ -63,7 +63,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A live membership with the conversation's head: what a connecting session needs to know of the conversation."""
+    """A live membership with the conversation's head: what a connecting session needs to know of the conversation.
+
+    `oldest` is the first offset that is retained.
+    """
 
     conversation: str
     role: Role
@@ -71,6 +74,7 @@ class Membership:
     head: Position
     read: Position
     activity_at: int
+    oldest: int = 1
 
     @property
     def unread(self) -> int:

@@ -170,6 +170,7 @@ def membership_of(member: Mapping[str, Any], conversation: Mapping[str, Any]) ->
         head=position_of(conversation["head"]),
         read=max(position_of(member["read"]), floor),
         activity_at=int(conversation["activity_at"]),
+        oldest=floor.offset + 1,
     )
 
 
