@@ -95,7 +95,7 @@ RULES: Final = (
     Rule("message.react", right=Right.REACT),
     Rule("message.unreact", right=Right.READ),
     Rule("message.reactions", right=Right.READ),
-    Rule("message.seen_by", right=Right.READ),
+    Rule("message.seen_by", right=Right.READ, blockable=True),
     Rule("conversation.create"),
     Rule("conversation.get", right=Right.READ),
     Rule("conversation.list"),
