@@ -172,7 +172,7 @@ async def test_reactions_by_rest(app, alice):
         assert "👍" not in (await answer.json())["own"]
         too_long = await rest.put(f"{path}/{'x' * 65}")
         assert too_long.status == 400
-        missing = await rest.put(f"{path.replace(str(target['offset']), '99')}/x")
+        missing = await rest.put(f"/v1/conversations/{target['conversation']}/messages/99/reactions/x")
         assert missing.status == 404
 
 
