@@ -33,6 +33,9 @@ PREVIEW_BYTES: Final = 768
 """1 KiB in base64: there may be twenty in a message."""
 
 _QUALITIES: Final = (60, 40, 20, 5)
+_SMOOTH: Final = ("RGB", "RGBA", "L", "LA")
+"""Kinds of pixels that can be made fewer as they are."""
+
 _FORMATS: Final = {
     "image/png": "PNG",
     "image/jpeg": "JPEG",
@@ -96,10 +99,9 @@ def look(data: bytes, image_format: str, max_pixels: int) -> Seen:
             # JPEG is decoded at a fraction of its size right away.
             image.draft("RGB", (4 * PREVIEW_PIXELS, 4 * PREVIEW_PIXELS))
             image.load()
-            upright = ImageOps.exif_transpose(image)
             if _is_turned(image):
                 width, height = height, width
-            return Seen(width, height, base64.b64encode(_preview(upright)).decode())
+            return Seen(width, height, base64.b64encode(_preview(image)).decode())
     except Unacceptable:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -116,9 +118,11 @@ def _check_pixels(width: int, height: int, most: int) -> None:
 
 
 def _preview(image: Image.Image) -> bytes:
-    alpha = "A" in image.getbands() or "transparency" in image.info
-    small = image.convert("RGBA" if alpha else "RGB")
+    """Made small first: a second image of the full size would take as much memory again."""
+    small = image if image.mode in _SMOOTH else image.convert(_mode_of(image))
     small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
+    ImageOps.exif_transpose(small, in_place=True)
+    small = small.convert(_mode_of(small))
     encoded = b""
     for quality in _QUALITIES:
         target = io.BytesIO()
@@ -127,6 +131,10 @@ def _preview(image: Image.Image) -> bytes:
         if len(encoded) <= PREVIEW_BYTES:
             break
     return encoded
+
+
+def _mode_of(image: Image.Image) -> str:
+    return "RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB"
 
 
 def _is_turned(image: Image.Image) -> bool:
