@@ -126,10 +126,10 @@ class _Edge:
         except web.HTTPException as error:
             response = self._answer(request, _of_http(error))
         except (ConnectionError, TimeoutError) as error:
-            log.warning("dependency_unavailable", path=request.path, error=type(error).__name__)
+            log.warning("dependency_unavailable", path=_pattern(request), error=type(error).__name__)
             response = self._answer(request, ClientError(codes.UNAVAILABLE, "try again"))
         except Exception:
-            log.exception("request_failed", method=request.method, path=request.path)
+            log.exception("request_failed", method=request.method, path=_pattern(request))
             response = self._send(fault(request_id=request[REQUEST_ID], docs_url=self._docs_url), {})
         if not response.prepared:
             for name, value in SECURITY_HEADERS.items():
@@ -147,6 +147,12 @@ class _Edge:
             headers={hdrs.CACHE_CONTROL: "no-store", **headers},
             content_type=CONTENT_TYPE,
         )
+
+
+def _pattern(request: web.Request) -> str:
+    """The path as the route has it: what stands in it may be a secret, like the code of an invite."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
 
 
 def _of_http(error: web.HTTPException) -> Refusal:
