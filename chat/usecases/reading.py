@@ -130,10 +130,10 @@ class ReadPositions:
         if not asked.counted:
             return ReadResult(render.position(member.read), 0, 0, member.unread_from)
         # Not the summary's head: it trails the log, and nothing would correct what is told here.
-        extent = await self._unreads.extent(asked.conversation)
+        head = await self._store.log.tail(asked.conversation)
         # What was removed unread is not unread.
-        read = max(member.read, extent.floor)
-        unread = max(0, extent.head.n - read.n)
+        read = max(member.read, outcome.floor)
+        unread = max(0, head.n - read.n)
         mentions = await self._unreads.mentions(asked.user, {asked.conversation: read.offset}) if unread else {}
         return ReadResult(render.position(read), unread, mentions.get(asked.conversation, 0), member.unread_from)
 

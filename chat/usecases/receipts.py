@@ -4,6 +4,7 @@ Receipts are shown in conversations of at most `limits.receipts_members`. Who do
 others.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec import structs
@@ -87,7 +88,9 @@ class Receipts:
         in a direct conversation can it be kept from one who does not show theirs, or where one has blocked the other.
         """
         peers = standing.facts.peers
-        users = await self._store.users.get_many([user] if peers is None else peers)
+        # One by one: what is asked for by many at the same time is one query.
+        records = await asyncio.gather(*(self._store.users.get(one) for one in peers or (user,)))
+        users = {record.id: record for record in records if record is not None}
         if not _shows(users, user):
             return False
         if peers is None:

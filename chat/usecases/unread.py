@@ -1,6 +1,5 @@
 """What is unread: counted from positions and the log, so that there is nothing to drift."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Final
@@ -10,8 +9,6 @@ from chat.usecases.blocks import BlockLists
 from chat.usecases.failures import told
 from chat.vocabulary.reading import ReadTotals, Totals, TotalsResult
 from storage import model
-from storage.model import ORIGIN
-from storage.mongo.heads import Extent
 from storage.mongo.inbox import MAX_CONVERSATIONS
 from storage.store import Store
 
@@ -26,14 +23,6 @@ class Unreads:
         self._store = store
         self._blocks = blocks
         self._clock_ms = clock_ms
-
-    async def extent(self, conversation: str) -> Extent:
-        """From where to where the log is, its end exactly."""
-        extents, head = await asyncio.gather(
-            self._store.conversations.extents([conversation]), self._store.log.tail(conversation)
-        )
-        known = extents.get(conversation)
-        return Extent(ORIGIN if known is None else known.floor, head)
 
     async def mentions(self, user: str, after: Mapping[str, int]) -> dict[str, int]:
         """How many messages after that offset mention the user, by conversation, without the user's own and those of

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from storage.model.member import Member
-from storage.model.position import Position
+from storage.model.position import ORIGIN, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A member's row after a mark, and what of it the mark has changed."""
+    """A member's row after a mark, and what of it the mark has changed. `floor`: up to there nothing is retained."""
 
     member: Member
+    floor: Position = ORIGIN
     read_moved: bool = False
     delivered_moved: bool = False
     unread_changed: bool = False

@@ -13,6 +13,7 @@ from storage.errors import NotFound
 from storage.model import ORIGIN, Marked, Marks, Member, Position, marked
 from storage.mongo.client import Database, Document, translated
 from storage.mongo.gather import Gather
+from storage.mongo.heads import read_extents
 from storage.mongo.log import Log
 from storage.mongo.rows import member_key, member_of, position_document
 from storage.mongo.schema import MEMBERS
@@ -60,6 +61,7 @@ class Reading:
         stats: Stats,
     ) -> None:
         """`tail` is what this process knows of a log's end without asking (`Appender.tail`)."""
+        self._db = db
         self._client = db.client
         self._members = db[MEMBERS]
         self._log = Log(db)
@@ -106,6 +108,11 @@ class Reading:
             together[one.key] = one if before is None else before.then(one)
         outcomes = await until_uncontended(partial(self._attempt, together))
         self._stats.reads_moved += sum(outcome.read_moved for outcome in outcomes.values())
+        extents = await read_extents(self._db, {one.conversation for one in asked})
+        for key, outcome in outcomes.items():
+            extent = extents.get(outcome.member.conversation)
+            if extent is not None:
+                outcomes[key] = replace(outcome, floor=extent.floor)
         return [outcomes.get(one.key) for one in asked]
 
     async def _attempt(self, asked: Mapping[str, _Asked]) -> dict[str, Marked]:

@@ -7,6 +7,7 @@ import pytest
 from storage.errors import NotFound, StorageError, Unavailable
 from storage.model import ORIGIN, Marks, Member, Position
 from storage.mongo.client import Database
+from storage.mongo.schema import CONVERSATIONS
 from storage.store import Store, open_store
 from support.conversing import AT, a_group, say
 from support.fail_points import failing
@@ -171,3 +172,11 @@ async def test_a_mark_that_fails_half_way_leaves_neither_half(mongodb_url: str, 
     after = await row(store, conversation)
     assert (after.read, after.unread_from, after.revision) == (Position(2, 1), 1, before + 1)
     assert await revision(store, "bob") == before + 1
+
+
+async def test_a_mark_tells_up_to_where_nothing_is_retained(db: Database, store: Store) -> None:
+    conversation = (await a_group(store)).id
+    await say(store, conversation, "ada", ["1", "2", "3"])
+    assert (await store.reading.mark(conversation, "bob", Marks(read=1))).floor == ORIGIN
+    await db[CONVERSATIONS].update_one({"_id": conversation}, {"$set": {"oldest": 4, "oldest_n": 2}})
+    assert (await store.reading.mark(conversation, "bob", Marks(read=1))).floor == Position(3, 2)
