@@ -34,11 +34,11 @@ class Views:
 
     async def of(self, rows: Sequence[tuple[model.Member, model.Conversation]]) -> list[Conversation]:
         """With the peers of the direct ones in one query, and the unread mentions in one for 50 that have unread
-        messages.
+        messages. A last message that the member has deleted for themselves is not shown.
         """
         peers = {peer for member, record in rows for peer in record.peers or () if peer != member.user}
         with told():
-            rows = await self._with_members_count(rows)
+            rows = await self._without_hidden(await self._with_members_count(rows))
             users = await self._store.users.get_many(peers) if peers else {}
             mentions = await self._unreads.mentions_of(rows)
         return [render.conversation(record, member, users, mentions.get(record.id, 0)) for member, record in rows]
@@ -73,6 +73,23 @@ class Views:
         counts = {parent: record.members_count for parent, record in found.items()}
         return [
             (member, replace(record, members_count=counts.get(record.parent or "", record.members_count)))
+            for member, record in rows
+        ]
+
+    async def _without_hidden(
+        self, rows: Sequence[tuple[model.Member, model.Conversation]]
+    ) -> Sequence[tuple[model.Member, model.Conversation]]:
+        """One query for each user who has hidden something there; as a rule none."""
+        shown: dict[str, list[tuple[str, int]]] = {}
+        for member, record in rows:
+            if member.hides and record.last_message is not None:
+                shown.setdefault(member.user, []).append((record.id, record.last_message.offset))
+        hidden = {user: await self._store.hidden.among(user, places) for user, places in shown.items()}
+        return [
+            (member, replace(record, last_message=None))
+            if record.last_message is not None
+            and (record.id, record.last_message.offset) in hidden.get(member.user, ())
+            else (member, record)
             for member, record in rows
         ]
 

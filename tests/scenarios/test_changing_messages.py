@@ -326,6 +326,15 @@ async def test_what_one_has_hidden_is_gone_for_oneself_only(apps: tuple[App, App
         assert "message" in await alice.rpc("message.get", conversation=conversation, offset=offsets[1])
         again = await bob.rpc("message.delete", **hide, offset=offsets[1])
         assert again == {}
+
+        async def last(client: WireClient) -> str | None:
+            view = (await client.rpc("conversation.get", conversation=conversation))["conversation"]
+            return view["last_message"]["text"] if "last_message" in view else None
+
+        await eventually(lambda: _equal(last(bob), "4"))
+        await bob.rpc("message.delete", **hide, offset=offsets[4])
+        assert await last(bob) is None
+        assert await last(alice) == "4"
         assert not personal(alice, "alice", "message.hidden")
 
 
