@@ -48,7 +48,7 @@ async def test_everything_is_answered_as_described(app: App, area: str) -> None:
 
 async def test_other_verbs_are_405_and_say_which_there_are(app: App) -> None:
     headers = {"Authorization": f"Bearer {app.token('alice')}", "X-API-Key": API_KEY}
-    values = {"conversation": "z" * 26, "offset": "1", "user": "bob"}
+    values = {"conversation": "z" * 26, "upload": "z" * 26, "user": "bob"}
     described = openapi()["paths"]
     async with aiohttp.ClientSession(app.http, headers=headers) as session:
         for path in described:

@@ -102,8 +102,14 @@ class Fuzzer:
         self._do("conversation.set_role", conversation=conversation, user="rita", role="reader")
         key = {"conversation": conversation, "idempotency_key": str(uuid4())}
         offset = self._do("message.send", **key, text="Something to read")["message"]["offset"]
+        invite = self._do("invite.create", conversation=conversation)["invite"]
+        upload = self._do("upload.create", name="one.txt", size_bytes=3, content_type="text/plain")["upload"]
         return {
+            "code": invite["code"],
             "conversation": conversation,
+            "invite": invite["id"],
+            "thread": f"{conversation}~{offset}",
+            "upload": upload["id"],
             "offset": offset,
             "target": offset,
             "reply_to": offset,
@@ -164,7 +170,10 @@ def _is_rpc(operation: Any) -> bool:
 
 
 def _point(case: Any, real: Mapping[str, Any]) -> None:
-    """Have a call lead to what exists."""
+    """Have a call lead to what exists; where the description wants a thread, to one."""
     for part in (case.path_parameters, case.body):
         if isinstance(part, dict):
+            wants_thread = "~" in str(part.get("conversation", ""))
             part.update({name: value for name, value in real.items() if name in part})
+            if wants_thread:
+                part["conversation"] = real["thread"]
