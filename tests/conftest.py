@@ -15,7 +15,6 @@ from storage.local.mongod import mongod
 from storage.local.redis_server import redis_server
 from support.servers import MONGOD_FOR_TESTS, in_thread, short_directory
 
-
 # A machine that is busy with something else is no fault of what is tested.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
