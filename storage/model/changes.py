@@ -76,6 +76,11 @@ def edited(message: Entry, entry: Entry, fields: Mapping[str, Any]) -> Change | 
     return Change(entry=tells, message=body)
 
 
+def remains(body: Mapping[str, Any], deleted_at: int) -> dict[str, Any]:
+    """All that is left of a message's body when it is deleted for all."""
+    return {name: body[name] for name in _OUTLIVES if name in body} | {"deleted_at": deleted_at}
+
+
 def deleted(message: Entry, entry: Entry, reason: str | None = None) -> Change | None:
     """Nothing of what it said is left, neither in its row nor in the entries of its edits. None: it is gone already.
 
@@ -83,7 +88,7 @@ def deleted(message: Entry, entry: Entry, reason: str | None = None) -> Change |
     """
     if "deleted_at" in message.body:
         return None
-    body = {name: message.body[name] for name in _OUTLIVES if name in message.body} | {"deleted_at": entry.at}
+    body = remains(message.body, entry.at)
     tombstone = image(replace(message, body=body))
     tells: dict[str, Any] = {"target": message.offset, "message": tombstone}
     erased = {edit: {"target": message.offset, "message": tombstone} for edit in message.body.get("edits", ())}

@@ -6,6 +6,7 @@ From its `expires_at` on, a message reads as deleted at that time, whether or no
 from dataclasses import replace
 from typing import Any
 
+from storage.model.changes import remains
 from storage.model.entry import Entry, EntryKind
 
 
@@ -13,18 +14,13 @@ def as_of(entry: Entry, now: int) -> Entry:
     """What an entry of the log says to somebody who reads it at `now` (ms UTC)."""
     match entry.kind:
         case EntryKind.MESSAGE_CREATED if _over(entry.body, now):
-            return replace(entry, body=tombstone(entry.body["expires_at"]))
+            return replace(entry, body=remains(entry.body, entry.body["expires_at"]))
         case EntryKind.MESSAGE_EDITED if _over(entry.body["message"]["body"], now):
             image = entry.body["message"]
-            over = {**image, "body": tombstone(image["body"]["expires_at"])}
+            over = {**image, "body": remains(image["body"], image["body"]["expires_at"])}
             return replace(entry, body={**entry.body, "message": over})
         case _:
             return entry
-
-
-def tombstone(deleted_at: int) -> dict[str, Any]:
-    """All that is left of the body of a message that is deleted for all."""
-    return {"deleted_at": deleted_at}
 
 
 def _over(body: Any, now: int) -> bool:
