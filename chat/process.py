@@ -160,7 +160,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             verifiers.connections,
             plain,
             _conversing(config, store, access, feed),
-            _options(config),
+            _options(config, uploads=uploading.files is not None),
             clock_ms=clock_ms,
             sessions_of=lambda user: len(engine.hub.users.get(user, ())),
             gone=gone,
@@ -196,7 +196,7 @@ def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> 
     )
 
 
-def _options(config: Config) -> BackendOptions:
+def _options(config: Config, *, uploads: bool) -> BackendOptions:
     client, personal = config.client, config.client.subscribe_to_user_personal_channel
     sizes = ports.Limits()
     return BackendOptions(
@@ -208,7 +208,7 @@ def _options(config: Config) -> BackendOptions:
             page=200,
             conversations_on_connect=client.conversations_on_connect,
             conversations_to_recover=client.conversations_to_recover,
-            upload_bytes=0 if config.uploads.store == "off" else config.uploads.max_size,
+            upload_bytes=config.uploads.max_size if uploads else 0,
             upload_types=list(config.uploads.allowed_types),
             receipts_members=config.limits.receipts_members,
             mention_group_members=config.limits.mention_group_members,

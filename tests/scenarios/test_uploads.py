@@ -402,12 +402,17 @@ async def test_types_that_are_not_allowed_are_refused_whatever_they_are_called(c
         await uploaded(app, "alice")
 
 
-async def test_without_a_store_the_methods_say_what_to_set(config_of):
-    async with serve_app(config_of(uploads__store="off")) as app, app.rest("alice") as rest:
+@pytest.mark.parametrize(
+    ("settings", "missing"), [({"uploads__store": "off"}, "uploads.store"), ({"api__key": ""}, "uploads.link_key")]
+)
+async def test_without_a_store_the_methods_say_what_to_set(config_of, settings, missing):
+    async with serve_app(config_of(**settings)) as app, app.rest("alice") as rest:
         status, problem = await announce(rest, PNG)
         assert (status, problem["code"]) == (404, "not_available")
-        assert "uploads.store" in problem["detail"]
+        assert missing in problem["detail"]
         assert (await rest.put("/uploads/" + "a" * 26)).status == 404
+        async with wire_client(app.websocket) as alice:
+            assert (await alice.connect(app.token("alice")))["data"]["limits"]["upload_bytes"] == 0
 
 
 async def test_links_are_absolute_where_the_public_address_is_known(config_of):
