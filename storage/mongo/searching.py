@@ -42,7 +42,7 @@ _UNSPACED: Final = (
     (0x20000, 0x3FFFF),
 )
 _AFTER_UNSPACED: Final = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in _UNSPACED)
-_WORD_BEGINS: Final = rf"(?:(?<![\p{{L}}\p{{M}}\p{{N}}_])|(?<=[{_AFTER_UNSPACED}]))"
+_BETWEEN_WORDS: Final = r"[^\p{L}\p{M}\p{N}_]"
 _HAS_ATTACHMENTS: Final = r'"attachments":\['
 
 
@@ -149,10 +149,18 @@ def pattern(word: str) -> str:
     same word.
     """
     spellings = dict.fromkeys((word, unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)))
+    within_words = not word[0].isalnum() or _is_unspaced(word[0])
+    return "|".join(_literal(one) if within_words else _beginning(_literal(one)) for one in spellings)
+
+
+def _literal(spelling: str) -> str:
     # A regular expression of MongoDB has no NUL in it.
-    literal = "|".join(re.escape(spelling).replace("\0", r"\x00") for spelling in spellings)
-    begins = _WORD_BEGINS if word[0].isalnum() and not _is_unspaced(word[0]) else ""
-    return f"{begins}(?:{literal})"
+    return re.escape(spelling).replace("\0", r"\x00")
+
+
+def _beginning(literal: str) -> str:
+    """The literal where a word begins. What is before it is looked at last: to look for a literal is quick."""
+    return f"{literal}(?<=^{literal}|{_BETWEEN_WORDS}{literal}|[{_AFTER_UNSPACED}]{literal})"
 
 
 def _is_unspaced(character: str) -> bool:

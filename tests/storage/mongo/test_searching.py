@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from storage.model import EntryKind, Position
+from storage.model.keys import log_key
 from storage.mongo.client import Database
 from storage.mongo.log import Log
-from storage.mongo.searching import STRETCH, Hits, Searching, Wanted, pattern
+from storage.mongo.schema import MESSAGES
+from storage.mongo.searching import STRETCH, Hits, Searching, Wanted, _filter, pattern
 from support.entries import message, write_log
 
 A, B = "a" * 26, "b" * 26
@@ -147,7 +149,20 @@ async def test_an_empty_or_trimmed_log_is_searched_at_once(db: Database, searchi
     assert ([entry.offset for entry in hits.entries], hits.complete) == ([50_001], True)
 
 
-def test_what_a_user_writes_is_never_a_pattern() -> None:
-    for word in ("a|b", "(", "[", "a{2}", "\\Q", "\\E", "(?i)", "$", "^"):
-        assert "(?:" in pattern(word)
-        assert "\0" not in pattern(word + "\0")
+@pytest.mark.parametrize("word", ["a|b", "(", "[", "a{2}", "\\Q", "\\E", "(?i)", "$", "^", "x" * 200, "ǅ\0#"])
+async def test_what_a_user_writes_is_never_a_pattern(db: Database, searching: Searching, word: str) -> None:
+    await write_log(db, [message(A, text=f"before {word}"), message(A, text="aab b a x")])
+    assert await texts(searching, word) == [f"before {word}"]
+    assert "\0" not in pattern(word)
+
+
+async def test_a_call_reads_its_stretch_by_the_key_of_the_log_and_no_more(db: Database) -> None:
+    await write_log(db, [message(A, text="needle" if i % 100 == 0 else "hay") for i in range(2000)])
+    await write_log(db, [message(B, text="needle") for _ in range(2000)])
+    every = Wanted(("needle",), sender="ada", after=1, before=NOW, has_attachment=True)
+    for wanted in (Wanted(("needle",)), Wanted(sender="ada"), every):
+        keys = {"$gt": log_key(A, 500), "$lte": log_key(A, 1500)}
+        find = {"find": MESSAGES, "filter": {"_id": keys, **_filter(wanted, NOW)}, "sort": {"_id": -1}, "limit": 50}
+        explained = await db.command("explain", find, verbosity="executionStats")
+        assert "CLUSTERED_IXSCAN" in str(explained["queryPlanner"]["winningPlan"])
+        assert explained["executionStats"]["totalDocsExamined"] <= 1002

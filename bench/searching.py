@@ -1,0 +1,92 @@
+"""How long a search takes in a conversation of 100,000 messages: `python -m bench.searching`.
+
+Starts a MongoDB of its own unless MONGODB_URL names one.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median
+
+from storage.local.mongod import mongod
+from storage.model import EntryKind, NewEntry
+from storage.mongo.client import Database, connect
+from storage.mongo.documents import document_of, prepare
+from storage.mongo.migrate import migrate
+from storage.mongo.schema import MESSAGES
+from storage.mongo.searching import Hits, Searching, Wanted
+
+MESSAGES_COUNT = 100_000
+WORDS = [f"{secrets.token_hex(3)}" for _ in range(5000)]
+CONVERSATION = "b" * 26
+START = 1_700_000_000_000
+
+
+async def fill(db: Database) -> None:
+    """Messages of twelve words; one in 10,000 has the word that is searched for."""
+    chance = random.Random(7)
+    for first in range(1, MESSAGES_COUNT, 1000):
+        documents = []
+        for offset in range(first, first + 1000):
+            text = " ".join(chance.choices(WORDS, k=12)) + (" needle" if offset % 10_000 == 5_000 else "")
+            new = NewEntry(
+                CONVERSATION,
+                EntryKind.MESSAGE_CREATED,
+                f"user{offset % 20}",
+                START + offset * 1000,
+                None,
+                {"text": text},
+            )
+            fields = prepare(new, own_key=lambda: secrets.token_bytes(12)).fields
+            documents.append(document_of(fields, CONVERSATION, offset, offset))
+        await db[MESSAGES].insert_many(documents)
+
+
+async def whole(searching: Searching, wanted: Wanted) -> tuple[int, list[float]]:
+    """Search from the newest to the oldest; hits, and the time of each call in ms."""
+    found, times, upto = 0, [], None
+    while True:
+        begun = time.perf_counter()
+        hits: Hits = await searching.find(CONVERSATION, wanted, upto=upto, limit=20, max_bytes=48 * 1024)
+        times.append((time.perf_counter() - begun) * 1000)
+        found += len(hits.entries)
+        if hits.complete:
+            return found, times
+        upto = hits.examined_to - 1
+
+
+async def main() -> None:
+    async with AsyncExitStack() as stack:
+        url = os.environ.get("MONGODB_URL")
+        if url is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
+            url = (await stack.enter_async_context(mongod(folder, ephemeral=True))).url
+        db = await stack.enter_async_context(connect(url, f"bench_{secrets.token_hex(4)}"))
+        stack.push_async_callback(db.client.drop_database, db.name)
+        await migrate(db)
+        await fill(db)
+        searching = Searching(db, clock=lambda: START + 10**9)
+        cases = {
+            "one rare word": Wanted(("needle",)),
+            "three words, none there": Wanted(("alpha", "beta", "gamma")),
+            "a word of every 400th message": Wanted((WORDS[0],)),
+            "a sender": Wanted(sender="user3"),
+            "a rare word, an hour in the middle": Wanted(
+                ("needle",), after=START + 44_000_000, before=START + 47_600_000
+            ),
+        }
+        for name, wanted in cases.items():
+            found, times = await whole(searching, wanted)
+            print(
+                f"{name:40} {found:6} hits {len(times):4} calls  "
+                f"median {median(times):6.1f} ms  slowest {max(times):6.1f} ms  all {sum(times):7.0f} ms"
+            )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
