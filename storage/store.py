@@ -147,14 +147,16 @@ async def open_store(
                 if sweep_as
                 else nullcontext()
             )
-            async with appender, flusher, reactions, sweep, tidying, reading, Inbox(db) as inbox:
+            hidden = Hidden(db, users)
+            threads = Threads(db, appender, users)
+            async with appender, flusher, reactions, threads, sweep, tidying, reading, Inbox(db) as inbox:
                 yield Store(
                     epoch=epoch,
                     log=Log(db, clock=clock),
                     appender=appender,
                     amending=amending,
                     rewording=rewording,
-                    hidden=Hidden(db, users),
+                    hidden=hidden,
                     conversations=conversations,
                     members=members,
                     preferring=Preferring(db, users),
@@ -166,8 +168,8 @@ async def open_store(
                     uploads=Uploads(db),
                     reading=reading,
                     reactions=reactions,
-                    threads=Threads(db, appender, users),
-                    mentions=Mentions(db, clock=clock),
+                    threads=threads,
+                    mentions=Mentions(db, hidden, clock=clock),
                     searching=Searching(db, clock=clock),
                     expiring=expiring,
                     retention=retention,

@@ -67,6 +67,7 @@ class Messages:
         body = message_body(request, self._limits)
         standing = await self._access.require(user, request.conversation, Right.SEND)
         await self._rules.check(user, request.conversation, request.idempotency_key, standing)
+        await self._threads.coming(user, request.conversation)
         if _refers(request):
             body = await self._completed(user, request, body, standing)
         at = self._clock_ms()

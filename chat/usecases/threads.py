@@ -74,17 +74,28 @@ class Threads:
         appending.add_done_callback(done)
         return answer
 
+    async def coming(self, user: str, conversation: str) -> None:
+        """Before a reply: who is not known to follow the thread follows it, together with whoever else comes just now.
+
+        So what hundreds of people reply at once are not hundreds of transactions one after the other. A thread that is
+        not there yet is made by the reply. Raises ClientError.
+        """
+        if parent_of(conversation) is None or self._known(conversation, user):
+            return
+        with told():
+            try:
+                await self._follow(conversation, user)
+            except NotFound:
+                return
+
     async def follow(self, user: str, request: ThreadFollow) -> ThreadResult:
-        thread, at = request.conversation, self._clock_ms()
+        thread = request.conversation
         await self._access.require(user, thread, Right.READ)
         with told():
             try:
-                followed = await self._store.threads.follow(thread, user, at=at)
+                await self._follow(thread, user)
             except NotFound:
                 raise Unseen("nobody has replied there yet", "conversation") from None
-        self._remember(thread, user)
-        if followed.changed:
-            self._announcer.followed(thread, {user: followed.read}, after=followed.read, at=at)
         return ThreadResult(await self._views.one(user, thread))
 
     async def unfollow(self, user: str, request: ThreadUnfollow) -> Done:
@@ -105,6 +116,13 @@ class Threads:
         threads = await self._views.of(rows[: request.limit])
         following = encode_cursor(threads[-1].activity_at, threads[-1].id) if len(rows) > len(threads) else None
         return ThreadPage(threads, following)
+
+    async def _follow(self, thread: str, user: str) -> None:
+        at = self._clock_ms()
+        followed = await self._store.threads.follow(thread, user, at=at)
+        self._remember(thread, user)
+        if followed.changed:
+            self._announcer.followed(thread, {user: followed.read}, after=followed.read, at=at)
 
     def forget(self, conversation: str, users: Collection[str]) -> None:
         """It is not known any more whether these follow the thread."""

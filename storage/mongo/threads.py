@@ -5,10 +5,11 @@ told, how far they have read, and are private to them: no entry tells of followi
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from types import TracebackType
+from typing import Final, Self, TypeAlias
 
 from pymongo import DESCENDING, UpdateOne
 
@@ -29,6 +30,7 @@ from storage.model import (
 from storage.model.expiry import as_of
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.grouping import Grouping
 from storage.mongo.log import Log
 from storage.mongo.rows import conversation_document, conversation_of, member_key, member_of, position_document
 from storage.mongo.schema import CONVERSATIONS, FOLLOWED, MEMBERS
@@ -39,6 +41,10 @@ MAX_FOLLOWED: Final = 1000
 """Threads that one user follows: every connect reads them. The one followed longest makes room."""
 
 _ROOM: Final = 100
+
+BATCH: Final = 100
+WAITING: Final = 10_000
+_AT_ONCE: Final = 2
 
 MAX_ROWS: Final = 10_000
 """Memberships and followed threads of one user that are looked at."""
@@ -56,8 +62,17 @@ class Followed:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    user: str
+    at: int
+
+
 class Threads:
-    """Every method may raise Unavailable."""
+    """An async context manager: those who come to follow one thread at the same time are one transaction.
+
+    Every method may raise Unavailable.
+    """
 
     def __init__(self, db: Database, appender: Appender, users: Users) -> None:
         self._client = db.client
@@ -66,6 +81,18 @@ class Threads:
         self._members = db[MEMBERS]
         self._appender = appender
         self._users = users
+        self._coming: Grouping[str, _Coming, Followed] = Grouping(
+            self._follow, batch=BATCH, limit=WAITING, at_once=_AT_ONCE
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._coming.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._coming.__aexit__(kind, error, traceback)
 
     def append(
         self, new: NewEntry, *, check: Callable[[], bool] | None = None
@@ -80,9 +107,8 @@ class Threads:
         return self._appender.append_with(new, partial(self._open, came), check=check), came
 
     async def follow(self, thread: str, user: str, *, at: int) -> Followed:
-        """What was said before is read. Raises NotFound: nobody has replied there yet."""
-        end = await self._log.tail(thread)
-        return await until_uncontended(partial(self._follow, thread, user, at, end))
+        """What was said before is read. Raises NotFound (nobody has replied there yet), Overloaded."""
+        return await self._coming.ask(thread, _Coming(user, at))
 
     async def unfollow(self, thread: str, user: str, *, at: int) -> bool:
         """Whether the user did follow it."""
@@ -187,14 +213,25 @@ class Threads:
             gone = {"$set": {"left_at": at, "revision": revision}}
             await self._members.update_many({"_id": {"$in": beyond}}, gone, session=session)
 
-    async def _follow(self, thread: str, user: str, at: int, end: Position) -> Followed:
+    async def _follow(self, thread: str, coming: Sequence[_Coming]) -> Sequence[Followed]:
+        end = await self._log.tail(thread)
+        return await until_uncontended(partial(self._follow_together, thread, coming, end))
+
+    async def _follow_together(self, thread: str, coming: Sequence[_Coming], end: Position) -> Sequence[Followed]:
+        users = list(dict.fromkeys(one.user for one in coming))
+        at = max(one.at for one in coming)
         with translated():
             async with transaction(self._client) as session:
                 if await self._conversations.find_one({"_id": thread}, {"_id": 1}, session=session) is None:
                     raise NotFound("nobody has replied there yet")
-                came = await self._put(session, thread, {user: end}, at=at, joined_offset=end.offset)
-                row = await self._members.find_one({"_id": member_key(thread, user)}, session=session)
-        return Followed(end if row is None else member_of(row).read, bool(came))
+                wanted = dict.fromkeys(users, end)
+                came = await self._put(session, thread, wanted, at=at, joined_offset=end.offset)
+                query = {"_id": {"$in": [member_key(thread, user) for user in users]}}
+                found = self._members.find(query, session=session).batch_size(len(users) + 1)
+                reads = {row["user"]: member_of(row).read for row in await found.to_list(None)}
+        # Who asks twice has come once.
+        first = dict(came)
+        return [Followed(reads.get(one.user, end), first.pop(one.user, None) is not None) for one in coming]
 
     async def _unfollow(self, thread: str, user: str, at: int) -> bool:
         key = {"_id": member_key(thread, user), **_LIVE}

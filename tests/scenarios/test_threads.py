@@ -117,6 +117,26 @@ async def test_two_hubs_make_one_thread_of_many_first_replies(apps):
         )
 
 
+async def test_a_crowd_that_replies_at_once_is_answered_at_once(apps):
+    users = [f"user{number}" for number in range(100)]
+    async with AsyncExitStack() as stack:
+        alice = await stack.enter_async_context(wire_client(apps[0].websocket))
+        await alice.connect(apps[0].token("alice"))
+        conversation, offset, thread = await root(alice, *users)
+        await say(alice, thread, "first")
+        rests = [await stack.enter_async_context(apps[number % 2].rest(user)) for number, user in enumerate(users)]
+
+        async def reply(rest) -> int:
+            body = {"idempotency_key": "k", "text": "me too"}
+            async with rest.post(f"/v1/conversations/{thread}/messages", json=body) as answer:
+                return answer.status
+
+        assert set(await asyncio.gather(*map(reply, rests))) == {201}
+        await alice.until(lambda: [one["thread"]["replies"] for one in changes(alice, conversation)][-1:] == [101])
+        got = await alice.rpc("message.get", conversation=conversation, offset=offset)
+        assert got["message"]["thread"]["replies"] == 101
+
+
 async def test_a_repeated_first_reply_is_the_same_reply(app, alice, bob):
     _, _, thread = await root(alice, "bob")
     request = {"conversation": thread, "idempotency_key": "k", "text": "once"}

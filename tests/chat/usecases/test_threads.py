@@ -1,5 +1,6 @@
 """What a reply costs, and who follows by it."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 
@@ -90,6 +91,26 @@ async def test_whoever_is_known_to_follow_replies_as_to_any_conversation(bench, 
             await bench.reply(thread, "bob")
     await bench.reply(thread, "bob")
     assert (await bench.store.log.tail(thread)).n == 3
+
+
+async def test_who_comes_at_the_same_time_comes_together_and_then_replies_as_anybody(bench, thread, monkeypatch):
+    await bench.threads.coming("bob", thread)
+    assert bench.followers.followed_by == []
+    await bench.reply(thread, "bob")
+    users = [f"user{number}" for number in range(40)]
+    bench.commands.names.clear()
+    await asyncio.gather(*(bench.threads.coming(user, thread) for user in [*users, *users]))
+    assert 1 <= bench.commands.names.count("commitTransaction") <= 4
+    came = bench.followers.followed_by[1:]
+    assert sorted(user for _, read, _ in came for user in read) == sorted(users)
+    assert all((at, after) == (thread, Position(1, 1)) for at, _, after in came)
+
+    def looks_first(*_: object, **__: object) -> None:
+        raise AssertionError("that is a transaction")
+
+    monkeypatch.setattr(bench.store.threads, "append", looks_first)
+    for user in users[:3]:
+        await bench.reply(thread, user)
 
 
 async def test_who_no_longer_follows_follows_again_by_replying(bench, thread):
