@@ -17,6 +17,7 @@ from storage.model import Entry
 from storage.model.keys import MAX_OFFSET, log_key, parse_log_key
 from storage.mongo.client import Database, Document, translated
 from storage.mongo.documents import entry_of
+from storage.mongo.hidden import Hidden
 from storage.mongo.schema import MENTIONS_BY_TIME, MENTIONS_OF_CONVERSATION, MESSAGES
 
 MAX_COUNTED: Final = 1000
@@ -51,13 +52,15 @@ class Mentions:
     Every query names its index: left to itself MongoDB may take the collection's own order, and read all messages.
     """
 
-    def __init__(self, db: Database, *, clock: Callable[[], int]) -> None:
+    def __init__(self, db: Database, hidden: Hidden, *, clock: Callable[[], int]) -> None:
         """By the clock (ms UTC), messages that have expired are not listed; they count until they are removed."""
         self._messages = db[MESSAGES]
+        self._hidden = hidden
         self._clock = clock
 
     async def count(self, user: str, after: Mapping[str, int], *, without: Collection[str]) -> dict[str, int]:
-        """How many messages after that offset mention the user, by conversation; those without any are left out.
+        """How many messages after that offset mention the user, by conversation; those without any are left out. What
+        the user has hidden does not count, up to `MAX_COUNTED` mentions.
 
         One query for 50 conversations, which reads only keys of the index: one for each mention, at most `MAX_COUNTED`,
         and two for each conversation. Where there are more, each of the 50 is counted on its own, to `MAX_COUNTED`.
@@ -66,10 +69,10 @@ class Mentions:
         wanted = list(after.items())
         for start in range(0, len(wanted), _CONVERSATIONS):
             chunk = [_after(user, one, offset, without) for one, offset in wanted[start : start + _CONVERSATIONS]]
-            counts.update(await self._count(chunk))
+            counts.update(await self._count(user, chunk))
         return counts
 
-    async def _count(self, queries: Sequence[Document]) -> dict[str, int]:
+    async def _count(self, user: str, queries: Sequence[Document]) -> dict[str, int]:
         query = queries[0] if len(queries) == 1 else {"$or": list(queries)}
         with translated():
             found = self._messages.find(
@@ -77,7 +80,9 @@ class Mentions:
             )
             keys = [document["_id"] for document in await found.to_list(MAX_COUNTED)]
             if len(keys) < MAX_COUNTED or len(queries) == 1:
-                return Counter(parse_log_key(key)[0] for key in keys)
+                places = [parse_log_key(key) for key in keys]
+                hidden = await self._hidden.among(user, places)
+                return Counter(place[0] for place in places if place not in hidden)
             counted = await asyncio.gather(
                 *(
                     self._messages.count_documents(one, hint=MENTIONS_OF_CONVERSATION, limit=MAX_COUNTED)

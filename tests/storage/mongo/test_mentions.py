@@ -157,6 +157,13 @@ async def test_a_message_whose_body_is_gone_mentions_nobody(store: Store) -> Non
     assert await store.mentions.count("ada", {conversation: 0}, without={"ada"}) == {}
 
 
+async def test_what_a_user_has_hidden_mentions_them_no_more(store: Store) -> None:
+    conversation = (await a_group(store)).id
+    first, _ = [await store.appender.append(said(conversation, AT + i, "ada")) for i in range(2)]
+    await store.hidden.hide("ada", conversation, [first.entry.offset], at=AT)
+    assert await store.mentions.count("ada", {conversation: 0}, without={"ada"}) == {conversation: 1}
+
+
 async def explained(db: Database, command: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The plan of a command, and what running it took."""
     answer = await db.command("explain", command, verbosity="executionStats")
