@@ -432,6 +432,32 @@ async def test_paging_goes_on_where_it_was_though_pins_are_taken_off_meanwhile(a
     assert [message["text"] for message in rest["items"]] == ["2", "1", "0"]
 
 
+# In threads
+
+
+async def test_replies_in_a_thread_are_changed_as_all_messages_are(apps: tuple[App, App]) -> None:
+    async with signed_in(apps[0], "alice") as alice, signed_in(apps[1], "bob") as bob:
+        conversation = await group(alice, "bob")
+        thread = f"{conversation}~{await said(alice, conversation, 'root')}"
+        offsets = [await said(bob, thread, str(number)) for number in range(4)]
+        place = {"conversation": thread, "offset": offsets[0]}
+        assert (await bob.rpc("message.edit", **place, text="edited"))["message"]["version"] == 1
+        assert refusal(await bob.rpc("message.pin", **place))[0] == 103
+        assert await alice.rpc("message.pin", **place) == {}
+        assert await bob.rpc("message.delete", conversation=thread, offset=offsets[1]) == {}
+        assert await alice.rpc("message.delete", conversation=thread, offset=offsets[2]) == {}
+        assert await bob.rpc("message.delete", conversation=thread, offset=offsets[3], **{"for": "me"}) == {}
+        page = await bob.rpc("history.page", conversation=thread)
+        assert [(message["text"], "deleted_at" in message) for message in page["items"]] == [
+            ("edited", False),
+            ("", True),
+            ("", True),
+        ]
+        assert len((await alice.rpc("history.page", conversation=thread))["items"]) == 4
+        pins = await bob.rpc("history.pins", conversation=thread)
+        assert [message["text"] for message in pins["items"]] == ["edited"]
+
+
 # Replies and forwards
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Struct, inspect
 
-_TEXTS: Final = ("x", "en", "https://x.example/", "a" * 26)
+_TEXTS: Final = ("x", "en", "https://x.example/", "a" * 26, f"{'a' * 26}~1")
 _OF_EVERY_TYPE: Final[Mapping[str, Any]] = {
     "null": None,
     "boolean": True,
@@ -72,7 +72,11 @@ def _plain(described: inspect.Type) -> inspect.Type:
 
 
 def _good(field: inspect.Field, known: Mapping[str, Any]) -> Any:
-    return known[field.encode_name] if field.encode_name in known else _value(field.type)
+    value = known.get(field.encode_name)
+    plain = _plain(field.type)
+    if value is None or (isinstance(plain, inspect.StrType) and not _is_good_text(value, plain)):
+        return _value(field.type)
+    return value
 
 
 def _value(described: inspect.Type) -> Any:

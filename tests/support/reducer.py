@@ -138,6 +138,9 @@ def _changed(view: View, event: Mapping[str, Any]) -> None:
 
 def _updated(view: View, event: Mapping[str, Any]) -> None:
     view.details = _details({**view.details, **event})
+    oldest = event.get("oldest", 1)
+    view.messages = {offset: message for offset, message in view.messages.items() if offset >= oldest}
+    view.pins = [offset for offset in view.pins if offset >= oldest]
 
 
 _HANDLERS = {
