@@ -110,7 +110,9 @@ class ReadPositions:
         """Write the marks, and tell of what they moved."""
         with told():
             try:
-                outcome = await self._store.reading.mark(asked.conversation, asked.user, asked.marks)
+                outcome = await self._store.reading.mark(
+                    asked.conversation, asked.user, asked.marks, counted=asked.counted
+                )
             except NotFound:
                 if parent_of(asked.conversation) is None:
                     raise
@@ -129,11 +131,9 @@ class ReadPositions:
         member = outcome.member
         if not asked.counted:
             return ReadResult(render.position(member.read), 0, 0, member.unread_from)
-        # Not the summary's head: it trails the log, and nothing would correct what is told here.
-        head = await self._store.log.tail(asked.conversation)
         # What was removed unread is not unread.
         read = max(member.read, outcome.floor)
-        unread = max(0, head.n - read.n)
+        unread = max(0, outcome.head.n - read.n)
         mentions = await self._unreads.mentions(asked.user, {asked.conversation: read.offset}) if unread else {}
         return ReadResult(render.position(read), unread, mentions.get(asked.conversation, 0), member.unread_from)
 

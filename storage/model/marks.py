@@ -30,10 +30,14 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A member's row after a mark, and what of it the mark has changed. `floor`: up to there nothing is retained."""
+    """A member's row after a mark, and what of it the mark has changed.
+
+    `head` is where the log ends, `floor` up to where nothing of it is retained, where that was asked for.
+    """
 
     member: Member
     floor: Position = ORIGIN
+    head: Position = ORIGIN
     read_moved: bool = False
     delivered_moved: bool = False
     unread_changed: bool = False

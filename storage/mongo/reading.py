@@ -1,7 +1,7 @@
 """How far each member has read and received: moved forward only, private changes under the user's revision."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -13,7 +13,7 @@ from storage.errors import NotFound
 from storage.model import ORIGIN, Marked, Marks, Member, Position, marked
 from storage.mongo.client import Database, Document, translated
 from storage.mongo.gather import Gather
-from storage.mongo.heads import read_extents
+from storage.mongo.heads import Extent, read_extents
 from storage.mongo.log import Log
 from storage.mongo.rows import member_key, member_of, position_document
 from storage.mongo.schema import MEMBERS
@@ -27,29 +27,25 @@ WAITING: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Marks of one member, with the places that their offsets stand for."""
+    """Marks of one member. `counted`: it is to be told where the log begins and ends, too."""
 
     conversation: str
     user: str
     marks: Marks
-    read: Position = ORIGIN
-    delivered: Position = ORIGIN
+    counted: bool
 
     @property
     def key(self) -> str:
         return member_key(self.conversation, self.user)
 
     def then(self, later: "_Asked") -> "_Asked":
-        return replace(
-            self,
-            marks=self.marks.then(later.marks),
-            read=max(self.read, later.read),
-            delivered=max(self.delivered, later.delivered),
-        )
+        return replace(self, marks=self.marks.then(later.marks), counted=self.counted or later.counted)
 
 
 class Reading:
-    """An async context manager: marks that come together are committed together, in one transaction."""
+    """An async context manager: marks that come together are committed together, in one transaction, and what they need
+    to know of their logs is asked once for each conversation.
+    """
 
     def __init__(
         self,
@@ -80,42 +76,55 @@ class Reading:
     ) -> None:
         await self._gather.__aexit__(kind, error, traceback)
 
-    async def mark(self, conversation: str, user: str, marks: Marks) -> Marked:
-        """Apply the marks to the user's row; an offset beyond the last entry means up to it.
+    async def mark(self, conversation: str, user: str, marks: Marks, *, counted: bool = False) -> Marked:
+        """Apply the marks to the user's row; an offset beyond the last entry means up to it. `counted`: with the bounds
+        of the log, as they are after that.
 
         Where several come together, each is told that what all of them changed was changed. Raises NotFound (no
         member), Unavailable, Overloaded.
         """
-        read, delivered = await asyncio.gather(
-            self._position(conversation, marks.read), self._position(conversation, marks.delivered)
-        )
-        outcome = await self._gather.ask(_Asked(conversation, user, marks, read, delivered))
+        outcome = await self._gather.ask(_Asked(conversation, user, marks, counted))
         if outcome is None:
             raise NotFound(f"{user} is no member of {conversation}")
         return outcome
-
-    async def _position(self, conversation: str, offset: int) -> Position:
-        if not offset:
-            return ORIGIN
-        tail = self._tail(conversation)
-        known = tail is not None and tail.offset == offset
-        return tail if tail is not None and known else await self._log.position_at(conversation, offset)
 
     async def _commit(self, asked: Sequence[_Asked]) -> list[Marked | None]:
         together: dict[str, _Asked] = {}
         for one in asked:
             before = together.get(one.key)
             together[one.key] = one if before is None else before.then(one)
-        outcomes = await until_uncontended(partial(self._attempt, together))
+        offsets = {
+            (one.conversation, offset)
+            for one in together.values()
+            for offset in (one.marks.read, one.marks.delivered)
+            if offset
+        }
+        places = dict(zip(offsets, await asyncio.gather(*(self._position(*one) for one in offsets)), strict=True))
+        outcomes = await until_uncontended(partial(self._attempt, together, places))
         self._stats.reads_moved += sum(outcome.read_moved for outcome in outcomes.values())
-        extents = await read_extents(self._db, {one.conversation for one in asked})
+        bounds = await self._bounds({one.conversation for one in together.values() if one.counted})
         for key, outcome in outcomes.items():
-            extent = extents.get(outcome.member.conversation)
+            extent = bounds.get(together[key].conversation)
             if extent is not None:
-                outcomes[key] = replace(outcome, floor=extent.floor)
+                outcomes[key] = replace(outcome, floor=extent.floor, head=extent.head)
         return [outcomes.get(one.key) for one in asked]
 
-    async def _attempt(self, asked: Mapping[str, _Asked]) -> dict[str, Marked]:
+    async def _position(self, conversation: str, offset: int) -> Position:
+        tail = self._tail(conversation)
+        known = tail is not None and tail.offset == offset
+        return tail if tail is not None and known else await self._log.position_at(conversation, offset)
+
+    async def _bounds(self, conversations: Collection[str]) -> dict[str, Extent]:
+        """Their ends exactly, which rows of conversations are a second behind."""
+        if not conversations:
+            return {}
+        extents = await read_extents(self._db, conversations)
+        heads = await asyncio.gather(*(self._log.tail(conversation) for conversation in extents))
+        return {name: Extent(extents[name].floor, head) for name, head in zip(extents, heads, strict=True)}
+
+    async def _attempt(
+        self, asked: Mapping[str, _Asked], places: Mapping[tuple[str, int], Position]
+    ) -> dict[str, Marked]:
         async with transaction(self._client) as session:
             with translated():
                 found = self._members.find(
@@ -125,7 +134,12 @@ class Reading:
                 )
                 rows = {row["_id"]: member_of(row) for row in await found.to_list(None)}
                 outcomes = {
-                    key: marked(member, asked[key].marks, asked[key].read, asked[key].delivered)
+                    key: marked(
+                        member,
+                        asked[key].marks,
+                        places.get((member.conversation, asked[key].marks.read), ORIGIN),
+                        places.get((member.conversation, asked[key].marks.delivered), ORIGIN),
+                    )
                     for key, member in rows.items()
                 }
                 private = {outcome.member.user for outcome in outcomes.values() if outcome.private}

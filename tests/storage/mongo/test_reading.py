@@ -9,6 +9,7 @@ from storage.model import ORIGIN, Marks, Member, Position
 from storage.mongo.client import Database
 from storage.mongo.schema import CONVERSATIONS
 from storage.store import Store, open_store
+from support.appending import Commands
 from support.conversing import AT, a_group, say
 from support.fail_points import failing
 
@@ -174,9 +175,27 @@ async def test_a_mark_that_fails_half_way_leaves_neither_half(mongodb_url: str, 
     assert await revision(store, "bob") == before + 1
 
 
-async def test_a_mark_tells_up_to_where_nothing_is_retained(db: Database, store: Store) -> None:
+async def test_a_mark_tells_where_the_log_begins_and_ends(db: Database, store: Store) -> None:
     conversation = (await a_group(store)).id
     await say(store, conversation, "ada", ["1", "2", "3"])
-    assert (await store.reading.mark(conversation, "bob", Marks(read=1))).floor == ORIGIN
+    marked = await store.reading.mark(conversation, "bob", Marks(read=1), counted=True)
+    assert (marked.floor, marked.head) == (ORIGIN, Position(4, 3))
     await db[CONVERSATIONS].update_one({"_id": conversation}, {"$set": {"oldest": 4, "oldest_n": 2}})
-    assert (await store.reading.mark(conversation, "bob", Marks(read=1))).floor == Position(3, 2)
+    marked = await store.reading.mark(conversation, "bob", Marks(read=1), counted=True)
+    assert (marked.floor, marked.head) == (Position(3, 2), Position(4, 3))
+
+
+async def test_what_many_members_read_together_is_looked_up_once(mongodb_url: str, db: Database) -> None:
+    users = [f"user{i}" for i in range(30)]
+    commands = Commands()
+    async with open_store(mongodb_url, db.name) as writer:
+        conversation = (await a_group(writer, ["ada", *users])).id
+        await say(writer, conversation, "ada", ["1", "2", "3"])
+    async with open_store(mongodb_url, db.name, listeners=[commands]) as store:
+        commands.names.clear()
+        marks = [store.reading.mark(conversation, user, Marks(read=3), counted=True) for user in users]
+        assert {(one.member.read, one.head) for one in await asyncio.gather(*marks)} == {
+            (Position(3, 2), Position(4, 3))
+        }
+    # Where the offset is, the rows, the revisions of the users, the conversation, the end of its log.
+    assert commands.names.count("find") == 5
