@@ -106,6 +106,13 @@ async def test_only_members_are_mentioned(alice, bob):
         assert refusal(await tell(alice, conversation, **fields))[0] == 107
 
 
+async def test_fifty_are_mentioned_at_once_and_no_more(alice):
+    users = [f"user{number}" for number in range(51)]
+    conversation = await group(alice, *users)
+    assert (await tell(alice, conversation, mentions=users[:50]))["message"]["mentions"] == users[:50]
+    assert refusal(await tell(alice, conversation, mentions=users))[0] == 107
+
+
 async def test_a_repeat_is_answered_whoever_has_left_since(alice):
     conversation = await group(alice, "bob")
     said = {"conversation": conversation, "idempotency_key": "k", "text": "hey", "mentions": ["bob"]}
