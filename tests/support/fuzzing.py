@@ -77,6 +77,7 @@ class Fuzzer:
         self._owner = self._roles[-1]
         self._servers = [Role("no key", {}), Role("server", {"X-API-Key": API_KEY})]
         self._session = requests.Session()
+        self._upload = ""
         self.outcome = Outcome()
 
     def run(self, wanted: Callable[[str], bool]) -> Outcome:
@@ -103,13 +104,16 @@ class Fuzzer:
         key = {"conversation": conversation, "idempotency_key": str(uuid4())}
         offset = self._do("message.send", **key, text="Something to read")["message"]["offset"]
         invite = self._do("invite.create", conversation=conversation)["invite"]
-        upload = self._do("upload.create", name="one.txt", size_bytes=3, content_type="text/plain")["upload"]
+        if not self._upload:
+            # One is enough: nobody may have many on their way.
+            made = self._do("upload.create", name="one.txt", size_bytes=3, content_type="text/plain")
+            self._upload = made["upload"]["id"]
         return {
             "code": invite["code"],
             "conversation": conversation,
             "invite": invite["id"],
             "thread": f"{conversation}~{offset}",
-            "upload": upload["id"],
+            "upload": self._upload,
             "offset": offset,
             "target": offset,
             "reply_to": offset,
