@@ -42,8 +42,15 @@ def test_every_resource_takes_all_fields_of_its_method_and_no_others(resource):
     body = () if parts.body is None else parts.body.__struct_fields__
     taken = [*parts.path.__struct_fields__, *parts.query.__struct_fields__, *body]
     preset = [resource.caller] if resource.caller else []
-    assert sorted([*taken, *preset]) == sorted(resource.method.request.__struct_fields__)
+    assert sorted([*taken, *preset, *resource.without]) == sorted(resource.method.request.__struct_fields__)
     Binder(resource.method.request, parts)
+
+
+def test_what_one_resource_of_a_method_does_without_another_one_takes():
+    for resource in RESOURCES:
+        others = [other for other in RESOURCES if other.method is resource.method and other is not resource]
+        for field in resource.without:
+            assert any(field not in other.without for other in others), (resource.verb, resource.path, field)
 
 
 def test_all_methods_but_presence_of_one_are_resources_once():
