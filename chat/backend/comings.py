@@ -17,7 +17,10 @@ log = structlog.get_logger(__name__)
 
 TICK_S: Final = 0.25
 ASK_EVERY_S: Final = 1.0
-BATCH: Final = 256
+BATCH: Final = 32
+EVENTS_PER_S: Final = 2_000
+"""Where very many come at the same time, they are told of one after the other: messages go first."""
+
 MAX_WAITING: Final = 20_000
 """Users who have come and of whom nobody was told yet; beyond it the first are not told of. They are seen when somebody
 asks.
@@ -65,10 +68,8 @@ class Comings:
         while True:
             await asyncio.sleep(TICK_S)
             try:
-                await self._tell_came()
-                if self._monotonic() >= self._ask_at:
-                    self._ask_at = self._monotonic() + ASK_EVERY_S
-                    await self._tell_left()
+                while await self._tell_some():
+                    pass
             except (ConnectionError, TimeoutError, ClientError) as error:
                 log.warning("presence_not_told", waiting=len(self._came), error=str(error))
                 await asyncio.sleep(ASK_EVERY_S)
@@ -76,19 +77,35 @@ class Comings:
                 log.exception("presence_failed")
                 await asyncio.sleep(ASK_EVERY_S)
 
-    async def _tell_came(self) -> None:
-        while self._came:
-            users = [self._came.popitem(last=False)[0] for _ in range(min(len(self._came), BATCH))]
-            try:
-                await self._presence.announce(users, {})
-            except BaseException:
-                self._note(users)
-                raise
+    async def _tell_some(self) -> bool:
+        """Tell of some; whether there are more."""
+        await self._tell_came()
+        full = False
+        if self._monotonic() >= self._ask_at:
+            full = await self._tell_left()
+            if not full:
+                self._ask_at = self._monotonic() + ASK_EVERY_S
+        return full or bool(self._came)
 
-    async def _tell_left(self) -> None:
-        while left := await self._everywhere.left(BATCH):
-            await self._presence.announce([], {one.user: one.at for one in left})
-            await self._everywhere.told([one.user for one in left])
+    async def _tell_came(self) -> None:
+        users = [self._came.popitem(last=False)[0] for _ in range(min(len(self._came), BATCH))]
+        if not users:
+            return
+        try:
+            told = await self._presence.announce(users, {})
+        except BaseException:
+            self._note(users)
+            raise
+        await asyncio.sleep(told / EVENTS_PER_S)
+
+    async def _tell_left(self) -> bool:
+        left = await self._everywhere.left(BATCH)
+        if not left:
+            return False
+        told = await self._presence.announce([], {one.user: one.at for one in left})
+        await self._everywhere.told([one.user for one in left])
+        await asyncio.sleep(told / EVENTS_PER_S)
+        return len(left) >= BATCH
 
 
 @asynccontextmanager

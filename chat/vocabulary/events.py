@@ -10,7 +10,7 @@ from chat.vocabulary.shapes import Message, Position, Preferences, Settings, Thr
 
 
 class _Event(Struct, frozen=True, omit_defaults=True, tag_field="type"):
-    """`by` did it, `at` (ms UTC)."""
+    """`by` did it, `at` (ms UTC). Nobody (an empty `by`): the server itself."""
 
     conversation: str
     offset: int

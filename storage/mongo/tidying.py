@@ -81,7 +81,7 @@ class Tidying:
         return len(fresh) == ROUND
 
     async def trim(self) -> bool:
-        """Remove a stretch of each log that is due, up to ROUND of them; whether there may be more. Raises Unavailable."""
+        """Remove a stretch of each log that is due, up to ROUND; whether there may be more. Raises Unavailable."""
         due = await self._retention.outdated(self._clock(), default_s=self._default_retention_s, limit=ROUND)
         removed = [await self._trim(one) for one in due]
         return any(removed)
