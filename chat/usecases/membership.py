@@ -1,6 +1,7 @@
 """Who comes into a conversation and who goes, and as what."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from msgspec import UnsetType
@@ -33,6 +34,11 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 4
 """How often a change is decided anew when the log has moved under it: on a process that had not written there, once."""
+
+STEP: Final = 200
+"""Members of one entry. It is a transaction with a row of each, for which others wait, and which everybody online
+hears of: between two of them the others come in.
+"""
 
 _JOINABLE: Final = (ConversationKind.CHANNEL,)
 
@@ -133,27 +139,34 @@ class Membership:
         return Done()
 
     async def add_members(self, user: str, request: ConversationAddMembers) -> Done:
-        """Who is a member already stays as they are."""
+        """Who is a member already stays as they are. More than `STEP` come in steps: what is given up on the way may be
+        asked for again.
+        """
         check_new_users(request.members, self._limits, "members")
+        conversation, members = request.conversation, list(dict.fromkeys(request.members))
+        if len(members) > STEP:
+            await self._access.require(user, conversation, Right.ADD_MEMBERS)
+            with told(), _naming_banned():
+                await self._store.members.require_unbanned(conversation, members, at=self._clock_ms())
+        for start in range(0, len(members), STEP):
+            await self._add(user, request, members[start : start + STEP])
+        return Done()
+
+    async def _add(self, user: str, request: ConversationAddMembers, members: Sequence[str]) -> None:
+        """In one entry."""
         conversation, at = request.conversation, self._clock_ms()
 
         async def add() -> Appended | None:
             standing = await self._access.require(user, conversation, Right.ADD_MEMBERS)
             role = role_given(standing, request.role)
-            try:
+            check = self._access.check(conversation, {user: standing})
+            with _naming_banned():
                 return await self._store.members.add(
-                    conversation,
-                    [(member, role) for member in request.members],
-                    by=user,
-                    at=at,
-                    check=self._access.check(conversation, {user: standing}),
+                    conversation, [(member, role) for member in members], by=user, at=at, check=check
                 )
-            except Banned as error:
-                raise ClientError(codes.CONFLICT, str(error), "members") from None
 
         appended = await decided(add)
         self.came(conversation, _joined(appended), appended, by=user, at=at)
-        return Done()
 
     async def remove_member(self, user: str, request: ConversationRemoveMember) -> Done:
         conversation, at = request.conversation, self._clock_ms()
@@ -217,6 +230,14 @@ class Membership:
         """Tell of a member who is none any more."""
         self._access.forget(conversation, [user])
         self._announcer.put_out(conversation, [user], by=by, at=at)
+
+
+@contextmanager
+def _naming_banned() -> Iterator[None]:
+    try:
+        yield
+    except Banned as error:
+        raise ClientError(codes.CONFLICT, str(error), "members") from None
 
 
 def _joined(appended: Appended | None) -> list[str]:

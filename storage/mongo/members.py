@@ -145,6 +145,16 @@ class Members:
             return False
         return True
 
+    async def require_unbanned(self, conversation: str, users: Collection[str], *, at: int) -> None:
+        """Raises Banned if somebody of these is at that time."""
+        keys = [member_key(conversation, user) for user in users]
+        query: Document = {"_id": {"$in": keys}, "banned_at": {"$exists": True}}
+        with translated():
+            rows = await self._members.find(query, batch_size=len(keys) + 1).to_list(None)
+        banned = sorted(row["user"] for row in rows if _is_banned(row, at))
+        if banned:
+            raise Banned(banned)
+
     async def bans(self, conversation: str, *, at: int, after: str = "", limit: int) -> list[Member]:
         """Rows of users above `after` who are banned at that time, by user id."""
         query: Document = {

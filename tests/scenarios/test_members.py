@@ -2,6 +2,7 @@
 
 import pytest
 
+from chat.usecases.membership import STEP
 from support.talking import created, group, say
 from support.wire_client import WireClient, wire_client
 
@@ -173,3 +174,21 @@ async def test_members_are_changed_on_a_hub_that_has_not_written_there_before(ap
             await say(alice, conversation, "one")
             answer = await tablet.rpc(method, conversation=conversation, **fields)
             assert "error" not in answer, (method, answer)
+
+
+async def test_very_many_are_added_in_steps_and_a_repeat_brings_the_rest(alice):
+    conversation = await group(alice)
+    names = [f"user{number:04}" for number in range(2 * STEP + 1)]
+    await alice.rpc("conversation.ban", conversation=conversation, user=names[-1])
+    refused = await alice.rpc("conversation.add_members", conversation=conversation, members=names)
+    assert refused["error"]["message"] == f"conflict: $.members: banned: {names[-1]}"
+    assert len(await roles(alice, conversation)) == 1
+    await alice.rpc("conversation.unban", conversation=conversation, user=names[-1])
+    for members, last in ((names[:10], 2), (names, 5), (names, 5)):
+        assert await alice.rpc("conversation.add_members", conversation=conversation, members=members) == {}
+        sent = await alice.rpc("conversation.get", conversation=conversation)
+        assert sent["conversation"]["members_count"] == len(members) + 1
+        await alice.until(lambda last=last: alice.offsets(f"conv:{conversation}")[-1] == last)
+    told = [pub["data"] for pub in alice.publications(f"conv:{conversation}")]
+    joined = [len(data["members"]) for data in told if data["type"] == "member.joined"]
+    assert joined == [1, 10, STEP - 10, STEP, 1]

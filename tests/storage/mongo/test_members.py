@@ -6,6 +6,7 @@ import pytest
 
 from storage.errors import Banned, Conflict, Invalid, NotFound, PreconditionFailed
 from storage.model import ConversationKind, EntryKind, Position, Role
+from storage.model.marks import Marks
 from storage.mongo.client import Database
 from storage.store import Store
 from support.appending import whole_log
@@ -179,6 +180,26 @@ async def test_nobody_is_banned_and_a_member_whoever_races(store: Store, other_s
         assert row.live is not (row.banned_at is not None)
         assert (kept_out is True) is (row.banned_at is not None)
         assert isinstance(joined, Banned) is (row.banned_at is not None)
+
+
+async def test_many_are_added_while_they_read_elsewhere(store: Store, other_store: Store) -> None:
+    """Both count private changes of the same users: neither must starve the other."""
+    users = [f"user{number:03}" for number in range(200)]
+    there = await a_group(store, ["ada", *users])
+    await say(store, there.id, "ada", [str(number) for number in range(40)])
+    here = await a_group(store, ["ada"])
+    adding = asyncio.create_task(store.members.add(here.id, [(user, MEMBER) for user in users], by="ada", at=AT))
+    marks = 0
+    for offset in range(2, 40):
+        await asyncio.gather(
+            *(other_store.reading.mark(there.id, user, Marks(read=offset)) for user in users[offset::40])
+        )
+        marks += 1
+        if adding.done():
+            break
+    assert await adding is not None
+    assert marks
+    assert await store.members.count(here.id) == 201
 
 
 async def test_a_mute_is_told_with_the_role_and_a_role_with_the_mute(store: Store) -> None:
