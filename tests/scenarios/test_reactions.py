@@ -191,7 +191,6 @@ async def test_hundreds_who_react_at_once_on_two_hubs_are_told_together(apps):
 
         assert set(await asyncio.gather(*map(react, rests))) == {200}
         await alice.until(lambda: counts(alice, channel)[-1:] == [{"x": 200}])
-        assert len(counts(alice, channel)) <= 10
         times = [pub["data"]["at"] for pub in alice.publications(channel) if pub["data"]["type"] == "reaction.changed"]
         assert all(later - earlier >= 1000 for earlier, later in pairwise(times))
 
