@@ -26,18 +26,18 @@ class LastSeen:
     def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
         self._store = store
         self._clock_ms = clock_ms
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, int] = {}
 
     def note(self, user: str) -> None:
         if len(self._waiting) < MAX_USERS:
-            self._waiting.add(user)
+            self._waiting[user] = self._clock_ms()
 
     async def write(self) -> None:
-        users, self._waiting = self._waiting, set()
+        users, self._waiting = self._waiting, {}
         if not users:
             return
         try:
-            await self._store.users.touch_last_seen(dict.fromkeys(users, self._clock_ms()))
+            await self._store.users.touch_last_seen(users)
         except StorageError as error:
             log.warning("last_seen_not_written", users=len(users), error=str(error))
 
