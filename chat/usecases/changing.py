@@ -31,7 +31,7 @@ from chat.vocabulary.messages import (
     MessageVersions,
     VersionsPage,
 )
-from chat.vocabulary.shapes import Done
+from chat.vocabulary.shapes import Done, Message
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import NotFound
@@ -277,7 +277,7 @@ def _edits(entry: Entry, offset: int) -> bool:
     return entry.kind is EntryKind.MESSAGE_EDITED and entry.body["target"] == offset
 
 
-def _after(entry: Entry) -> Any:
+def _after(entry: Entry) -> Message:
     """The message as an edit leaves it."""
     return render.message(imaged(entry.conversation, entry.body["target"], entry.body["message"]))
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import secrets
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from storage.errors import Unavailable
-from storage.model import Conversation, Entry, EntryKind, LastMessage, Position
+from storage.model import Conversation, Entry, EntryKind, LastMessage, NewEntry, Position, image
+from storage.model.changes import edited
 from storage.mongo.client import Database, connect
 from storage.mongo.fold import PREVIEW_CHARACTERS, Fold
 from storage.mongo.summaries import Summaries
@@ -21,14 +23,25 @@ from support.conversing import AT, a_group, say
 from support.fail_points import failing
 from support.waiting import eventually
 
-KINDS = st.sampled_from([EntryKind.MESSAGE_CREATED, EntryKind.REACTION_CHANGED])
+KINDS = st.sampled_from(
+    [EntryKind.MESSAGE_CREATED, EntryKind.REACTION_CHANGED, EntryKind.MESSAGE_EDITED, EntryKind.MESSAGE_DELETED]
+)
 
 
 def entries_of(kinds: list[EntryKind]) -> list[Entry]:
-    n, entries = 0, []
+    """Edits and deletions are of one of the last messages, if there is one."""
+    n, entries, messages = 0, list[Entry](), list[Entry]()
     for offset, kind in enumerate(kinds, start=1):
         n += kind.counts
-        entries.append(Entry("c", offset, n, kind, f"user{offset % 3}", AT + offset, None, {"text": f"text {offset}"}))
+        entry = Entry("c", offset, n, kind, f"user{offset % 3}", AT + offset, None, {"text": f"text {offset}"})
+        if kind.counts:
+            messages.append(entry)
+        elif kind is not EntryKind.REACTION_CHANGED and messages:
+            message = messages[-1 - offset % min(3, len(messages))]
+            entry = replace(entry, body={"target": message.offset, "message": image(message)})
+        elif kind is not EntryKind.REACTION_CHANGED:
+            entry = replace(entry, kind=EntryKind.REACTION_CHANGED)
+        entries.append(entry)
     return entries
 
 
@@ -62,6 +75,28 @@ async def test_a_summary_has_the_head_and_the_last_message(store: Store) -> None
     assert summary.head == Position(4, 2)
     assert summary.last_message == LastMessage(3, "ada", "x" * PREVIEW_CHARACTERS, AT + 5)
     assert summary.activity_at == AT + 5
+
+
+async def test_the_last_message_is_shown_as_it_was_left_by_its_last_change(store: Store, db: Database) -> None:
+    conversation = (await a_group(store)).id
+    sent = [one.entry for one in await say(store, conversation, "ada", ["1", "2"])]
+    change = partial(NewEntry, conversation, by="ada", at=AT + 9, key=None, body={})
+    again = partial(edited, fields={"text": "two"})
+    edit = await store.rewording.edit(change(kind=EntryKind.MESSAGE_EDITED), sent[1].offset, again)
+    assert edit is not None
+    await store.summaries.flush()
+    assert (await summary_of(store, conversation)).last_message == LastMessage(3, "ada", "two", AT)
+    for message in reversed(sent):
+        await store.rewording.delete(change(kind=EntryKind.MESSAGE_DELETED), message.offset)
+    await store.summaries.flush()
+    gone = LastMessage(3, "ada", "", AT, deleted_at=AT + 9)
+    assert (await summary_of(store, conversation)).last_message == gone
+    # A process that was slow, or reads the log from far behind, writes what it had.
+    async with Summaries(db, stats=Stats(CollectorRegistry())) as late:
+        late.note([*sent, edit.entry])
+        await late.flush()
+    summary = await summary_of(store, conversation)
+    assert (summary.last_message, summary.activity_at) == (gone, AT)
 
 
 async def test_summaries_written_late_and_out_of_order_never_move_back(store: Store, db: Database) -> None:
