@@ -21,7 +21,7 @@ from support.fuzzing import Fuzzer
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1"))
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120 * EXAMPLES)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300 * EXAMPLES)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
