@@ -14,14 +14,19 @@ def as_of(entry: Entry, now: int) -> Entry:
     """What an entry of the log says to somebody who reads it at `now` (ms UTC)."""
     match entry.kind:
         case EntryKind.MESSAGE_CREATED if _over(entry.body, now):
-            return replace(entry, body=remains(entry.body, entry.body["expires_at"]))
+            return replace(entry, body=_left(entry.body))
         case EntryKind.MESSAGE_EDITED if _over(entry.body["message"]["body"], now):
             image = entry.body["message"]
-            over = {**image, "body": remains(image["body"], image["body"]["expires_at"])}
-            return replace(entry, body={**entry.body, "message": over})
+            over = {**image, "body": _left(image["body"])}
+            # As a deletion leaves it: without what was said originally either.
+            return replace(entry, body={"target": entry.body["target"], "message": over})
         case _:
             return entry
 
 
 def _over(body: Any, now: int) -> bool:
     return "expires_at" in body and "deleted_at" not in body and body["expires_at"] <= now
+
+
+def _left(body: Any) -> dict[str, Any]:
+    return remains(body, body["expires_at"])

@@ -61,12 +61,13 @@ async def test_nobody_reads_a_message_from_its_time_on(timed: Store, clock: Cloc
 async def test_an_edit_does_not_tell_what_has_expired_either(timed: Store, clock: Clock) -> None:
     conversation = (await a_group(timed)).id
     sent = (await timed.appender.append(message(conversation, body=SECRET))).entry
-    body = {"target": sent.offset, "message": image(sent)}
+    body = {"target": sent.offset, "message": image(sent), "original": {"text": "secret too"}}
     await timed.appender.append(NewEntry(conversation, EntryKind.MESSAGE_EDITED, "ada", AT, None, body))
     clock.now = AT + 1000
     edited = (await timed.log.range(conversation, sent.offset, limit=1)).entries[0]
     assert edited.body["message"]["body"] == GONE
     assert edited.body["message"]["n"] == sent.n
+    assert "secret" not in str(edited.body)
 
 
 async def test_a_worker_finds_what_is_due_the_most_overdue_first(timed: Store) -> None:
