@@ -271,6 +271,28 @@ async def test_a_deleted_message_is_not_edited_pinned_replied_to_or_forwarded(al
     assert (code, "$.forward.offset" in message) == (103, True)
 
 
+async def test_what_has_expired_is_not_changed_whether_or_not_it_is_deleted_yet(
+    alice: WireClient, stored: Callable[[str], str]
+) -> None:
+    conversation = await group(alice)
+    sent = await alice.rpc(
+        "message.send", conversation=conversation, idempotency_key="k", text="fleeting", expires_in_s=1
+    )
+    place = {"conversation": conversation, "offset": sent["message"]["offset"]}
+
+    async def over() -> bool:
+        return "deleted_at" in (await alice.rpc("message.get", **place))["message"]
+
+    await eventually(over)
+    assert "fleeting" in stored("messages")  # no worker is there
+    deleted = (113, "conflict: $.offset: the message is deleted")
+    assert refusal(await alice.rpc("message.edit", **place, text="x")) == deleted
+    assert refusal(await alice.rpc("message.pin", **place)) == deleted
+    assert refusal(await alice.rpc("message.versions", **place)) == deleted
+    assert await alice.rpc("message.delete", **place) == {}
+    assert "fleeting" not in stored("messages")
+
+
 async def test_only_the_author_and_moderators_delete_for_all(alice: WireClient, bob: WireClient) -> None:
     conversation = await group(alice, "bob")
     mine = {"conversation": conversation, "offset": await said(alice, conversation, "mine")}
