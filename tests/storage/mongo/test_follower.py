@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from storage.model import Entry, Position
+from storage.model import Entry, EntryKind, Position
+from storage.model.changes import deleted
+from storage.mongo.amending import Amending
 from storage.mongo.client import Database, connect
 from storage.mongo.follower import Follower, OnEntries
 from storage.mongo.schema import META
@@ -66,6 +68,24 @@ async def test_summaries_come_right_after_a_hub_died_before_writing_them(
         member = await store.members.get(conversation, "bob")
         assert member is not None
         assert member.read == Position(3, 2)
+
+
+async def test_a_deletion_that_a_killed_hub_did_not_summarise_takes_the_text_out(
+    mongodb_url: str, db: Database, store: Store, dying: Hub
+) -> None:
+    conversation = (await a_group(store)).id
+    sent = await store.appender.append(message(conversation, text="secret"))
+    await store.summaries.flush()
+    async with following(mongodb_url, db.name) as stats:
+        await eventually(lambda: stats.leading)
+        new = message(conversation, kind=EntryKind.MESSAGE_DELETED)
+        await Amending(dying.db, dying.appender).amend(new, sent.entry.offset, deleted)
+
+        async def gone() -> bool:
+            found = await store.conversations.get(conversation)
+            return found is not None and found.last_message is not None and found.last_message.text == ""
+
+        await eventually(gone)
 
 
 async def test_what_the_hubs_wrote_is_left_alone(mongodb_url: str, db: Database, store: Store, dying: Hub) -> None:
