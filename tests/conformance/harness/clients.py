@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-WITHIN_S: Final = 20.0
+WITHIN_S: Final = 60.0
 
 GetToken = Callable[[], Awaitable[str]]
 """Called by the SDK whenever it wants a token."""
