@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from chat.usecases.access import Access
+from chat.usecases.access import Access, foreign
 from chat.usecases.failures import told
 from chat.usecases.hiding import Hiding
 from chat.usecases.rights import Right
@@ -17,7 +17,7 @@ from chat.vocabulary.history import HistoryPage, HistoryPins, MessagePage, PageI
 from chat.vocabulary.shapes import Message
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.model import Entry
+from storage.model import Entry, EntryKind, ids
 from storage.mongo.log import LogPage
 from storage.store import Store
 
@@ -44,6 +44,8 @@ class History:
         standing = await self._access.require(user, request.conversation, Right.READ)
         with told():
             page = await self._read(user, request)
+        if page.oldest is None:
+            await require_root(self._store, request.conversation)
         return _rendered(page, await self._hiding.visible(user, standing, request.conversation, page.entries))
 
     async def pins(self, user: str, request: HistoryPins) -> PinsPage:
@@ -98,6 +100,16 @@ class History:
             has_after=newer.has_after,
             truncated_by=older.truncated_by or newer.truncated_by,
         )
+
+
+async def require_root(store: Store, conversation: str) -> None:
+    """Of a thread in which nothing is: that there is the message below which it would be. Raises ClientError."""
+    place = ids.thread_root(conversation)
+    if place is not None:
+        with told():
+            root = await store.log.get(*place)
+        if root is None or root.kind is not EntryKind.MESSAGE_CREATED:
+            raise foreign()
 
 
 def _pins_before(pins: Sequence[int], before: str | UnsetType) -> int:

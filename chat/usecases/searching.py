@@ -8,6 +8,7 @@ from chat.usecases.access import Access
 from chat.usecases.checking import given
 from chat.usecases.failures import told
 from chat.usecases.hiding import Hiding
+from chat.usecases.history import require_root
 from chat.usecases.rights import Right
 from chat.vocabulary import render
 from chat.vocabulary.searching import MAX_WORDS, HistorySearch, SearchResult
@@ -35,6 +36,8 @@ class Searching:
             hits = await self._store.searching.find(
                 conversation, wanted, upto=given(request.from_offset), limit=request.limit, max_bytes=MAX_PAGE_BYTES
             )
+        if hits.complete and not hits.entries:
+            await require_root(self._store, conversation)
         visible = await self._hiding.visible(user, standing, conversation, hits.entries)
         return SearchResult(
             [render.message(entry) for entry in visible],
