@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 
 import aiohttp
 import pytest
@@ -151,7 +152,7 @@ async def test_unknown_query_parameters_are_told_the_known_ones(alice):
     async with alice.get("/v1/conversations?limitt=5") as response:
         told = await problem(response, 400, "bad_request")
     assert told["errors"][0]["pointer"] == "/limitt"
-    assert "limit, before" in told["detail"]
+    assert {"limit", "before"} <= set(re.findall(r"\w+", told["detail"]))
 
 
 async def test_a_body_over_the_limit_is_413(alice, app):
