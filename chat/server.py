@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,9 @@ log = structlog.get_logger(__name__)
 
 STORE_RETRY_S = 2.0
 BACKLOG = 1024
+CLOSING_S = 15.0
+"""What closing may take after the connections are gone: the last appends and summaries have 8 s of it."""
+
 DRAIN_SHARE = 0.5
 """The part of the shutdown time over which connections are closed, so that they do not come back as one wave."""
 
@@ -27,6 +31,20 @@ DRAIN_SHARE = 0.5
 def main(config: Config) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code."""
     return uvloop.run(serve(config))
+
+
+def end_by_force_after(timeout_s: float) -> None:
+    """End this process in so many seconds if it has not ended by itself: whatever hangs while it closes, even in the
+    event loop's own end, does not keep it. What was acknowledged is stored long before.
+    """
+
+    def end() -> None:
+        log.error("ended_by_force", after_s=timeout_s)
+        os._exit(1)
+
+    timer = threading.Timer(timeout_s, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def serve(config: Config) -> int:
@@ -93,6 +111,7 @@ async def _until_stopped(running: Running, stopping: asyncio.Event) -> int:
     stopped = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({stopped, running.process.engine.running}, return_when=asyncio.FIRST_COMPLETED)
     if stopped in done:
+        end_by_force_after(running.process.config.server.shutdown_timeout + CLOSING_S)
         return 0
     stopped.cancel()
     return 1
