@@ -188,7 +188,7 @@ async def test_very_many_are_added_in_steps_and_a_repeat_brings_the_rest(alice):
         assert await alice.rpc("conversation.add_members", conversation=conversation, members=members) == {}
         sent = await alice.rpc("conversation.get", conversation=conversation)
         assert sent["conversation"]["members_count"] == len(members) + 1
-        await alice.until(lambda last=last: alice.offsets(f"conv:{conversation}")[-1] == last)
+        await alice.until(lambda last=last: alice.offsets(f"conv:{conversation}")[-1:] == [last])
     told = [pub["data"] for pub in alice.publications(f"conv:{conversation}")]
     joined = [len(data["members"]) for data in told if data["type"] == "member.joined"]
     assert joined == [1, 10, STEP - 10, STEP, 1]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Struct, inspect
 
-_TEXTS: Final = ("x", "en", "https://x.example/", "a" * 26, f"{'a' * 26}~1")
+_TEXTS: Final = ("x", "en", "https://x.example/", "a" * 26, f"{'a' * 26}~1", "image/png")
 _OF_EVERY_TYPE: Final[Mapping[str, Any]] = {
     "null": None,
     "boolean": True,
