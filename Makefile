@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMPS := .venv/.stamps
 JS := tests/js/node_modules/.package-lock.json
 # The whole suite, on all cores: each process has its own MongoDB and Redis, and keeps what a file's tests share.
-WHOLE := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 1
+WHOLE := -n auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
 .PHONY: help run test fuzz lint fmt types imports clean
 

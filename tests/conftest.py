@@ -20,15 +20,6 @@ settings.register_profile("patient", settings(), deadline=None, suppress_health_
 settings.load_profile("patient")
 
 
-SLOWEST_FIRST = ("browser", "conformance", "files", "cli", "scenarios", "properties")
-"""Folders whose files take minutes: begun last, one of them would keep a single core busy at the end."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {folder: place for place, folder in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: min((places[part] for part in item.path.parts if part in places), default=len(places)))
-
-
 def pytest_collection_finish() -> None:
     """What was collected stays: looking through it for garbage stops everything, on a busy machine for a second."""
     gc.collect()

@@ -6,6 +6,7 @@ The same calls every time: nothing is random. `examples` scales how many there a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
@@ -35,6 +36,9 @@ _ALLOWED: Final = 2
 """Calls of each operation with what its schemas allow, by every caller; one more breaks them. Making them up takes most
 of the time.
 """
+
+TRIES: Final = 10
+"""How often a call is made that is answered with "not just now": a busy machine may keep the servers for a second."""
 
 _REAL_OF_TEN: Final = 8
 """So many of ten cases are about what exists; the others about what the schemas alone come up with."""
@@ -122,9 +126,12 @@ class Fuzzer:
         }
 
     def _do(self, method: str, **params: Any) -> Any:
-        answer = self._session.post(
-            f"{self._http}/v1/rpc/{method}", json=params, headers=dict(self._owner.headers), timeout=30
-        )
+        for _ in range(TRIES):
+            answer = self._session.post(
+                f"{self._http}/v1/rpc/{method}", json=params, headers=dict(self._owner.headers), timeout=30
+            )
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -158,7 +165,10 @@ class Fuzzer:
 
     def _call(self, case: Any, caller: Role) -> None:
         headers = dict(caller.headers)
-        response = case.call(base_url=self._http, session=self._session, headers=headers, timeout=30)
+        for _ in range(TRIES):
+            response = case.call(base_url=self._http, session=self._session, headers=headers, timeout=30)
+            if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
         self.outcome.calls += 1
         status = response.status_code
         self.outcome.statuses[status] = self.outcome.statuses.get(status, 0) + 1
