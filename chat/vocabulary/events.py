@@ -159,14 +159,6 @@ class ThreadUnfollowed(Struct, frozen=True, tag_field="type", tag="thread.unfoll
     at: int
 
 
-class ConversationActivity(Struct, frozen=True, tag_field="type", tag="conversation.activity"):
-    """On `user:`: something was said in a conversation that this session is not subscribed to."""
-
-    conversation: str
-    head: Position
-    at: int
-
-
 class PreferencesChanged(Struct, frozen=True, tag_field="type", tag="conversation.preferences"):
     """On `user:`: the user keeps the conversation differently, set on another device perhaps."""
 
@@ -215,7 +207,6 @@ EPHEMERAL = (Typing, Presence, Read, Delivered)
 PERSONAL = (
     ThreadFollowed,
     ThreadUnfollowed,
-    ConversationActivity,
     ConversationJoined,
     ConversationRemoved,
     PreferencesChanged,

@@ -133,7 +133,6 @@ export class App {
   #event(event) {
     switch (event?.type) {
       case "conversation.joined":
-      case "conversation.activity":
         this.refreshConversation(event.conversation);
         return;
       case "conversation.removed":
