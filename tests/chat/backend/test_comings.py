@@ -20,9 +20,11 @@ class Told:
         self.left: dict[str, int] = {}
         self.batches: list[int] = []
         self.failing = False
+        self.failed = 0
 
     async def announce(self, came: Collection[str], left: Mapping[str, int]) -> int:
         if self.failing:
+            self.failed += 1
             raise ConnectionError("away")
         self.came += came
         self.left |= left
@@ -74,7 +76,7 @@ async def test_what_fails_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None
     told.failing = True
     async with telling(told, everywhere):
         everywhere.listener(["ann", "bob"])
-        await asyncio.sleep(comings.TICK_S * 2)
+        await eventually(lambda: told.failed)
         assert told.came == []
         told.failing = False
         await eventually(lambda: sorted(told.came) == ["ann", "bob"])
