@@ -1,6 +1,6 @@
 """Acknowledged durable sends: rate, latency and CPU of hub, mongod and Redis; beside raw inserts in the same run.
 
-Starts a complete server (`hubbub dev --ephemeral`). Every sender has a conversation with one receiver, and waits for
+Starts a complete server (`hubbub dev`). Every sender has a conversation with one receiver, and waits for
 each acknowledgement before it sends again. The baseline is `insert_one` with majority through the driver, as many at
 once, into the same mongod; alone, it is also the floor of an acknowledgement's latency.
 
@@ -11,9 +11,7 @@ import argparse
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -21,6 +19,7 @@ from typing import Final
 import uvloop
 from motor.motor_asyncio import AsyncIOMotorClient
 
+from bench.local import local_deployment
 from bench.sender import Connection, Sent, cpu_s, send_for
 from chat.auth.mint import connection_token
 from chat.config import load
@@ -130,19 +129,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hubbub-bench-", ignore_cleanup_errors=True) as directory:
-        data = Path(directory)
-        command = [sys.executable, "-m", "chat", "dev", "--port", "0", "--data", directory, "--json"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            if not line:
-                raise SystemExit("the server did not start")
-            result = uvloop.run(measure(json.loads(line), data, options))
-        finally:
-            server.terminate()
-            server.wait()
+    with local_deployment() as (deployment, data):
+        result = uvloop.run(measure(deployment, data, options))
     report(result)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

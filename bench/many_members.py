@@ -11,9 +11,7 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from uuid import uuid4
 import aiohttp
 import uvloop
 
+from bench.local import local_deployment
 from bench.sender import cpu_s
 from chat.config import load
 
@@ -147,19 +146,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hubbub-bench-", ignore_cleanup_errors=True) as directory:
-        data = Path(directory)
-        command = [sys.executable, "-m", "chat", "dev", "--port", "0", "--data", directory, "--json"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            if not line:
-                raise SystemExit("the server did not start")
-            result = uvloop.run(measure(json.loads(line), data, options))
-        finally:
-            server.terminate()
-            server.wait()
+    with local_deployment() as (deployment, data):
+        result = uvloop.run(measure(deployment, data, options))
     report(result)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
