@@ -1,16 +1,14 @@
 """Tells logs of what a process that was killed has left. One process at a time, elected by a lease."""
 
-import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
 from storage.errors import StorageError
 from storage.mongo.client import Database
 from storage.mongo.due import DueMarks
-from storage.mongo.lease import Lease
+from storage.mongo.rounds import Rounds, Work
 from storage.mongo.telling import Telling
 
 OLDER_MS: Final = 3_000
@@ -18,14 +16,13 @@ OLDER_MS: Final = 3_000
 
 EVERY_S: Final = 1.0
 ROUND: Final = 200
-"""DueMarks looked at in one round; with as many there is a next round at once."""
+"""Marks looked at in one round; with as many there is a next round at once."""
 
-LEASE_TTL_MS: Final = 10_000
 _logger = structlog.get_logger(__name__)
 
 
-class Sweep:
-    """An async context manager with one task. Bounded work per round; what fails lets others have their turn."""
+class Sweep(Rounds):
+    """What fails lets others have their turn."""
 
     def __init__(
         self,
@@ -38,23 +35,11 @@ class Sweep:
         older_ms: int = OLDER_MS,
     ) -> None:
         """`owner` names this process and run; no two may share one."""
-        self._lease = Lease(db, "sweep", owner=owner, ttl_ms=LEASE_TTL_MS)
+        super().__init__(db, "sweep", [Work("sweep", EVERY_S, self.once)], owner=owner)
         self._telling = telling
         self._marks = marks
         self._clock = clock
         self._older_ms = older_ms
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="sweep")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def once(self) -> bool:
         """One round; whether there may be more to do at once. Raises Unavailable."""
@@ -69,16 +54,3 @@ class Sweep:
             if later:
                 await self._marks.put_off(one, self._clock())
         return bool(due)
-
-    async def _run(self) -> None:
-        while True:
-            more = False
-            try:
-                if await self._lease.acquire() is not None:
-                    more = await self.once()
-            except StorageError as error:
-                _logger.warning("sweep_interrupted", reason=str(error))
-            except Exception:
-                _logger.exception("sweep_failed")
-            if not more:
-                await asyncio.sleep(EVERY_S)

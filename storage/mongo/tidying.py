@@ -4,9 +4,8 @@ The lease saves work, no more: whoever does something twice finds it done.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -14,9 +13,9 @@ from storage.errors import NotFound, StorageError
 from storage.model import EntryKind, NewEntry
 from storage.mongo.client import Database
 from storage.mongo.expiring import Expiring
-from storage.mongo.lease import Lease
 from storage.mongo.retention import Outdated, Retention
 from storage.mongo.rewording import Rewording
+from storage.mongo.rounds import Rounds, Work
 
 EXPIRY_EVERY_S: Final = 0.5
 RETENTION_EVERY_S: Final = 30.0
@@ -24,7 +23,6 @@ ROUND: Final = 256
 """Messages, or conversations, looked at in one round; with as many there is a next round at once."""
 
 AT_ONCE: Final = 8
-LEASE_TTL_MS: Final = 10_000
 EXPIRED: Final = "expired"
 BY_SERVER: Final = ""
 """Whose entries these are: nobody's."""
@@ -32,8 +30,8 @@ BY_SERVER: Final = ""
 _logger = structlog.get_logger(__name__)
 
 
-class Tidying:
-    """An async context manager with two tasks. Bounded work per round; what fails is tried again, others first."""
+class Tidying(Rounds):
+    """What fails is tried again, others first."""
 
     def __init__(
         self,
@@ -47,28 +45,14 @@ class Tidying:
         clock: Callable[[], int],
     ) -> None:
         """`owner` names this process and run; no two may share one. `default_retention_s` as for `Retention`."""
-        self._lease = Lease(db, "tidying", owner=owner, ttl_ms=LEASE_TTL_MS)
+        works = [Work("expiry", EXPIRY_EVERY_S, self.expire), Work("retention", RETENTION_EVERY_S, self.trim)]
+        super().__init__(db, "tidying", works, owner=owner)
         self._expiring = expiring
         self._retention = retention
         self._rewording = rewording
         self._default_retention_s = default_retention_s
         self._clock = clock
         self._failed: set[tuple[str, int]] = set()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> Self:
-        self._tasks = [
-            asyncio.create_task(self._every(EXPIRY_EVERY_S, self.expire), name="expiry"),
-            asyncio.create_task(self._every(RETENTION_EVERY_S, self.trim), name="retention"),
-        ]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def expire(self) -> bool:
         """Delete messages that are due, up to ROUND; whether there may be more. Raises Unavailable."""
@@ -108,16 +92,3 @@ class Tidying:
         if removed:
             _logger.info("log_trimmed", conversation=outdated.conversation, entries=removed)
         return removed
-
-    async def _every(self, interval_s: float, work: Callable[[], Awaitable[bool]]) -> None:
-        while True:
-            more = False
-            try:
-                if await self._lease.acquire() is not None:
-                    more = await work()
-            except StorageError as error:
-                _logger.warning("tidying_interrupted", reason=str(error))
-            except Exception:
-                _logger.exception("tidying_failed")
-            if not more:
-                await asyncio.sleep(interval_s)
