@@ -21,9 +21,6 @@ log = structlog.get_logger(__name__)
 
 STORE_RETRY_S = 2.0
 BACKLOG = 1024
-CLOSING_S = 15.0
-"""What closing may take after the connections are gone: the last appends and summaries have 8 s of it."""
-
 DRAIN_SHARE = 0.5
 """The part of the shutdown time over which connections are closed, so that they do not come back as one wave."""
 
@@ -111,7 +108,7 @@ async def _until_stopped(running: Running, stopping: asyncio.Event) -> int:
     stopped = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({stopped, running.process.engine.running}, return_when=asyncio.FIRST_COMPLETED)
     if stopped in done:
-        end_by_force_after(running.process.config.server.shutdown_timeout + CLOSING_S)
+        end_by_force_after(running.process.config.server.shutdown_timeout)
         return 0
     stopped.cancel()
     return 1
