@@ -20,6 +20,7 @@ from chat.auth.origin import OriginCheck
 from chat.config import Config
 from chat.description.routes import description_routes
 from chat.docs.routes import docs_routes
+from chat.gate import Gate
 from chat.health import Health, health_routes
 from chat.http.deps import HttpDeps
 from chat.http.routes import http_middlewares, http_routes
@@ -36,7 +37,6 @@ from realtime.protocol.codes import DISCONNECTS
 
 log = structlog.get_logger(__name__)
 
-RETRY_AFTER_S: Final = "2"
 PLAY_TOKEN_TTL_S: Final = 600.0
 
 
@@ -52,30 +52,6 @@ class Running:
     draining: bool = False
     on_drain: list[Callable[[], None]] = field(default_factory=list)
     port: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Admits or refuses an upgrade before it happens: browsers of foreign pages, and what is over the limit."""
-
-    running: Running
-    origins: OriginCheck
-
-    async def websocket(self, request: web.Request) -> web.StreamResponse:
-        process = self.running.process
-        refused = process.stats.connections_refused
-        if not self.origins.allows(request.headers.getall("Origin", []), host=request.host):
-            refused["origin"] += 1
-            log.info("origin_refused", origin=request.headers.get("Origin", "")[:200], key="client.allowed_origins")
-            raise web.HTTPForbidden(text="this origin is not in client.allowed_origins\n")
-        limit = process.config.client.connection_limit
-        if self.running.draining:
-            refused["draining"] += 1
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": RETRY_AFTER_S}, text="shutting down\n")
-        if limit and len(process.engine.endpoint.open) >= limit:
-            refused["overload"] += 1
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": RETRY_AFTER_S}, text="too many connections\n")
-        return await process.engine.endpoint.handle(request)
 
 
 @asynccontextmanager
@@ -106,7 +82,14 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
             not_ready=lambda: "draining" if running.draining else None,
             monotonic=time.monotonic,
         )
-        app.router.add_get("/connection/websocket", Gate(running, origins).websocket)
+        gate = Gate(
+            process.engine.endpoint,
+            origins,
+            process.stats.connections_refused,
+            config.client.connection_limit,
+            draining=lambda: running.draining,
+        )
+        app.router.add_get("/connection/websocket", gate.websocket)
         app.add_routes(health_routes(health))
         app.add_routes(metrics_routes(metrics, token=config.server.metrics_token.reveal() or None))
         app.add_routes(http_routes(deps))

@@ -8,7 +8,8 @@ from chat.config.channels import ChannelNamespace, ChannelOptions
 from chat.config.errors import ConfigError, Layer, Origin, Problem
 from chat.config.load import Loaded, load, locate
 from chat.config.safety import insecure_options, refuse_insecure
-from chat.config.schema import Config, TokenSection
+from chat.config.schema import Config
+from chat.config.tokens import TokenSection
 from chat.config.values import Secret, Url
 
 __all__ = [

@@ -6,7 +6,8 @@ from typing import Final
 
 from chat.config.channels import RESERVED_NAMESPACES, ChannelNamespace, ChannelOptions
 from chat.config.errors import Problem
-from chat.config.schema import Config, TokenSection
+from chat.config.schema import Config
+from chat.config.tokens import TokenSection
 from chat.config.values import format_duration
 
 MIN_ADMIN_SECRET_BYTES: Final = 16

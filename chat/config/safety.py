@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from chat.config.errors import DEFAULT, ConfigError, Origin, Problem
-from chat.config.schema import Config, TokenSection
+from chat.config.schema import Config
+from chat.config.tokens import TokenSection
 
 MIN_HMAC_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """RFC 7518, 3.2: a key as long as the hash. Shorter ones can be guessed offline from one token."""

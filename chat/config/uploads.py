@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from chat.config.keys import Rule, Table
-from chat.config.values import Bytes, Seconds, Secret
-
-NO_SECRET = Secret()
+from chat.config.values import NO_SECRET, Bytes, Seconds, Secret
 
 
 @dataclass(frozen=True, slots=True)

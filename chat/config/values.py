@@ -72,6 +72,9 @@ class Secret:
         return self.masked
 
 
+NO_SECRET: Final = Secret()
+
+
 class Url(Secret):
     """A connection string: shown with its password hidden, the rest readable."""
 

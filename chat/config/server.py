@@ -1,0 +1,54 @@
+"""The keys of `[server]`: the process, its port, and how it begins and ends."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from chat.config.keys import Rule
+from chat.config.values import NO_SECRET, Seconds, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSection:
+    host: Annotated[
+        str, Rule("Address to listen on. Put 127.0.0.1 here when a proxy on the same machine is the only visitor.")
+    ] = "0.0.0.0"  # noqa: S104 - a server in a container has to be reachable
+    port: Annotated[int, Rule("Port to listen on. The variable `PORT` sets it too.", minimum=0, maximum=65535)] = 8000
+    workers: Annotated[
+        int,
+        Rule(
+            "Processes that share the port, one per core as a rule. The variable `WEB_CONCURRENCY` sets it too.",
+            minimum=1,
+            maximum=256,
+        ),
+    ] = 1
+    public_url: Annotated[
+        str,
+        Rule(
+            "How browsers reach this server, for example `https://chat.example.com`. Used in links that are "
+            "printed, and allowed as an origin. Empty: `http://` and the host and port above.",
+            pattern=r"https?://[^/?#\s]+/?",
+        ),
+    ] = ""
+    node_name: Annotated[str, Rule("Name of this node in metrics and on the admin page. Empty: the host name.")] = ""
+    shutdown_timeout: Annotated[
+        Seconds,
+        Rule(
+            "Longest time from SIGTERM to the end. Sockets are closed with 3001, which reconnects elsewhere, "
+            "and what is being written is finished. Keep it below the 30 s that most platforms wait before they"
+            " kill.",
+            minimum=1.0,
+            maximum=600.0,
+        ),
+    ] = 25.0
+    metrics_token: Annotated[
+        Secret,
+        Rule("What a scraper must send to `/metrics` as `Authorization: Bearer`. Empty: open to whoever reaches it."),
+    ] = NO_SECRET
+    allow_insecure_options: Annotated[
+        bool,
+        Rule(
+            "The second yes. `hubbub serve` refuses to start while an option that lets strangers in is set "
+            "(`client.insecure`, anonymous connects, `token.require_exp = false`, short keys) unless this is "
+            "true as well."
+        ),
+    ] = False
