@@ -114,7 +114,7 @@ class Run(Protocol):
         """What must be seen with this fault besides the invariants. A broken one fails the run."""
 
     async def until(self, condition: Callable[[], object], *, within_s: float, told: str) -> float:
-        """Wait for a condition (plain or awaitable); returns the seconds it took. Breaks the run when it does not come."""
+        """Wait for a condition (plain or awaitable) and return the seconds it took. The run fails if it never comes."""
 
     def acked(self) -> int:
         """Sends acknowledged so far."""
