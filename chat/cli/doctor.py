@@ -113,11 +113,13 @@ async def _servers(config: Config, url: str) -> list[Finding]:
 
     configure_logs(LogSection(level="error"))  # what else is found, the findings say
     redis = [_redis(one.reveal(), one.masked) for one in config.redis.urls]
-    return list(await asyncio.gather(_mongodb(config), *redis, _uploads(config), _hub(url)))
+    others = asyncio.gather(*redis, _uploads(config), _hub(url))
+    return [*await _mongodb(config), *await others]
 
 
-async def _mongodb(config: Config) -> Finding:
+async def _mongodb(config: Config) -> list[Finding]:
     from storage.errors import NotMigrated, StorageError
+    from storage.mongo.advice import advise, ask
     from storage.mongo.client import connect
     from storage.mongo.migrate import verify
 
@@ -128,12 +130,13 @@ async def _mongodb(config: Config) -> Finding:
             connect(config.mongodb.url.reveal(), config.mongodb.database, app_name="hubbub-doctor") as database,
         ):
             await verify(database)
+            advised = [Finding(Severity.WARNING, one.what, one.why, one.command) for one in advise(await ask(database))]
     except NotMigrated as error:
-        return _wrong(f"{where}: {'; '.join(error.missing)}", "serve does not start before", "hubbub migrate")
+        return [_wrong(f"{where}: {'; '.join(error.missing)}", "serve does not start before", "hubbub migrate")]
     except (StorageError, TimeoutError, ValueError) as error:
         why = "nothing can be stored; readers and senders get temporary errors"
-        return _wrong(f"{where} does not answer: {_told(error)}", why, "set MONGODB_URL, or: hubbub dev")
-    return Finding(Severity.OK, f"{where} answers, database {config.mongodb.database} is migrated")
+        return [_wrong(f"{where} does not answer: {_told(error)}", why, "set MONGODB_URL, or: hubbub dev")]
+    return [Finding(Severity.OK, f"{where} answers, database {config.mongodb.database} is migrated"), *advised]
 
 
 async def _redis(url: str, shown: str) -> Finding:
