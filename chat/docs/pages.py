@@ -22,6 +22,7 @@ _TITLES: Final = {
     "quickstart": "Quick start",
     FEATURES: "Features",
     "permissions": "Permissions",
+    "security": "Security",
     "protocol": "Protocol",
     "reference": "Reference",
     "configuration": "Configuration",
