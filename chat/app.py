@@ -148,7 +148,7 @@ def _admin(process: Process, live: Live, secret: bytes) -> Admin:
         connections=EngineConnections(process.engine, process.redis.processes, process=who.process, node=who.node),
         claims=process.redis.claims,
         secret=secret,
-        secure=config.server.public_url.startswith("https://"),
+        secure=config.server.secure,
         clock=clock_ms,
         monotonic=time.monotonic,
         started_at=clock_ms(),

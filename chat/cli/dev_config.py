@@ -41,6 +41,7 @@ def presets(keys: Keys) -> dict[str, object]:
     """What `hubbub dev` prefers to the defaults, by dotted key."""
     return {
         "server.host": "127.0.0.1",
+        "server.termination_delay": "0s",  # no balancer has to notice
         "token.hmac_secret_key": keys.token,
         "api.key": keys.api,
         "admin.secret": keys.admin,

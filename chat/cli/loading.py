@@ -33,4 +33,5 @@ def base_url(config: Config, given: str | None = None) -> str:
         return (given or config.server.public_url).rstrip("/")
     everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
     host = everywhere.get(config.server.host, config.server.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+    scheme = "https" if config.server.tls.certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.server.port}"

@@ -17,6 +17,7 @@ MIN_LINK_KEY_BYTES: Final = 32
 def check(config: Config) -> list[Problem]:
     """What is wrong with a configuration whose keys are each right. The problems have no origin yet."""
     return [
+        *_check_server(config),
         *_check_admin(config),
         *_check_client(config),
         *_check_tokens("token", config.token),
@@ -24,6 +25,13 @@ def check(config: Config) -> list[Problem]:
         *_check_channels(config),
         *_check_uploads(config),
     ]
+
+
+def _check_server(config: Config) -> Iterator[Problem]:
+    tls = config.server.tls
+    for name, there, other in (("key", tls.key, "certificate"), ("certificate", tls.certificate, "key")):
+        if not there and getattr(tls, other):
+            yield Problem(f"server.tls.{name}", f"is required with server.tls.{other}", other=f"server.tls.{other}")
 
 
 def _check_admin(config: Config) -> Iterator[Problem]:
@@ -126,6 +134,13 @@ def remarks(config: Config) -> list[Problem]:
         config.token.hmac_secret_key or config.token.keys or config.token.jwks_public_endpoint or _pems(config.token)
     ):
         found.append(Problem("token", "has no key: every token is refused"))
+    server = config.server
+    if server.termination_delay > server.shutdown_timeout / 2:
+        found.append(
+            Problem("server.termination_delay", "is more than half of server.shutdown_timeout: it is cut to it")
+        )
+    if server.tls.certificate and server.public_url.startswith("http://"):
+        found.append(Problem("server.public_url", "is http:// while server.tls has a certificate"))
     if not config.api.key:
         found.append(Problem("api.key", "is empty: the server API answers 401 to everyone"))
     if config.uploads.store == "disk" and not (config.uploads.link_key or config.api.key):

@@ -12,6 +12,10 @@ _MOVED: Final = {
     "http_server.port": "server.port",
     "http_server.address": "server.host",
     "shutdown.timeout": "server.shutdown_timeout",
+    "shutdown.termination_delay": "server.termination_delay",
+    "http_server.tls.enabled": "server.tls.certificate",
+    "http_server.tls.cert_pem_file": "server.tls.certificate",
+    "http_server.tls.key_pem_file": "server.tls.key",
     "server.origins": "client.allowed_origins",
     "client.connect_timeout": "client.stale_close_delay",
 }

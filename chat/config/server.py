@@ -1,10 +1,24 @@
 """The keys of `[server]`: the process, its port, and how it begins and ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from chat.config.keys import Rule
+from chat.config.keys import Rule, Table
 from chat.config.values import NO_SECRET, Seconds, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSection:
+    certificate: Annotated[
+        str,
+        Rule(
+            "File with the certificate in PEM, those of the intermediate authorities after it. With it the port speaks"
+            " TLS and nothing else. A file that changes is loaded within seconds, on SIGHUP at once; connections live"
+            " on. Empty: no TLS here, as behind a proxy that does it."
+        ),
+    ] = ""
+    key: Annotated[str, Rule("File with the certificate's private key in PEM, without a password.")] = ""
+    min_version: Annotated[str, Rule("Oldest version of TLS that is spoken.", choices=("1.2", "1.3"))] = "1.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,15 @@ class ServerSection:
             maximum=600.0,
         ),
     ] = 25.0
+    termination_delay: Annotated[
+        Seconds,
+        Rule(
+            "Part of the above, at most half of it: from SIGTERM on `/readyz` answers 503 for so long while everything "
+            "is still served, so that balancers send new clients elsewhere. SIGINT skips it.",
+            minimum=0.0,
+            maximum=300.0,
+        ),
+    ] = 5.0
     metrics_token: Annotated[
         Secret,
         Rule("What a scraper must send to `/metrics` as `Authorization: Bearer`. Empty: open to whoever reaches it."),
@@ -52,3 +75,11 @@ class ServerSection:
             "true as well."
         ),
     ] = False
+    tls: Annotated[TlsSection, Table("TLS on the port itself, where no proxy in front does it.")] = field(
+        default_factory=TlsSection
+    )
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this server by TLS, here or at a proxy."""
+        return bool(self.tls.certificate) or self.public_url.startswith("https://")
