@@ -1,0 +1,401 @@
+"""A whole deployment of real processes: hubs and a worker from this clone, mongod, Redis, and the links between them.
+
+python tests/chaos/cluster.py            # start one, say where it is, end with Ctrl-C
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+_TESTS = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    # The packages under test come before tests/, which has directories of the same names.
+    sys.path[:0] = [str(_TESTS.parent), str(_TESTS)]
+
+from pymongo import AsyncMongoClient  # noqa: E402 - needs the path above
+from redis.asyncio import Redis  # noqa: E402
+
+from chaos.fault import Link, Server, Topology, Traffic  # noqa: E402
+from chaos.members import Member, open_members  # noqa: E402
+from chaos.proxy import Links, Opened, ProxyLink, opened  # noqa: E402
+from chaos.servers import ChildServer, HubServer, Observe, redis_service  # noqa: E402
+from chat.auth.mint import connection_token  # noqa: E402
+from chat.config import Secret  # noqa: E402
+from storage.local.children import Command, Service  # noqa: E402
+from storage.local.find import located  # noqa: E402
+from storage.local.ports import free_port  # noqa: E402
+from storage.mongo.client import connect  # noqa: E402
+from storage.mongo.migrate import migrate  # noqa: E402
+from support.servers import short_directory  # noqa: E402
+
+SECRET: Final = "a-secret-of-the-chaos-tests-that-is-long-enough-for-hmac"
+API_KEY: Final = "an-api-key-of-the-chaos-tests"
+DATABASE: Final = "chaos"
+LAUNCHER: Final = Path(__file__).with_name("mutant_hub.py")
+TOKEN_TTL_S: Final = 3600.0
+
+SETTINGS: Final[Mapping[str, object]] = {
+    "server.host": "127.0.0.1",
+    "server.shutdown_timeout": "8s",
+    "mongodb.database": DATABASE,
+    "redis.prefix": "chaos",
+    "token.hmac_secret_key": SECRET,
+    "api.key": API_KEY,
+    # Peers that vanish are found while the run lasts.
+    "client.ping_interval": "5s",
+    "client.pong_timeout": "3s",
+    "log.format": "json",
+}
+
+
+@dataclass
+class LiveCluster:
+    """Implements `fault.Cluster`. `directory` has the logs; `happened` is every start, stop and freeze, in order."""
+
+    topology: Topology
+    directory: Path
+    hubs: Sequence[HubServer] = ()
+    workers: Sequence[ChildServer] = ()
+    mongods: Sequence[Member] = ()
+    redises: Sequence[ChildServer] = ()
+    redis_ports: Sequence[int] = ()
+    links: list[ProxyLink] = field(default_factory=list)
+    observers: list[Observe] = field(default_factory=list)
+
+    @property
+    def servers(self) -> Sequence[ChildServer | Member]:
+        return (*self.hubs, *self.workers, *self.mongods, *self.redises)
+
+    def observe(self, name: str, what: str) -> None:
+        for observer in self.observers:
+            observer(name, what)
+
+    async def mongo(self, command: Mapping[str, object], *, member: int | None = None) -> Mapping[str, object]:
+        number = await self._primary() if member is None else member
+        async with self._client(number) as client:
+            answer: Mapping[str, object] = await client.admin.command(dict(command))
+            return answer
+
+    async def redis(self, *command: str) -> object:
+        client = Redis(port=self.redis_ports[0], socket_timeout=5.0)
+        async with client:
+            answer: object = await client.execute_command(*command)
+            return answer
+
+    @asynccontextmanager
+    async def primary(self) -> AsyncIterator[Server]:
+        yield self.mongods[await self._primary()]
+
+    async def _primary(self) -> int:
+        for number, member in enumerate(self.mongods):
+            if not member.running:
+                continue
+            with contextlib.suppress(Exception):  # frozen, starting, on its way down: not the one
+                async with self._client(number) as client:
+                    if (await client.admin.command("hello")).get("isWritablePrimary"):
+                        return number
+        raise LookupError("no member takes writes")
+
+    @asynccontextmanager
+    async def _client(self, number: int) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
+        url = f"mongodb://127.0.0.1:{self.mongods[number].port}/?directConnection=true"
+        async with AsyncMongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=3000) as client:
+            yield client
+
+    def token(self, user: str, *, ttl_s: float = TOKEN_TTL_S) -> str:
+        return connection_token(user, Secret(SECRET), now_s=time.time(), ttl_s=ttl_s)
+
+    def died(self) -> list[str]:
+        """Ends of processes that no fault asked for."""
+        return [told for server in self.servers for told in server.died]
+
+    def tracebacks(self, *, since: Mapping[Path, int] | None = None) -> list[str]:
+        """Lines of the hubs' and workers' logs with a traceback; `since` has the bytes that are old news."""
+        found: list[str] = []
+        for path in sorted(self.directory.glob("*.log")):
+            if path.name.startswith(("mongod", "redis")):
+                continue
+            with path.open("rb") as file:
+                file.seek((since or {}).get(path, 0))
+                found += [
+                    f"{path.name}: {_brief(line.decode(errors='replace'))}"
+                    for line in file
+                    if b"Traceback (most recent call last)" in line
+                ]
+        return found
+
+    def log_sizes(self) -> dict[Path, int]:
+        return {path: path.stat().st_size for path in self.directory.glob("*.log")}
+
+    async def as_before(self) -> None:
+        """Undo what a fault may have left: links pass, the frozen are thawed, the dead are started."""
+        for link in self.links:
+            link.set(Traffic.PASS)
+            link.delay(0.0)
+            link.rate(None)
+            link.chop(None)
+        for server in self.servers:
+            if server.running:
+                server.thaw()
+        for server in (*self.mongods, *self.redises, *self.hubs, *self.workers):
+            if not server.running:
+                await server.start()
+
+
+def _brief(line: str) -> str:
+    """What a log line with a traceback says: its event and the last line of the traceback."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line.strip()
+    last = str(record.get("exception", "")).strip().rpartition("\n")[2]
+    return f"{record.get('event')}: {last}"
+
+
+@asynccontextmanager
+async def open_cluster(
+    topology: Topology,
+    directory: Path,
+    *,
+    mutant: str = "",
+    settings: Mapping[str, object] | None = None,
+) -> AsyncIterator[LiveCluster]:
+    """Start everything; ended and its data removed with the block, logs stay in `directory`.
+
+    `mutant` is the promise that the hubs break (see `mutants.py`). `settings` come before those of the topology.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    cluster = LiveCluster(topology, directory)
+    async with AsyncExitStack() as stack:
+        data = stack.enter_context(short_directory())
+        (data / "owner").touch()
+        members = open_members(topology.mongods, data, directory, cluster.observe)
+        cluster.mongods = await stack.enter_async_context(members)
+        program = await asyncio.to_thread(located, "redis-server")
+        cluster.redis_ports = _ports(topology.redises)
+        cluster.redises = [
+            ChildServer(
+                name, redis_service(port, data / name, program, directory / f"{name}.log"), observe=cluster.observe
+            )
+            for name, port in ((f"redis{number + 1}", port) for number, port in enumerate(cluster.redis_ports))
+        ]
+        for server in cluster.redises:
+            await _started(stack, server)
+        async with connect(_direct(cluster.mongods), DATABASE) as database:
+            await migrate(database)
+        common = {**SETTINGS, "uploads.directory": str(data / "uploads"), **(settings or {}), **topology.settings}
+        cluster.hubs = [
+            await _hub(stack, cluster, number, common, mutant=mutant) for number in range(1, topology.hubs + 1)
+        ]
+        cluster.workers = [await _worker(stack, cluster, number, common) for number in range(1, topology.workers + 1)]
+        # All at once: each takes seconds of its own.
+        async with asyncio.TaskGroup() as group:
+            for server in (*cluster.hubs, *cluster.workers):
+                group.create_task(server.start())
+        yield cluster
+
+
+async def _started(stack: AsyncExitStack, server: ChildServer) -> None:
+    stack.push_async_callback(server.close)
+    await server.start()
+
+
+def _ports(count: int) -> list[int]:
+    ports: list[int] = []
+    while len(ports) < count:
+        if (port := free_port()) not in ports:
+            ports.append(port)
+    return ports
+
+
+def _direct(mongods: Sequence[Member]) -> str:
+    if len(mongods) == 1:
+        return f"mongodb://127.0.0.1:{mongods[0].port}/?directConnection=true"
+    hosts = ",".join(f"127.0.0.1:{member.port}" for member in mongods)
+    return f"mongodb://{hosts}/?replicaSet={mongods[0].replica_set}"
+
+
+async def _hub(
+    stack: AsyncExitStack, cluster: LiveCluster, number: int, common: Mapping[str, object], *, mutant: str
+) -> HubServer:
+    name, port = f"h{number}", free_port()
+    links = await _links(stack, cluster, name)
+    clients = await _link(stack, cluster, f"clients-{name}", port)
+    path = cluster.directory / f"{name}.toml"
+    path.write_text(toml({**common, "server.port": port, "server.node_name": name, **links.settings}))
+    argv = (_hubbub(), "serve") if not mutant and not links.redirect else (sys.executable, str(LAUNCHER), "serve")
+    told = {"CHAOS_MUTANT": mutant, "CHAOS_REDIRECT": links.redirect}
+    command = Command(
+        name,
+        (*argv, "--config", str(path)),
+        log=cluster.directory / f"{name}.log",
+        environment={**_environment(), **told},
+        directory=_TESTS.parent,
+        grace_s=0,
+    )
+    hub = HubServer(
+        name,
+        command,
+        cluster.observe,
+        port=port,
+        clients=_Told(clients, name, cluster.observe),
+        to_redis=links.to_redis,
+        to_mongodb=links.to_mongodb,
+    )
+    stack.push_async_callback(hub.close)
+    return hub
+
+
+async def _worker(
+    stack: AsyncExitStack, cluster: LiveCluster, number: int, common: Mapping[str, object]
+) -> ChildServer:
+    """A worker reaches its servers directly: no fault of the matrix is about its links."""
+    name = f"worker{number}"
+    path = cluster.directory / f"{name}.toml"
+    urls = [f"redis://127.0.0.1:{port}" for port in cluster.redis_ports]
+    path.write_text(
+        toml({**common, "server.node_name": name, "mongodb.url": _direct(cluster.mongods), "redis.urls": urls})
+    )
+    command = Command(
+        name,
+        (_hubbub(), "worker", "--config", str(path)),
+        log=cluster.directory / f"{name}.log",
+        environment=_environment(),
+        directory=_TESTS.parent,
+        grace_s=0,
+    )
+    worker = ChildServer(name, Service(command, _follows(command), ready_within_s=90.0), cluster.observe)
+    stack.push_async_callback(worker.close)
+    return worker
+
+
+def _follows(command: Command) -> Any:
+    """Returns when the log of a worker says that it follows; each run says so once."""
+    log = command.log
+    assert log is not None
+
+    async def answers() -> None:
+        begun = log.stat().st_size if log.exists() else 0
+        while True:
+            if log.exists():
+                with log.open("rb") as file:
+                    file.seek(max(0, begun - 1))
+                    if b'"following"' in file.read() or b"'following'" in file.read():
+                        return
+            await asyncio.sleep(0.05)
+
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    to_redis: Link
+    to_mongodb: Link
+    settings: Mapping[str, object]
+    redirect: str
+    """Pairs of ports for the launcher: who asks for the first is connected to the second."""
+
+
+async def _links(stack: AsyncExitStack, cluster: LiveCluster, hub: str) -> _Links:
+    """A hub's ways to its servers. With several Redis or mongods one `Link` rules all ways to them."""
+    redis = [
+        await _link(stack, cluster, f"{hub}-redis{number + 1}", port) for number, port in enumerate(cluster.redis_ports)
+    ]
+    mongo = [await _link(stack, cluster, f"{hub}-{member.name}", member.port) for member in cluster.mongods]
+    urls = [f"redis://127.0.0.1:{link.port}" for link in redis]
+    single = len(mongo) == 1
+    # A driver asks a replica set for its members' addresses and goes there, past any link, so the launcher turns it.
+    url = f"mongodb://127.0.0.1:{mongo[0].port}/?directConnection=true" if single else _direct(cluster.mongods)
+    pairs = zip(cluster.mongods, mongo, strict=True)
+    redirect = "" if single else ",".join(f"{member.port}={link.port}" for member, link in pairs)
+    return _Links(
+        Links(f"{hub}-redis", [one.link for one in redis]),
+        Links(f"{hub}-mongodb", [one.link for one in mongo]),
+        {"redis.urls": urls, "mongodb.url": url},
+        redirect,
+    )
+
+
+async def _link(stack: AsyncExitStack, cluster: LiveCluster, name: str, port: int) -> Opened:
+    link = await stack.enter_async_context(opened(name, ("127.0.0.1", port)))
+    cluster.links.append(link.link)
+    return link
+
+
+class _Told:
+    """A link to clients that tells when it does not pass: nobody can be answered then."""
+
+    def __init__(self, opened: Opened, hub: str, observe: Observe) -> None:
+        self.name = opened.link.name
+        self.port = opened.port
+        self._link = opened.link
+        self._hub = hub
+        self._observe = observe
+
+    def set(self, traffic: Traffic, *, to_server: bool = True, to_client: bool = True) -> None:
+        self._observe(self._hub, "reachable" if traffic is Traffic.PASS else "unreachable")
+        self._link.set(traffic, to_server=to_server, to_client=to_client)
+
+    def delay(self, seconds: float, jitter_s: float = 0.0) -> None:
+        self._link.delay(seconds, jitter_s)
+
+    def reset(self) -> None:
+        self._link.reset()
+
+    def cut_after(self, reply_bytes: int) -> None:
+        self._link.cut_after(reply_bytes)
+
+    def __getattr__(self, name: str) -> Any:
+        # What the proxy can do besides.
+        return getattr(self._link, name)
+
+
+def toml(settings: Mapping[str, object]) -> str:
+    """Dotted keys as TOML."""
+    return "".join(f"{key} = {_value(value)}\n" for key, value in settings.items())
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool() | int() | float() | str():
+            return json.dumps(value)
+        case Mapping():
+            return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
+        case Sequence():
+            return "[" + ", ".join(_value(one) for one in value) + "]"
+    raise TypeError(f"not for a configuration file: {value!r}")
+
+
+def _hubbub() -> str:
+    return str(Path(sys.executable).with_name("hubbub"))
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what would be taken for configuration."""
+    foreign = {"MONGODB_URL", "REDIS_URL", "PORT", "WEB_CONCURRENCY"}
+    return {name: value for name, value in os.environ.items() if name not in foreign and "HUBBUB" not in name}
+
+
+async def _show() -> None:
+    directory = Path("/tmp") / f"hubbub-chaos-{secrets.token_hex(4)}"
+    started = time.monotonic()
+    async with open_cluster(Topology(mongods=int(sys.argv[1]) if len(sys.argv) > 1 else 1), directory) as cluster:
+        sys.stdout.write(f"started in {time.monotonic() - started:.1f} s; logs in {directory}\n")
+        for hub in cluster.hubs:
+            sys.stdout.write(f"{hub.name}: {hub.http} pid {hub.pid} {await hub.readiness()}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_show())
