@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Final
 
 from chat.config.channels import RESERVED_NAMESPACES, ChannelNamespace, ChannelOptions
@@ -18,6 +19,7 @@ def check(config: Config) -> list[Problem]:
     """What is wrong with a configuration whose keys are each right. The problems have no origin yet."""
     return [
         *_check_server(config),
+        *_check_proxies(config),
         *_check_admin(config),
         *_check_client(config),
         *_check_tokens("token", config.token),
@@ -32,6 +34,17 @@ def _check_server(config: Config) -> Iterator[Problem]:
     for name, there, other in (("key", tls.key, "certificate"), ("certificate", tls.certificate, "key")):
         if not there and getattr(tls, other):
             yield Problem(f"server.tls.{name}", f"is required with server.tls.{other}", other=f"server.tls.{other}")
+
+
+def _check_proxies(config: Config) -> Iterator[Problem]:
+    for proxy in config.server.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            yield Problem(
+                "server.trusted_proxies", 'expected addresses and networks such as "10.0.0.0/8" or "192.0.2.7"'
+            )
+            break
 
 
 def _check_admin(config: Config) -> Iterator[Problem]:

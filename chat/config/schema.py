@@ -6,10 +6,12 @@ Where Centrifugo has the same option, the name is Centrifugo's, so that its user
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from chat.config.admission import AdmissionSection
 from chat.config.channels import ChannelSection
 from chat.config.client import ClientSection
 from chat.config.keys import Rule, Table
 from chat.config.limits import LimitsSection
+from chat.config.rates import RateLimitsSection
 from chat.config.server import ServerSection
 from chat.config.tokens import SubscriptionTokenSection, TokenSection
 from chat.config.uploads import UploadsSection
@@ -115,6 +117,13 @@ class Config:
     log: Annotated[LogSection, Table("What the processes say on stderr.")] = field(default_factory=LogSection)
     limits: Annotated[LimitsSection, Table("Bounds of messages, requests and recovery.")] = field(
         default_factory=LimitsSection
+    )
+    rate_limits: Annotated[
+        RateLimitsSection,
+        Table("How often something may happen. Each rate is so many a second after so many at once."),
+    ] = field(default_factory=RateLimitsSection)
+    admission: Annotated[AdmissionSection, Table("Who is let in while a process is busy.")] = field(
+        default_factory=AdmissionSection
     )
     uploads: Annotated[
         UploadsSection, Table("Files that users attach to messages. What no message uses is removed by the worker.")

@@ -43,6 +43,22 @@ class ServerSection:
             pattern=r"https?://[^/?#\s]+/?",
         ),
     ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Rule(
+            "Addresses and networks of the proxies in front, such as `10.0.0.0/8`. What they say of a client's address "
+            "(`proxy_header`) is believed, read from its end; from everybody else it is not. Limits by address and the "
+            "admin page need it to tell clients apart."
+        ),
+    ] = ()
+    proxy_header: Annotated[
+        str,
+        Rule(
+            "The header in which those proxies name whoever connected to them. The other one is ignored: clients may "
+            "write it.",
+            choices=("X-Forwarded-For", "Forwarded"),
+        ),
+    ] = "X-Forwarded-For"
     node_name: Annotated[str, Rule("Name of this node in metrics and on the admin page. Empty: the host name.")] = ""
     shutdown_timeout: Annotated[
         Seconds,

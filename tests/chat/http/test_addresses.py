@@ -1,0 +1,120 @@
+"""The address of a client is what trusted proxies say of it, and nobody else can say anything."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.config import ConfigError, load
+from chat.http.addresses import FORWARDED, X_FORWARDED_FOR, client_of, group, is_private, networks, parse
+
+TRUSTED = networks(["10.0.0.0/8", "2001:db8:ffff::/48"])
+PROXY = "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["8.8.8.8"], "8.8.8.8"),
+        (["  8.8.8.8  "], "8.8.8.8"),
+        (["8.8.8.8:4711"], "8.8.8.8"),
+        (["2a00::1"], "2a00::1"),
+        (["[2a00::1]:443"], "2a00::1"),
+        (["::ffff:8.8.8.8"], "8.8.8.8"),
+        (["fe80::1%eth0"], "fe80::1"),
+        # What stands before the client's own address is the client's invention.
+        (["1.1.1.1, 8.8.8.8"], "8.8.8.8"),
+        (["127.0.0.1, 10.0.0.9, 8.8.8.8"], "8.8.8.8"),
+        (["1.1.1.1", "8.8.8.8"], "8.8.8.8"),
+        # Proxies in a row, each trusted.
+        (["8.8.8.8, 10.1.1.1"], "8.8.8.8"),
+        (["1.1.1.1, 8.8.8.8, 10.1.1.1, 2001:db8:ffff::7"], "8.8.8.8"),
+        (["8.8.8.8", "10.1.1.1"], "8.8.8.8"),
+        # A client in the proxies' own network.
+        (["10.9.9.9"], "10.9.9.9"),
+        (["10.9.9.9, 10.1.1.1"], "10.9.9.9"),
+        # What is no address ends it at the proxy that wrote it.
+        (["8.8.8.8, unknown"], PROXY),
+        (["8.8.8.8, unknown, 10.1.1.1"], "10.1.1.1"),
+        (["8.8.8.8,"], PROXY),
+        ([""], PROXY),
+        (["999.1.1.1"], PROXY),
+        (["8.8.8.8\tjunk"], PROXY),
+        (["٨.٨.٨.٨"], PROXY),
+        (["0x8080808"], PROXY),
+        (["134744072"], PROXY),
+        (["1.1.1.1, " * 10_000 + "8.8.8.8"], "8.8.8.8"),
+    ],
+)
+def test_the_list_is_read_from_its_end(values, expected):
+    assert client_of(PROXY, values, TRUSTED, X_FORWARDED_FOR) == expected
+
+
+def test_more_proxies_than_anybody_has_are_not_followed():
+    hops = ["8.8.8.8", *(f"10.0.1.{number}" for number in range(40))]
+    assert client_of(PROXY, [", ".join(hops)], TRUSTED) == "10.0.1.8"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["for=8.8.8.8"], "8.8.8.8"),
+        (["For=8.8.8.8;proto=https;by=10.0.0.1"], "8.8.8.8"),
+        (["proto=https; for=8.8.8.8"], "8.8.8.8"),
+        (['for="8.8.8.8:4711"'], "8.8.8.8"),
+        (['for="[2a00::1]:4711"'], "2a00::1"),
+        (['for="[2a00::1]"'], "2a00::1"),
+        (["for=1.1.1.1, for=8.8.8.8"], "8.8.8.8"),
+        (["for=1.1.1.1", "for=8.8.8.8, for=10.1.1.1"], "8.8.8.8"),
+        (["for=8.8.8.8, for=unknown"], PROXY),
+        (["for=8.8.8.8, for=_hidden"], PROXY),
+        (["for=8.8.8.8, proto=https"], PROXY),
+        (['for="8.8.8.8, for=1.1.1.1"'], PROXY),
+        (["xfor=8.8.8.8"], PROXY),
+        (["8.8.8.8"], PROXY),
+        ([""], PROXY),
+    ],
+)
+def test_so_is_the_standard_header(values, expected):
+    assert client_of(PROXY, values, TRUSTED, FORWARDED) == expected
+
+
+@given(st.lists(st.text(max_size=60), max_size=4), st.sampled_from([X_FORWARDED_FOR, FORWARDED]))
+def test_whatever_is_written_there_an_address_comes_out(values, header):
+    assert parse(client_of(PROXY, values, TRUSTED, header)) is not None
+
+
+@given(st.text(alphabet='0123456789.,:abcdefor=" []', max_size=200))
+def test_nobody_moves_who_is_named_last(forged):
+    assert client_of(PROXY, [f"{forged}, 8.8.8.8"], TRUSTED) == "8.8.8.8"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2001:db8::1", "2001:db8:0:0:ffff::9"),
+        ("::ffff:203.0.113.1", "203.0.113.1"),
+        ("fe80::1%eth0", "fe80::2"),
+        ("", "no address"),
+    ],
+)
+def test_addresses_of_one_host_are_counted_as_one(one, other):
+    assert group(one) == group(other)
+
+
+def test_hosts_are_counted_apart():
+    assert len({group(each) for each in ("2001:db8::1", "2001:db8:0:1::1", "8.8.8.8", "8.8.8.9", "")}) == 5
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [("127.0.0.1", True), ("::1", True), ("10.2.3.4", True), ("192.168.1.1", True), ("fd00::1", True), ("", True)]
+    + [("8.8.8.8", False), ("203.0.113.9", False), ("2a00::1", False), ("172.32.0.1", False)],
+)
+def test_private_addresses_are_known(address, private):
+    assert is_private(address) is private
+
+
+@pytest.mark.parametrize("wrong", ["proxy.example", "10.0.0.1/8", "10.0.0.0/33", ""])
+def test_what_is_no_network_is_refused_at_the_start(wrong):
+    with pytest.raises(ConfigError, match="trusted_proxies"):
+        load(None, {}, {"server.trusted_proxies": [wrong]})
