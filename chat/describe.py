@@ -24,7 +24,7 @@ from chat.http.server_api import requests
 from chat.http.server_api.api import API, BATCH
 from chat.methods import METHODS
 from chat.vocabulary import connecting, events
-from realtime.protocol.codes import DISCONNECTS, ERRORS, PERMISSION_DENIED, UNSUBSCRIBES, ErrorCode
+from realtime.protocol.codes import DISCONNECTS, ERRORS, FRAME_CLOSES, PERMISSION_DENIED, UNSUBSCRIBES, ErrorCode
 
 _BATCH_REPLY: Final = "`{<method>: <result>}` or `{error}`"
 _ONLY_PYTHON: Final = r"(?!\n)"
@@ -160,7 +160,8 @@ def _codes() -> Iterator[str]:
     yield _rows(("code", "slug", "temporary", "in REST", "when"), rows)
     yield "## Disconnects\n"
     yield "The close code of the WebSocket. Where SDKs come back by themselves it says so.\n"
-    closes = ((str(one.code), one.reason, "yes" if one.reconnect else "no", one.when) for one in DISCONNECTS)
+    known = (*FRAME_CLOSES, *DISCONNECTS)
+    closes = ((str(one.code), one.reason, "yes" if one.reconnect else "no", one.when) for one in known)
     yield _rows(("code", "reason", "reconnects", "when"), closes)
     yield "## Unsubscribes\n"
     yield "The code of an `unsubscribe` push. A server-side subscription always ends.\n"

@@ -1,7 +1,7 @@
 """The `/connection/websocket` endpoint: one HTTP upgrade, then frames in. Frames out are written by the session itself.
 
-aiohttp parses the handshake and the incoming frames. Closing is ours (see `wire`): the library's own waits for a peer
-that may never read again.
+aiohttp parses the handshake and the incoming frames (see `incoming`). Closing is ours (see `wire`): the library's own
+waits for a peer that may never read again.
 """
 
 import asyncio
@@ -14,21 +14,20 @@ from aiohttp import WSMsgType, web
 
 from realtime.backend import Peer
 from realtime.commands import HANDLERS
+from realtime.draining import drain
+from realtime.incoming import JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL, GuardedSocket, refusal_of
+from realtime.outbox import Priority
 from realtime.protocol.codec import Codec
 from realtime.protocol.codes import Disconnect
+from realtime.protocol.frames import PONG, frame
 from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.protobuf_codec import ProtobufCodec
 from realtime.session import Context, Session
-from realtime.wire import CLOSE_TIMEOUT_S, Wire, prepare_socket
+from realtime.wire import Wire, prepare_socket
 
 log = structlog.get_logger(__name__)
 
-JSON_SUBPROTOCOL: Final = "centrifuge-json"
-PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
-
 _NORMAL: Final = 1000
-CLOSE_BATCH: Final = 500
-"""Connections that a shutdown closes at once."""
 
 
 class WebSocketEndpoint:
@@ -47,15 +46,7 @@ class WebSocketEndpoint:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Upgrade and serve until either side ends it. Origin and admission were checked by the caller."""
         ctx = self._ctx
-        socket = web.WebSocketResponse(
-            # The empty name answers SDKs that send an empty header: nothing is echoed to it.
-            protocols=(JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL, ""),
-            autoclose=False,
-            compress=False,
-            max_msg_size=ctx.settings.max_frame_bytes,
-            decode_text=False,
-            timeout=1.0,
-        )
+        socket = GuardedSocket(max_frame_bytes=ctx.settings.max_frame_bytes)
         try:
             writer = await socket.prepare(request)
         except ConnectionError:
@@ -86,7 +77,7 @@ class WebSocketEndpoint:
             session.gone()
         return socket
 
-    async def _read(self, socket: web.WebSocketResponse[bool], session: Session) -> None:
+    async def _read(self, socket: GuardedSocket, session: Session) -> None:
         stats = self._ctx.stats
         while True:
             message = await socket.receive()
@@ -100,22 +91,13 @@ class WebSocketEndpoint:
                 # The peer closes, or answers ours. A close frame is due either way, and only one.
                 session.wire.close(_NORMAL, "bye", flush=False)
                 return
-            else:
+            elif message.type is WSMsgType.PING:
+                session.write(frame(PONG, message.data), Priority.CONTROL)
+            elif message.type is not WSMsgType.PONG:
+                if (refusal := refusal_of(message.data)) is not None:
+                    session.end(*refusal)
                 return
 
     async def close_all(self, disconnect: Disconnect, *, over_s: float) -> None:
-        """Close every connection with a code, spread over `over_s` seconds, and wait until all sockets are gone.
-
-        Takes at most `over_s` and the close timeout, however slow the peers are.
-        """
-        sessions = list(self.open)
-        batches = max(1, -(-len(sessions) // CLOSE_BATCH))
-        for index in range(batches):
-            for session in sessions[index * CLOSE_BATCH : (index + 1) * CLOSE_BATCH]:
-                session.end(disconnect)
-            await asyncio.sleep(over_s / batches)
-        deadline = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S + 0.5
-        while self.open and asyncio.get_running_loop().time() < deadline:
-            for session in tuple(self.open):
-                session.end(disconnect)
-            await asyncio.sleep(0.02)
+        """Close every connection with a code: see `draining.drain`."""
+        await drain(self.open, disconnect, over_s=over_s)

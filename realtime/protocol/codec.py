@@ -27,7 +27,7 @@ class Codec(Protocol):
     def decode(self, frame: bytes) -> list[Received]:
         """The messages of one frame, in order, at least one.
 
-        Raises only `Closing` (bad request): the frame itself is broken and nothing of it is done. A command that is
+        Raises only `Closing`: the frame itself is broken and nothing of it is done. A command that is
         broken but has a readable id comes as `Invalid`. Payloads are proven to be JSON of bounded depth.
         """
 

@@ -167,6 +167,25 @@ DISCONNECTS: Final[tuple[Disconnect, ...]] = (
     CLOSE_NO_CONNECT,
 )
 
+CLOSE_FRAME_PROTOCOL: Final = Disconnect(1002, "protocol error", "A frame breaks the rules of RFC 6455.")
+CLOSE_FRAME_TYPE: Final = Disconnect(
+    1003, "unsupported data", "A binary frame on a JSON connection, or a text frame on a Protobuf one."
+)
+CLOSE_FRAME_TEXT: Final = Disconnect(1007, "invalid text", "A text frame is not UTF-8.")
+CLOSE_FRAME_POLICY: Final = Disconnect(
+    1008, "policy violation", "A flood of pings and pongs, or a message of more fragments than anybody needs."
+)
+CLOSE_FRAME_TOO_BIG: Final = Disconnect(1009, "message too big", "A message is larger than `client.frame_max_size`.")
+
+FRAME_CLOSES: Final[tuple[Disconnect, ...]] = (
+    CLOSE_FRAME_PROTOCOL,
+    CLOSE_FRAME_TYPE,
+    CLOSE_FRAME_TEXT,
+    CLOSE_FRAME_POLICY,
+    CLOSE_FRAME_TOO_BIG,
+)
+"""What the transport itself ends a connection with. The codes are RFC 6455's, and SDKs come back after each."""
+
 UNSUBSCRIBE_SERVER: Final = Unsubscribe(
     2000, "server unsubscribe", "The server ended the subscription: removed, banned, by its API."
 )

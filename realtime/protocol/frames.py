@@ -7,12 +7,13 @@ from typing import Final
 TEXT: Final = 1
 BINARY: Final = 2
 _CLOSE: Final = 8
+PONG: Final = 10
 _FIN: Final = 0x80
 _MAX_REASON_BYTES: Final = 123  # a control frame carries 125, the code takes two
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """One frame around `payload` of any size. `opcode` is `TEXT` or `BINARY`."""
+    """One frame around `payload` of any size. `opcode` is `TEXT`, `BINARY` or `PONG`."""
     size = len(payload)
     if size < 126:
         return bytes((_FIN | opcode, size)) + payload

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from realtime.protocol.codec import MAX_MESSAGES_PER_FRAME, broken, unusable
-from realtime.protocol.codes import BAD_REQUEST, METHOD_NOT_FOUND, ClientError
+from realtime.protocol.codes import BAD_REQUEST, CLOSE_FRAME_TEXT, METHOD_NOT_FOUND, ClientError, Closing
 from realtime.protocol.messages import (
     PUSHES,
     REPLIES,
@@ -103,7 +103,7 @@ class JsonCodec:
         try:
             frame.isascii() or frame.decode()
         except UnicodeDecodeError:
-            raise broken("not UTF-8") from None
+            raise Closing(CLOSE_FRAME_TEXT, f"{CLOSE_FRAME_TEXT.reason}: not UTF-8") from None
         if b"\n" not in frame:
             return [_received(frame)]
         lines = [line for line in frame.split(b"\n") if line and not line.isspace()]

@@ -5,7 +5,7 @@ import pytest
 from chat.describe import CHANGELOG, TARGET, contract_line, made, reference
 from chat.description import contract
 from chat.methods import METHODS
-from realtime.protocol.codes import DISCONNECTS, ERRORS, UNSUBSCRIBES
+from realtime.protocol.codes import DISCONNECTS, ERRORS, FRAME_CLOSES, UNSUBSCRIBES
 
 
 @pytest.mark.parametrize("name", ["reference.md", "permissions.md", "openapi.json", "asyncapi.json"])
@@ -25,5 +25,5 @@ def test_every_method_and_every_code_is_described():
     page = reference()
     for name in METHODS:
         assert f"### `{name}`" in page
-    for one in (*ERRORS, *DISCONNECTS, *UNSUBSCRIBES):
+    for one in (*ERRORS, *FRAME_CLOSES, *DISCONNECTS, *UNSUBSCRIBES):
         assert f"| {one.code} |" in page

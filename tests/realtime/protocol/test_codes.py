@@ -10,6 +10,7 @@ from realtime.protocol.codes import (
     CLOSE_BAD_REQUEST,
     DISCONNECTS,
     ERRORS,
+    FRAME_CLOSES,
     INTERNAL,
     PERMISSION_DENIED,
     UNAVAILABLE,
@@ -21,8 +22,13 @@ from realtime.protocol.codes import (
     Unsubscribe,
 )
 
-CATALOGUE: tuple[ErrorCode | Disconnect | Unsubscribe, ...] = (*ERRORS, *DISCONNECTS, *UNSUBSCRIBES)
-CLOSINGS: tuple[Disconnect | Unsubscribe, ...] = (*DISCONNECTS, *UNSUBSCRIBES)
+CATALOGUE: tuple[ErrorCode | Disconnect | Unsubscribe, ...] = (
+    *ERRORS,
+    *FRAME_CLOSES,
+    *DISCONNECTS,
+    *UNSUBSCRIBES,
+)
+CLOSINGS: tuple[Disconnect | Unsubscribe, ...] = (*FRAME_CLOSES, *DISCONNECTS, *UNSUBSCRIBES)
 
 
 def test_errors_are_centrifugos_from_100_to_113_and_ours_from_1000() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.protocol.codes import DISCONNECTS
+from realtime.protocol.codes import DISCONNECTS, FRAME_CLOSES
 from realtime.protocol.frames import BINARY, TEXT, close_frame, frame
 
 
@@ -51,7 +51,7 @@ def is_json(text: str) -> bool:
 
 
 def test_every_close_of_the_catalogue_has_its_reason() -> None:
-    for disconnect in DISCONNECTS:
+    for disconnect in (*FRAME_CLOSES, *DISCONNECTS):
         assert reason_of(close_frame(disconnect.code, disconnect.reason), disconnect.code) == disconnect.reason
 
 

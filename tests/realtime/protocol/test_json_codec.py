@@ -178,7 +178,6 @@ def test_an_id_that_is_no_id_closes(id_: str) -> None:
         b'{"id":1,"a":NaN,"b":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"id":1,"rpc":{"data":}}',
         b"\xef\xbb\xbf{}",
-        b'{"id":1,"rpc":{"method":"\xff"}}',
         b'{"id":1,"ping":{}}{"id":2,"ping":{}}',
         b'{"id":1,"x":' + b"[" * 100_000,
         b'{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
@@ -188,6 +187,19 @@ def test_an_id_that_is_no_id_closes(id_: str) -> None:
 )
 def test_a_broken_frame_closes(frame: bytes) -> None:
     assert closing(frame).startswith("bad request: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xf8\x88\x80\x80\x80"],
+    ids=["W2-no-byte-of-UTF-8", "W2-overlong", "W2-a-surrogate", "W2-above-the-last", "W2-cut-off", "W2-five-bytes"],
+)
+def test_text_that_is_not_utf_8_closes_as_that(text: bytes) -> None:
+    for frame in (b'{"id":1,"rpc":{"method":"' + text + b'"}}', b'{"id":1,"ping":{}}\n' + text):
+        with pytest.raises(Closing) as caught:
+            CODEC.decode(frame)
+        assert caught.value.disconnect.code == 1007
+        assert caught.value.reason == "invalid text: not UTF-8"
 
 
 def test_the_last_of_a_duplicate_key_counts() -> None:
