@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from chat.methods import Method, Outcome
 from chat.metrics.methods import MethodStats
+from chat.shedding import Shedding
 from chat.usecases.service import Service
+from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
 SEND: Final = "message.send"
@@ -18,10 +20,11 @@ SEND: Final = "message.send"
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Runs methods and measures them."""
+    """Runs methods and measures them; under overload it puts some off (see `chat.shedding`)."""
 
     service: Service
     stats: MethodStats
+    shedding: Shedding
     monotonic: Callable[[], float]
 
     async def run(self, user: str, method: Method, request: Any) -> Struct:
@@ -31,6 +34,10 @@ class Calls:
 
     async def start(self, user: str, method: Method, request: Any) -> Outcome:
         """As `run`, but what the method promises is returned as a promise: calls of one user begin in their order."""
+        wait_ms = self.shedding.begin(method.name)
+        if wait_ms is not None:
+            self.stats.failed(method.name, codes.UNAVAILABLE.slug)
+            raise ClientError(codes.UNAVAILABLE, "the server is overloaded; try again", retry_after_ms=wait_ms)
         started = self.monotonic()
         try:
             outcome = await method.run(self.service, user, request)
@@ -38,6 +45,8 @@ class Calls:
             self.stats.failed(method.name, error.code.slug)
             self.stats.duration[method.name].observe(self.monotonic() - started)
             raise
+        finally:
+            self.shedding.end(method.name)
         if isinstance(outcome, Struct):
             self._answered(method.name, started)
         else:

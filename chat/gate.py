@@ -1,39 +1,93 @@
 """Who may open a socket: asked before the upgrade, while refusing is still an ordinary HTTP answer."""
 
+import asyncio
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
 from aiohttp import web
 
+from chat.admission import Admission, Refused
 from chat.auth.origin import OriginCheck
+from realtime.stats import Stats
 from realtime.websocket import WebSocketEndpoint
 
 log = structlog.get_logger(__name__)
 
-RETRY_AFTER_S: Final = "2"
+AWAY_RETRY_S: Final = (1, 5)
+"""Told to those who come while the process goes down, or is full: any whole number of seconds between the two."""
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_STATM: Final = Path("/proc/self/statm")
+
+
+def used_memory_bytes() -> int:
+    """What this process uses of the machine's memory; 0 where the system does not tell."""
+    try:
+        return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Admits or refuses an upgrade: browsers of foreign pages, what is over the limit, everybody while draining."""
+    """Admits or refuses an upgrade: browsers of foreign pages, what is over the limits, everybody while draining.
+
+    Somebody may be kept waiting for up to `chat.admission.MAX_WAIT_S`. `memory_bytes` is asked each time. `random`
+    gives numbers from 0 to 1.
+    """
 
     endpoint: WebSocketEndpoint
     origins: OriginCheck
-    refused: dict[str, int]
+    stats: Stats
+    admission: Admission
     connection_limit: int
     draining: Callable[[], bool]
+    monotonic: Callable[[], float]
+    random: Callable[[], float]
+    memory_bytes: Callable[[], int] = lambda: 0
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         if not self.origins.allows(request.headers.getall("Origin", []), host=request.host):
-            self.refused["origin"] += 1
+            self.stats.connections_refused["origin"] += 1
             log.info("origin_refused", origin=request.headers.get("Origin", "")[:200], key="client.allowed_origins")
             raise web.HTTPForbidden(text="this origin is not in client.allowed_origins\n")
-        if self.draining():
-            self.refused["draining"] += 1
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": RETRY_AFTER_S}, text="shutting down\n")
-        if self.connection_limit and len(self.endpoint.open) >= self.connection_limit:
-            self.refused["overload"] += 1
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": RETRY_AFTER_S}, text="too many connections\n")
+        self._check_room()
+        asked = self.admission.ask(self.monotonic(), connecting=self.stats.connecting, memory_bytes=self.memory_bytes())
+        if isinstance(asked, Refused):
+            raise self._overloaded(asked)
+        if asked:
+            await asyncio.sleep(asked)
+            if request.transport is None or request.transport.is_closing():
+                # Something has to be returned; nobody will see it.
+                return web.Response()
+            self._check_room()
+            refused = self.admission.still_refused(connecting=self.stats.connecting, memory_bytes=self.memory_bytes())
+            if refused is not None:
+                raise self._overloaded(refused)
         return await self.endpoint.handle(request)
+
+    def _check_room(self) -> None:
+        """Raises HTTPServiceUnavailable."""
+        if self.draining():
+            raise self._unavailable("draining", "shutting down", self._soon_s())
+        if self.connection_limit and len(self.endpoint.open) >= self.connection_limit:
+            raise self._unavailable("connection_limit", "too many connections", self._soon_s())
+
+    def _soon_s(self) -> int:
+        least, most = AWAY_RETRY_S
+        return least + math.floor(self.random() * (most - least + 0.999))
+
+    def _overloaded(self, refused: Refused) -> web.HTTPServiceUnavailable:
+        return self._unavailable(refused.reason, "too many are coming at once", refused.retry_after_s)
+
+    def _unavailable(self, reason: str, text: str, retry_after_s: int) -> web.HTTPServiceUnavailable:
+        self.stats.connections_refused[reason] += 1
+        answer = web.HTTPServiceUnavailable(headers={"Retry-After": str(retry_after_s)}, text=f"{text}\n")
+        # Else thousands of refused ones would each keep a socket here that they do not use.
+        answer.force_close()
+        return answer

@@ -4,6 +4,7 @@ Nothing else builds these parts. Tests, `hubbub dev` and `hubbub serve` all come
 """
 
 import os
+import random
 import re
 import socket
 import time
@@ -31,6 +32,7 @@ from chat.files.opening import open_uploading
 from chat.http.routes import METHOD_NAMES
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
+from chat.shedding import Shedding
 from chat.usecases import ports
 from chat.usecases.access import Access
 from chat.usecases.blocks import BlockLists
@@ -140,7 +142,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         await stack.enter_async_context(service.reading)
         await stack.enter_async_context(service.typing)
         announcer.on_out = service.threads.forget
-        calls = Calls(service, MethodStats(registry, METHOD_NAMES), time.monotonic)
+        calls = Calls(service, MethodStats(registry, METHOD_NAMES), Shedding(random.random), time.monotonic)
         plain = PlainChannels(
             Namespaces(config.channel),
             verifiers.subscriptions,

@@ -32,7 +32,16 @@ COMMANDS: Final = (
     "refresh",
     "sub_refresh",
 )
-REFUSALS: Final = ("origin", "overload", "draining", "bad_request")
+REFUSALS: Final = (
+    "origin",
+    "draining",
+    "connection_limit",
+    "upgrade_rate",
+    "loop_lag",
+    "connecting",
+    "memory",
+    "bad_request",
+)
 
 OTHER: Final = -1
 """The key that codes beyond the bound are counted under; `other` in the exposition."""
@@ -67,6 +76,7 @@ class _Field:
 
 _FIELDS: Final = (
     _Field("connections", "gauge", "connections", "Open connections.", "codec"),
+    _Field("connecting", "gauge", "connecting", "Connect commands that are being answered."),
     _Field("users", "gauge", "users", "Users with at least one connection."),
     _Field("subscriptions", "gauge", "subscriptions", "Subscriptions of all connections."),
     _Field("channels", "gauge", "channels", "Channels with at least one subscription."),
@@ -121,6 +131,7 @@ class Stats:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Make the histograms on `registry` and register the counters there. One `Stats` per registry."""
         self.connections = dict.fromkeys(CODECS, 0)
+        self.connecting = 0
         self.users = 0
         self.subscriptions = 0
         self.channels = 0
