@@ -6,7 +6,7 @@ bytes.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -30,12 +30,26 @@ class Peer(Struct, frozen=True):
     codec: str
 
 
+class Credential(Struct, frozen=True):
+    """What a connection was let in by, so that it can be taken back: the `names` of its token, when that was issued
+    (wall-clock seconds, None: it does not say), and the `key` that verified it. All opaque here; empty: none.
+    """
+
+    names: tuple[str, ...] = ()
+    issued_at: int | None = None
+    key: str = ""
+
+
+NO_CREDENTIAL: Final = Credential()
+
+
 class Identity(Struct, frozen=True):
     """Who a connection is. `user` is empty for an anonymous one. `expire_at` is wall-clock seconds, None: never."""
 
     user: str
     expire_at: float | None = None
     info: Payload = EMPTY
+    credential: Credential = NO_CREDENTIAL
 
 
 class Grant(Struct, frozen=True):
@@ -68,13 +82,15 @@ class Admission(Struct, frozen=True):
     """The answer to `connect`: who it is, what the reply carries, and the server-side subscriptions of the session.
 
     `subscriptions` maps a channel to its grant; `watched` are channels that the session is subscribed to as soon as
-    something is published there (the conversations beyond the limit of one reply).
+    something is published there (the conversations beyond the limit of one reply). `most_of_user`: so many connections
+    of this user may be on this process, this one included; checked when it is let in (0: any number).
     """
 
     identity: Identity
     data: Payload
     subscriptions: Mapping[str, Grant]
     watched: Mapping[str, Grant]
+    most_of_user: int = 0
 
 
 class Caller(Protocol):
@@ -97,8 +113,8 @@ class Backend(Protocol):
 
     async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission: ...
 
-    async def refresh(self, caller: Caller, token: str) -> float | None:
-        """The new expiry (wall-clock seconds, None: never). An expired or bad token raises `Closing`."""
+    async def refresh(self, caller: Caller, token: str) -> Identity:
+        """Who the caller is by the new token: the same user, until later. An expired or bad token raises `Closing`."""
 
     async def subscribe(self, caller: Caller, request: SubscribeRequest) -> Grant: ...
 

@@ -5,6 +5,7 @@ result, so that the reply goes out before anything that is delivered because of 
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -15,7 +16,7 @@ from realtime.channel import Subscription
 from realtime.entering import Entry, announce, appear, entering, position_channel, prepare, prepare_all, start, ttl
 from realtime.ports import Delivery
 from realtime.protocol import codes
-from realtime.protocol.codes import ClientError
+from realtime.protocol.codes import ClientError, Closing
 from realtime.protocol.messages import (
     ConnectRequest,
     ConnectResult,
@@ -56,6 +57,15 @@ QUEUE_TIMEOUT_S: Final = 3.0
 
 
 async def connect(session: Session, request: ConnectRequest) -> ConnectResult:
+    stats = session.context.stats
+    stats.connecting += 1
+    try:
+        return await _connect(session, request)
+    finally:
+        stats.connecting -= 1
+
+
+async def _connect(session: Session, request: ConnectRequest) -> ConnectResult:
     ctx = session.context
     mark = ctx.operations.mark()
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -65,6 +75,8 @@ async def connect(session: Session, request: ConnectRequest) -> ConnectResult:
             entries = await prepare_all(session, admission.subscriptions, request, identity)
             _still_open(session)
             # From here on without waiting: register, let in, reply.
+            if len(ctx.hub.users.get(identity.user, ())) >= (admission.most_of_user or sys.maxsize):
+                raise Closing(codes.CLOSE_CONNECTION_LIMIT)
             session.accepted(identity, f"{request.name} {request.version}".strip())
             ctx.hub.add(session)
             subs = {name: start(session, name, entry, server_side=True) for name, entry in entries.items()}
@@ -215,9 +227,12 @@ async def rpc(session: Session, request: RPCRequest) -> RPCResult | Deferred:
 
 async def refresh(session: Session, request: RefreshRequest) -> RefreshResult:
     ctx = session.context
-    expire_at = await ctx.backend.refresh(session, request.token)
-    session.refreshed(expire_at)
-    seconds = ttl(ctx, expire_at)
+    mark = ctx.operations.mark()
+    identity = await ctx.backend.refresh(session, request.token)
+    session.refreshed(identity.expire_at, identity.credential)
+    # What was taken back meanwhile was meant for the credential that it has only now.
+    _after_reply(ctx.operations.make_up, session, mark)
+    seconds = ttl(ctx, identity.expire_at)
     return RefreshResult(seconds is not None, seconds or 0, client=session.client, version=ctx.version)
 
 

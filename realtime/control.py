@@ -12,12 +12,24 @@ from realtime.ports import StreamOptions
 from realtime.protocol.messages import EMPTY, Payload
 
 
-class Target(Struct, frozen=True):
-    """Which sessions: those of a user, narrowed to one client or without some. An empty `client` means all."""
+class Target(Struct, frozen=True, omit_defaults=True):
+    """Which sessions: those of a user, narrowed to one client or without some. An empty `client` means all.
+
+    `tokens`, `keys`: those let in by a token of one of these names, or verified by one of these keys; without a `user`,
+    of anybody. `issued_before`: those let in by a token that is older, or that does not say.
+    """
 
     user: str
     client: str = ""
     whitelist: tuple[str, ...] = ()
+    tokens: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    issued_before: int | None = None
+
+    @property
+    def of_anybody(self) -> bool:
+        """Whether it is by their credentials alone that sessions are meant."""
+        return not self.user and bool(self.tokens or self.keys)
 
 
 class DisconnectSessions(Struct, frozen=True, tag="disconnect"):
@@ -27,13 +39,16 @@ class DisconnectSessions(Struct, frozen=True, tag="disconnect"):
 
 
 class UnsubscribeSessions(Struct, frozen=True, tag="unsubscribe", omit_defaults=True):
-    """An empty channel means every channel. `prefix`: every channel whose name begins with `channel`."""
+    """An empty channel means every channel. `prefix`: every channel whose name begins with `channel`. `own`: only what
+    clients subscribed to themselves.
+    """
 
     target: Target
     channel: str
     code: int
     reason: str
     prefix: bool = False
+    own: bool = False
 
     def is_about(self, channel: str) -> bool:
         return channel.startswith(self.channel) if self.prefix else self.channel in ("", channel)

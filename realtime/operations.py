@@ -41,6 +41,9 @@ ASK_TIMEOUT_S: Final = 1.0
 MAX_RECENT: Final = 16_384
 """Operations remembered for sessions that were not there yet: a connect or subscribe takes seconds at most."""
 
+AT_ONCE: Final = 100
+"""Sessions that an operation is done to before the event loop turns."""
+
 Answerer = Callable[[bytes], bytes | Awaitable[bytes]]
 
 
@@ -132,9 +135,12 @@ class Operations:
         self._number += 1
         self._recent.append((self._number, operation))
         target = operation.target
-        for member in tuple(self._hub.users.get(target.user, ())):
-            if isinstance(member, Session) and _is_meant(member, target):
-                self._do_to(member, operation, self._number)
+        everybody = self._hub.sessions.values() if target.of_anybody else self._hub.users.get(target.user, ())
+        meant = [member for member in everybody if isinstance(member, Session) and _is_meant(member, target)]
+        for member in meant[:AT_ONCE]:
+            self._do_to(member, operation, self._number)
+        if len(meant) > AT_ONCE:
+            self._tasks.spawn(self._do_to_the_rest(meant[AT_ONCE:], operation, self._number), name="operation")
 
     def mark(self) -> int:
         """See `realtime.session.Operations`."""
@@ -162,6 +168,8 @@ class Operations:
                 every = [channel]
                 if operation.prefix or not channel:
                     every = [name for name in (*session.subscriptions, *session.watched) if operation.is_about(name)]
+                if operation.own:
+                    every = [name for name in every if _is_own(session, name)]
                 for name in every:
                     session.unsubscribe(name, Unsubscribe(code, reason, ""))
             case SubscribeSessions() as subscribe:
@@ -170,6 +178,14 @@ class Operations:
                 session.end(codes.CLOSE_EXPIRED)
             case RefreshSessions(expire_at=expire_at):
                 session.refreshed(expire_at)
+
+    async def _do_to_the_rest(self, sessions: list[Session], operation: Operation, number: int) -> None:
+        """Let the event loop turn in between: ten thousand closes in one piece would hold up everybody else."""
+        for start in range(0, len(sessions), AT_ONCE):
+            await asyncio.sleep(0)
+            for session in sessions[start : start + AT_ONCE]:
+                if not session.ended and _is_meant(session, operation.target):
+                    self._do_to(session, operation, number)
 
     async def _own_answer(self, subject: str, data: bytes) -> bytes:
         answer = self._answerers[subject](data)
@@ -205,9 +221,21 @@ class Operations:
 
 
 def _is_meant(session: Session, target: Target) -> bool:
-    if session.user != target.user or session.client in target.whitelist:
+    if (session.user != target.user and not target.of_anybody) or session.client in target.whitelist:
         return False
-    return not target.client or session.client == target.client
+    if target.client and session.client != target.client:
+        return False
+    credential = session.identity.credential
+    if target.tokens and target.tokens.isdisjoint(credential.names):
+        return False
+    if target.keys and credential.key not in target.keys:
+        return False
+    return target.issued_before is None or (credential.issued_at or 0) < target.issued_before
+
+
+def _is_own(session: Session, channel: str) -> bool:
+    subscription = session.subscriptions.get(channel)
+    return subscription is not None and subscription.client_side and not subscription.server_side
 
 
 def _is_about(operation: Operation, channel: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from realtime.backend import Backend, Identity, Peer
+from realtime.backend import Backend, Credential, Identity, Peer
 from realtime.channel import SERVER_SIDE, Subscription
 from realtime.hub import Hub
 from realtime.outbox import Priority
@@ -36,6 +36,7 @@ from realtime.protocol.messages import (
     failure,
 )
 from realtime.protocol.messages import Unsubscribe as UnsubscribePush
+from realtime.rates import Meter
 from realtime.settings import Settings
 from realtime.stats import Stats
 from realtime.tasks import Tasks
@@ -45,6 +46,20 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
+
+_OF_CONTENT: Final = frozenset(
+    code.code
+    for code in (
+        codes.UNAUTHORIZED,
+        codes.UNKNOWN_CHANNEL,
+        codes.PERMISSION_DENIED,
+        codes.METHOD_NOT_FOUND,
+        codes.LIMIT_EXCEEDED,
+        codes.BAD_REQUEST,
+        codes.NOT_AVAILABLE,
+    )
+)
+"""Errors that the same command gets again however often it is sent."""
 
 _TRY_AGAIN: Final = ClientError(codes.INTERNAL, "try again", temporary=True)
 
@@ -105,8 +120,11 @@ class Session:
         "_direct",
         "_handlers",
         "_in_flight",
+        "_leaving",
         "_machine",
+        "_meter",
         "_pacer",
+        "_receiving",
         "_wire",
         "client",
         "codec",
@@ -137,8 +155,11 @@ class Session:
         # The transport, while a frame may go straight to it. None once something is queued, and after the end.
         self._direct = wire.direct
         self._machine = ConnectionMachine(ctx.settings.connection, now=now)
+        self._meter = Meter(ctx.settings.rates)
         self._in_flight: set[asyncio.Future[Payload]] | None = None
+        self._leaving: Disconnect | None = None
         self._pacer: asyncio.Task[None] | None = None
+        self._receiving = False
         self.client = client
         self.codec = codec
         self.peer = peer
@@ -178,23 +199,74 @@ class Session:
 
         Never raises but `CancelledError`; not safe to cancel and go on with the same session.
         """
+        if self._leaving is not None:
+            return  # not taken: the client asks again when it has reconnected
+        self._receiving = True
+        try:
+            await self._serve(data)
+        finally:
+            self._receiving = False
+            self._leave_when_quiet()
+
+    async def _serve(self, data: bytes) -> None:
         try:
             received = self.codec.decode(data)
         except Closing as closing:
             self.end(closing.disconnect, closing.reason)
             return
+        now = self._ctx.monotonic()
         for item in received:
+            wait_s = 0.0 if isinstance(item, Pong) else self._meter.command(now)
+            if wait_s and self._beyond_rate(item, wait_s):
+                if self.ended:
+                    return
+                continue
             match self._machine.receive(item):
                 case Invoke(command_id, request):
                     await self._invoke(command_id, request)
                 case Answer(reply):
-                    self.reply(reply)
+                    self._answer(reply)
                 case Close(disconnect, reason):
                     self.end(disconnect, reason)
                 case None:
                     pass
             if self.ended:
                 return
+
+    def _beyond_rate(self, item: Received, wait_s: float) -> bool:
+        """Refuse a command that came too soon. False: it has to be done all the same."""
+        rate = self._ctx.settings.rates.commands
+        if rate is None or isinstance(item, Pong):
+            return False
+        self._ctx.stats.rate_limited["connection_commands"] += 1
+        if isinstance(item, Command) and isinstance(item.request, UnsubscribeRequest):
+            # An error here would make SDKs reconnect, which costs more.
+            self._count_refusal()
+            return False
+        if item.id:
+            self._ctx.stats.failed(codes.TOO_MANY_REQUESTS.code)
+            self.reply(failure(item.id, rate.refusal(wait_s)))
+        self._count_refusal()
+        return True
+
+    def _count_refusal(self) -> None:
+        """It was too much again, of whatever limit: who goes on and on is closed."""
+        if self._meter.refused(self._ctx.monotonic()) and not self.ended:
+            self._ctx.stats.rate_limited["connection_refusals"] += 1
+            log.info("too_many_requests", user=self.user, client=self.client, address=self.peer.address)
+            self.end(codes.CLOSE_TOO_MANY_REQUESTS)
+
+    def _count_error(self, code: int) -> None:
+        """A command was refused for what it contains: who goes on and on is closed."""
+        if code in _OF_CONTENT and self._meter.failed(self._ctx.monotonic()) and not self.ended:
+            self._ctx.stats.rate_limited["connection_errors"] += 1
+            log.info("too_many_errors", user=self.user, client=self.client, address=self.peer.address)
+            self.end(codes.CLOSE_TOO_MANY_ERRORS)
+
+    def _answer(self, reply: Reply) -> None:
+        self.reply(reply)
+        if isinstance(reply.result, Error):
+            self._count_error(reply.result.code)
 
     async def _invoke(self, command_id: int, request: Request) -> None:
         ctx = self._ctx
@@ -231,6 +303,7 @@ class Session:
         else:
             self._refuse(command_id, "rpc", exception)
         self._ctx.stats.command_duration["rpc"].observe(self._ctx.monotonic() - started)
+        self._leave_when_quiet()
 
     def _refuse(self, command_id: int, name: str, exception: BaseException) -> None:
         """The one ladder from what a handler raised to what the client is told."""
@@ -253,6 +326,11 @@ class Session:
             self._ctx.wake(self, self._machine.due_at)
         self._ctx.stats.failed(error.code.code)
         self.reply(failure(command_id, error))
+        if error.code is codes.TOO_MANY_REQUESTS:
+            self._count_refusal()
+        elif name != "subscribe":
+            # Whoever was away may have lost any number of subscriptions meanwhile.
+            self._count_error(error.code.code)
 
     def accepted(self, identity: Identity, sdk: str) -> None:
         """The connect was accepted: the session is somebody from here on."""
@@ -261,8 +339,10 @@ class Session:
         self._machine.connected(self._monotonic_of(identity.expire_at), self._ctx.monotonic())
         self._ctx.wake(self, self._machine.due_at)
 
-    def refreshed(self, expire_at: float | None) -> None:
-        self.identity = Identity(self.identity.user, expire_at, self.identity.info)
+    def refreshed(self, expire_at: float | None, credential: Credential | None = None) -> None:
+        """It goes on until then, by another credential if there is one."""
+        now = self.identity
+        self.identity = Identity(now.user, expire_at, now.info, credential or now.credential)
         self._machine.refreshed(self._monotonic_of(expire_at))
         self._ctx.wake(self, self._machine.due_at)
 
@@ -387,6 +467,19 @@ class Session:
         self._machine.close()
         self._ctx.stats.disconnected(disconnect.code)
         self._wire.close(disconnect.code, reason or disconnect.reason, flush=disconnect is not codes.CLOSE_SLOW)
+
+    def leave(self, disconnect: Disconnect) -> None:
+        """Take no more commands, answer those that were taken, then end with the code. Returns at once.
+
+        Has no end of its own: whoever asks for it calls `end` when it takes too long.
+        """
+        if self._leaving is None:
+            self._leaving = disconnect
+            self._leave_when_quiet()
+
+    def _leave_when_quiet(self) -> None:
+        if self._leaving is not None and not self._receiving and not self._in_flight:
+            self.end(self._leaving)
 
     def gone(self) -> None:
         """The socket is closed: leave the hub. Called once, by whoever read the socket."""

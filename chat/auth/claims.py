@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from chat.channels import Override
 from chat.vocabulary.types import USER_ID
+from realtime.backend import NO_CREDENTIAL, Credential
 from realtime.protocol.codes import ClientError
 from realtime.protocol.messages import EMPTY, Payload
 from realtime.protocol.payload import checked_payload
@@ -38,6 +39,16 @@ class TokenExpired(TokenError):
 
 class TokenInvalid(TokenError):
     """A token that was never good here: malformed, forged, for somebody else, or breaking a rule."""
+
+
+class TokenRevoked(TokenExpired):
+    """A token that was good and was taken back, or whose key was. To a client it is an expired one: if the application
+    gives it another one, it may go on with that.
+    """
+
+
+class UserBlocked(TokenError):
+    """The token is good, but the application has blocked its user from this server."""
 
 
 class TokenMismatch(TokenError):
@@ -79,6 +90,7 @@ class Claims(Struct, frozen=True):
     token_id: str = ""
     info: Payload = EMPTY
     subscriptions: dict[str, SubscribeOptions] = {}
+    credential: Credential = NO_CREDENTIAL
 
     @property
     def anonymous(self) -> bool:
@@ -94,6 +106,8 @@ class SubscriptionClaims(Struct, frozen=True):
     valid_until_s: int | None = None
     info: Payload = EMPTY
     override: Override = Override()
+    issued_at_s: int | None = None
+    token_id: str = ""
 
     def demand(self, *, user: str, channel: str) -> None:
         """Raises TokenMismatch unless the token is for this user and this channel."""
@@ -188,6 +202,8 @@ def read_subscription_claims(payload: bytes, policy: TokenPolicy, now_s: float) 
         valid_until_s=valid_until_s,
         info=_payload(raw.info, raw.b64info, "info"),
         override=_override(raw.override),
+        issued_at_s=_seconds(raw.iat, "iat"),
+        token_id=raw.jti,
     )
 
 

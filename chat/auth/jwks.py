@@ -6,7 +6,7 @@ one fetch. However many unknown `kid`s arrive, fetches are `min_refresh_interval
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,8 +22,13 @@ _MAX_STALE_S: Final = 24 * 3600.0
 """A set that could not be refreshed for this long is dropped: a key that was withdrawn meanwhile must end some day."""
 
 
+_LOOK_EVERY_S: Final = 5.0
+
+
 class KeysUnavailable(Exception):
-    """The key set cannot be fetched and nothing usable is remembered. Passing: the client should try again."""
+    """Whether a token is good cannot be known: the key set cannot be fetched and nothing usable is remembered, or it
+    cannot be looked up what was revoked. Passing: the client should try again.
+    """
 
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -41,26 +46,43 @@ class KeySet:
         monotonic: Callable[[], float],
         refresh_interval_s: float = 3600.0,
         min_refresh_interval_s: float = 10.0,
+        on_withdrawn: Callable[[Collection[VerificationKey]], None] = lambda _: None,
     ) -> None:
+        """`on_withdrawn` is called with the keys that a refresh no longer finds. It must not raise."""
         self._url: Final = url
         self._fetch: Final = fetch
         self._monotonic: Final = monotonic
         self._refresh_interval_s: Final = refresh_interval_s
         self._min_refresh_interval_s: Final = min_refresh_interval_s
+        self._on_withdrawn: Final = on_withdrawn
         self._keys: Mapping[str, VerificationKey] | None = None
         self._fetched_at_s = 0.0
         self._tried_at_s: float | None = None
         self._refresh: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self._keeping = asyncio.create_task(self._keep(), name="jwks-keep")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if (refresh := self._refresh) is not None:
-            refresh.cancel()
-            await asyncio.wait({refresh})
+        tasks = {task for task in (self._keeping, self._refresh) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @property
+    def known(self) -> tuple[VerificationKey, ...]:
+        """The keys that count now."""
+        return tuple((self._keys or {}).values())
+
+    async def refresh(self) -> None:
+        """Fetch the set now, if the last time was long enough ago. Failing changes nothing, and is logged."""
+        if (refresh := self._start_refresh()) is not None:
+            await asyncio.shield(refresh)
 
     async def key(self, algorithm: str, kid: str) -> VerificationKey | None:
         """The key named `kid` (the only one, if the token names none), or None. Raises KeysUnavailable.
@@ -80,7 +102,7 @@ class KeySet:
         if self._keys is None:
             return None
         if self._age_s() > self._refresh_interval_s + _MAX_STALE_S:
-            self._keys = None
+            self._replace(None)
             return None
         key = self._keys.get(kid)
         if key is None and not kid and len(self._keys) == 1:
@@ -103,18 +125,37 @@ class KeySet:
 
     async def _fetch_keys(self) -> None:
         try:
-            self._keys = parse_key_set(await self._fetch(self._url))
+            # None at all after some: more likely a fault of the issuer than a wish to lock out everybody.
+            keys = parse_key_set(await self._fetch(self._url), empty=not self._keys)
             self._fetched_at_s = self._monotonic()
+            self._replace(keys)
         except (OSError, ValueError) as error:
             _log.warning("jwks_refresh_failed", url=self._url, error=type(error).__name__, reason=str(error))
         else:
-            _log.info("jwks_refreshed", url=self._url, keys=len(self._keys))
+            _log.info("jwks_refreshed", url=self._url, keys=len(keys))
         finally:
             self._refresh = None
 
+    def _replace(self, keys: Mapping[str, VerificationKey] | None) -> None:
+        before, self._keys = self.known, keys
+        staying = {key.fingerprint for key in self.known}
+        gone = [key for key in before if key.fingerprint not in staying]
+        if gone:
+            _log.info("jwks_keys_withdrawn", url=self._url, keys=len(gone))
+            self._on_withdrawn(gone)
 
-def parse_key_set(body: bytes) -> Mapping[str, VerificationKey]:
-    """The usable keys by `kid`; those of no use to us are skipped. Raises ValueError if it is none or too large."""
+    async def _keep(self) -> None:
+        """A set that was used is looked at even while nobody asks: the sockets that its keys let in are open."""
+        while True:
+            await asyncio.sleep(min(self._refresh_interval_s, _LOOK_EVERY_S))
+            if self._keys is not None and self._age_s() > self._refresh_interval_s:
+                await self.refresh()
+
+
+def parse_key_set(body: bytes, *, empty: bool = True) -> Mapping[str, VerificationKey]:
+    """The usable keys by `kid`; those of no use to us are skipped. Raises ValueError for what is no key set, too large,
+    or of no use at all where `empty` is False.
+    """
     try:
         rows = msgspec.json.decode(body, type=_KeySetDocument).keys
     except (ValueError, RecursionError):
@@ -129,6 +170,8 @@ def parse_key_set(body: bytes) -> Mapping[str, VerificationKey]:
             _log.debug("jwks_key_skipped", reason=str(error))
         else:
             keys[key.kid] = key
+    if not keys and not empty:
+        raise ValueError("has no key that can be used")
     return keys
 
 

@@ -1,5 +1,6 @@
 """Verification keys: each bound to one algorithm when it is made, chosen by the `kid` of a token, else by algorithm."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Self
@@ -9,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from jwt.algorithms import Algorithm
 
 from chat.config import ConfigError, Problem, TokenSection
@@ -27,9 +28,13 @@ class KeyUnusable(ValueError):
 
 
 class VerificationKey:
-    """One key and the one algorithm it verifies. Immutable."""
+    """One key and the one algorithm it verifies. Immutable.
 
-    __slots__ = ("_jws", "algorithm", "kid")
+    `fingerprint` is the same for the same key under the same name and algorithm, for telling after a change of keys
+    which are still there. It stays in this process: of a weak secret it would be something to guess against.
+    """
+
+    __slots__ = ("_jws", "algorithm", "fingerprint", "kid")
 
     def __init__(self, algorithm: str, material: Any, kid: str = "") -> None:
         """`material` is what PyJWT takes: a secret, or a public key of `cryptography`. Raises KeyUnusable."""
@@ -37,6 +42,7 @@ class VerificationKey:
             raise KeyUnusable("its algorithm is not supported")
         self.algorithm: Final = algorithm
         self.kid: Final = kid
+        self.fingerprint: Final = _fingerprint(algorithm, kid, material)
         known = _JWS.get_algorithm_by_name(algorithm)
         try:
             prepared = known.prepare_key(material)
@@ -107,6 +113,11 @@ class KeyRing:
     def __len__(self) -> int:
         return len(self._by_kid) + sum(len(keys) for keys in self._unnamed.values())
 
+    def __iter__(self) -> Iterator[VerificationKey]:
+        yield from self._by_kid.values()
+        for keys in self._unnamed.values():
+            yield from keys
+
     def select(self, algorithm: str, kid: str) -> tuple[VerificationKey, ...]:
         """The keys that may have signed: the one named `kid` if it is for this algorithm, else the unnamed ones for it.
 
@@ -155,6 +166,14 @@ class _Bound(Algorithm):
     @staticmethod
     def from_jwk(jwk: Any) -> Any:
         raise NotImplementedError("a verification key is made once")
+
+
+def _fingerprint(algorithm: str, kid: str, material: Any) -> str:
+    if hasattr(material, "public_bytes"):
+        text = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    else:
+        text = material.encode("utf-8", "surrogatepass") if isinstance(material, str) else repr(material).encode()
+    return hashlib.sha256(b"\0".join((algorithm.encode(), kid.encode("utf-8", "surrogatepass"), text))).hexdigest()
 
 
 def _algorithms_of(public: object) -> tuple[str, ...]:

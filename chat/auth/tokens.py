@@ -1,6 +1,7 @@
 """Verifies connection and subscription tokens: cheap refusals, then the signature by PyJWT, then the claims. Pure."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final, TypeVar
 import jwt
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import replace
 
 from chat.auth.claims import (
     Claims,
@@ -19,6 +21,7 @@ from chat.auth.claims import (
     read_subscription_claims,
 )
 from chat.auth.keys import ALGORITHMS, KeyRing, VerificationKey
+from realtime.backend import Credential
 
 T = TypeVar("T")
 
@@ -26,6 +29,8 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _TYPES: Final = frozenset({"", "jwt", "at+jwt"})
 """`typ` of tokens that may be for us. Others (`refresh+jwt`, `logout+jwt`, `dpop+jwt`, our own admin links) are not."""
 _MAX_KID_CHARS: Final = 128
+MAX_TOKEN_ID_CHARS: Final = 256
+"""A longer `jti` is no name: such a token can be revoked by its SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +68,35 @@ def verify_subscription(token: str, keys: KeyRing, policy: TokenPolicy, now_s: f
 
 
 def verify_with(token: str, keys: Sequence[VerificationKey], policy: TokenPolicy, now_s: float) -> Claims:
-    """Like `verify`, for a token whose header was read and whose keys were chosen."""
-    return _verified(token, keys, lambda payload: read_claims(payload, policy, now_s))
+    """Like `verify`, for a token whose header was read and whose keys were chosen. With the credential."""
+    claims, key = _verified(token, keys, lambda payload: read_claims(payload, policy, now_s))
+    return replace(claims, credential=credential_of(token, claims, key))
 
 
 def verify_subscription_with(
     token: str, keys: Sequence[VerificationKey], policy: TokenPolicy, now_s: float
 ) -> SubscriptionClaims:
     """Like `verify_subscription`, for a token whose header was read and whose keys were chosen."""
-    return _verified(token, keys, lambda payload: read_subscription_claims(payload, policy, now_s))
+    return _verified(token, keys, lambda payload: read_subscription_claims(payload, policy, now_s))[0]
+
+
+def token_name(token: str) -> str:
+    """What a token is called where it must not be written down: its SHA-256, in hex."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def credential_of(token: str, claims: Claims | SubscriptionClaims, key: VerificationKey | None = None) -> Credential:
+    """The names by which it can be revoked (its `jti`, its SHA-256), its age and its key."""
+    own = (claims.token_id,) if 0 < len(claims.token_id) <= MAX_TOKEN_ID_CHARS else ()
+    return Credential((*own, token_name(token)), claims.issued_at_s, key.fingerprint if key else "")
+
+
+def signed_by(token: str, key: VerificationKey) -> bool:
+    """Whether it was, however much else is wrong with it."""
+    try:
+        return key.payload(token) is not None
+    except jwt.PyJWTError:
+        return False
 
 
 def read_header(token: str, policy: TokenPolicy) -> Header:
@@ -98,7 +123,7 @@ def read_header(token: str, policy: TokenPolicy) -> Header:
     return Header(header.alg, header.kid)
 
 
-def _verified(token: str, keys: Sequence[VerificationKey], read: Callable[[bytes], T]) -> T:
+def _verified(token: str, keys: Sequence[VerificationKey], read: Callable[[bytes], T]) -> tuple[T, VerificationKey]:
     if not keys:
         raise TokenInvalid("no key for its alg and kid")
     for key in keys:
@@ -107,5 +132,5 @@ def _verified(token: str, keys: Sequence[VerificationKey], read: Callable[[bytes
         except jwt.PyJWTError:
             raise TokenInvalid("is malformed") from None
         if payload is not None:
-            return read(payload)
+            return read(payload), key
     raise TokenInvalid("signature: is not from a known key")

@@ -96,6 +96,7 @@ class ChatBackend:
         user = claims.user
         limit = self._options.user_connection_limit
         if user and limit and self._sessions_of(user) >= limit:
+            # Whoever connects at the same time passes here: what counts is asked again when each is let in.
             raise Closing(codes.CLOSE_CONNECTION_LIMIT)
         try:
             revision, chosen = await self._of_user(user, claims, request, wish)
@@ -113,8 +114,9 @@ class ChatBackend:
             subscriptions[render.user_channel(user)] = Grant()
         subscriptions.update(chosen.subscribed)
         data = ConnectData(self._clock_ms(), self._options.limits, revision, chosen.left_out)
-        identity = Identity(user, claims.expire_at_s, claims.info)
-        return Admission(identity, render.encode(data), subscriptions, chosen.watched)
+        identity = Identity(user, claims.expire_at_s, claims.info, claims.credential)
+        most = self._options.user_connection_limit if user else 0
+        return Admission(identity, render.encode(data), subscriptions, chosen.watched, most)
 
     async def _of_user(
         self, user: str, claims: Claims, request: ConnectRequest, wish: ConnectWish
@@ -158,7 +160,7 @@ class ChatBackend:
                 codes.INTERNAL, "the keys to verify the token are not to be had", temporary=True
             ) from None
 
-    async def refresh(self, caller: Caller, token: str) -> float | None:
+    async def refresh(self, caller: Caller, token: str) -> Identity:
         try:
             claims = await self._verifier.connection(token)
         except TokenExpired:
@@ -171,7 +173,7 @@ class ChatBackend:
             ) from None
         if claims.user != caller.user:
             raise Closing(codes.CLOSE_INVALID_TOKEN, "invalid token: of another user")
-        return claims.expire_at_s
+        return Identity(claims.user, claims.expire_at_s, claims.info, claims.credential)
 
     async def subscribe(self, caller: Caller, request: SubscribeRequest) -> Grant:
         if request.channel.startswith(render.CONVERSATION_PREFIX):

@@ -134,10 +134,10 @@ class SmallProduct:
             )
         return Grant()
 
-    async def refresh(self, caller: Caller, token: str) -> float | None:
+    async def refresh(self, caller: Caller, token: str) -> Identity:
         if token == "expired":
             raise Closing(codes.CLOSE_EXPIRED)
-        return time.time() + 60
+        return Identity(caller.user, time.time() + 60)
 
     async def subscribe(self, caller: Caller, request: SubscribeRequest) -> Grant:
         if not request.channel.startswith(("open:", "kept:", "loose:", "log:")):

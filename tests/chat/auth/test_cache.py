@@ -2,6 +2,7 @@
 
 from chat.auth.cache import ClaimsCache
 from chat.auth.claims import Claims
+from realtime.backend import Credential
 
 
 def claims(*, valid_until_s: int | None = None, expire_at_s: int | None = None) -> Claims:
@@ -12,7 +13,9 @@ def test_a_token_is_remembered_until_it_expires() -> None:
     cache = ClaimsCache()
     good = claims(valid_until_s=110)
     cache.put("t", good, 100)
-    assert cache.get("t", 109.9) is good
+    known = cache.get("t", 109.9)
+    assert known is not None
+    assert known.claims is good
     assert cache.get("t", 110) is None
     assert len(cache) == 0
 
@@ -40,7 +43,21 @@ def test_the_least_recently_used_goes_first() -> None:
     assert len(cache) == 2
 
 
-def test_tokens_themselves_are_not_kept() -> None:
+def credential(*names: str, key: str = "") -> Credential:
+    return Credential(names, key=key)
+
+
+def test_what_was_decided_about_a_user_or_a_token_is_looked_up_again() -> None:
     cache = ClaimsCache()
-    cache.put("eyJsecret", claims(), 0)
-    assert "eyJsecret" not in repr(vars(cache))
+    for name, user in (("t1", "anna"), ("t2", "ben"), ("t3", "cleo")):
+        cache.put(name, Claims(user, None, credential=credential(name)), 0).unrestricted = True
+    cache.doubt({"anna"}, {"t2"})
+    assert [known.unrestricted for name in ("t1", "t2", "t3") if (known := cache.get(name, 1))] == [False, False, True]
+
+
+def test_tokens_of_a_withdrawn_key_are_forgotten() -> None:
+    cache = ClaimsCache()
+    cache.put("t1", Claims("anna", None, credential=credential(key="k1")), 0)
+    cache.put("t2", Claims("anna", None, credential=credential(key="k2")), 0)
+    cache.forget_keys({"k1"})
+    assert [cache.get(name, 1) is None for name in ("t1", "t2")] == [True, False]
