@@ -67,6 +67,13 @@ class TokenSection:
             pattern=r"https?://\S+",
         ),
     ] = ""
+    jwks_allow_private_network: Annotated[
+        bool,
+        Rule(
+            "The key server may be at a private or loopback address and speak plain HTTP. False: HTTPS to public "
+            "addresses only."
+        ),
+    ] = False
     jwks_refresh_interval: Annotated[
         Seconds, Rule("Age at which the key set is fetched again, in the background.", minimum=10.0)
     ] = 3600.0

@@ -11,8 +11,9 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from chat.auth.fetch import FetchFailed, open_fetch
+from chat.auth.fetch import open_fetch
 from chat.auth.jwks import KeySet, KeysUnavailable, parse_key_set
+from chat.outgoing import Failed
 from support.waiting import eventually
 
 Row = dict[str, Any]
@@ -105,7 +106,7 @@ async def test_known_keys_survive_a_key_server_that_is_away_for_a_day_at_most() 
     issuer, clock = Issuer(okp("a")), Clock()
     async with key_set(issuer, clock) as keys:
         assert await keys.key("EdDSA", "a")
-        issuer.error = FetchFailed("answered 500")
+        issuer.error = Failed("answered 500")
         clock.now_s += 24 * 3600
         assert await keys.key("EdDSA", "a")
         clock.now_s += 2 * 3600
@@ -113,7 +114,7 @@ async def test_known_keys_survive_a_key_server_that_is_away_for_a_day_at_most() 
             await keys.key("EdDSA", "a")
 
 
-@pytest.mark.parametrize("error", [FetchFailed("answered 500"), TimeoutError(), ConnectionRefusedError()])
+@pytest.mark.parametrize("error", [Failed("answered 500"), TimeoutError(), ConnectionRefusedError()])
 async def test_without_any_keys_a_failed_fetch_is_unavailable_not_refused(error: Exception) -> None:
     issuer, clock = Issuer(okp("a")), Clock()
     issuer.error = error
@@ -222,7 +223,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def fetched(handler: Handler) -> bytes:
     app = web.Application()
     app.router.add_get("/jwks", handler)
-    async with TestServer(app) as server, open_fetch() as fetch:
+    async with TestServer(app) as server, open_fetch(inside=True) as fetch:
         return await fetch(str(server.make_url("/jwks")))
 
 
@@ -237,7 +238,7 @@ async def test_a_redirect_is_not_followed() -> None:
     async def answer(request: web.Request) -> web.Response:
         raise web.HTTPFound("http://169.254.169.254/")
 
-    with pytest.raises(FetchFailed, match="302"):
+    with pytest.raises(Failed, match="302"):
         await fetched(answer)
 
 
@@ -245,11 +246,11 @@ async def test_a_large_body_is_not_read_to_its_end() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(body=b" " * (300 * 1024))
 
-    with pytest.raises(FetchFailed, match="larger than 256 KiB"):
+    with pytest.raises(Failed, match="more than 256 KiB"):
         await fetched(answer)
 
 
 async def test_nobody_there_is_a_failed_fetch() -> None:
-    async with open_fetch() as fetch:
-        with pytest.raises(FetchFailed):
+    async with open_fetch(inside=True) as fetch:
+        with pytest.raises(Failed):
             await fetch("http://127.0.0.1:1/jwks")
