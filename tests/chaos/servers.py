@@ -96,7 +96,7 @@ class ChildServer:
     def descriptors(self) -> int:
         """Open file descriptors of the process; 0 when it is gone."""
         try:
-            return len(os.listdir(f"/proc/{self.pid}/fd"))
+            return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
         except OSError:
             return 0
 
