@@ -75,17 +75,28 @@ class ConversationChannels:
             if len(chosen) >= max(self._on_connect, len(first)):
                 break
             chosen[name] = None
-        subscribed = {}
-        for name in chosen:
-            wish = named.get(name)
-            asked = wish.offset if wish is not None and wish.recover and self._same_epoch(wish.epoch) else None
-            subscribed[name] = await self._of_membership(by_channel[name], asked)
+        having = {name: by_channel[name] for name in chosen}
+        tails = await self._tails_beyond(having, named)
+        subscribed = {name: self._of_membership(one, tails.get(one.conversation)) for name, one in having.items()}
         rest = [one for name, one in by_channel.items() if name not in chosen]
         watched = {
-            render.conversation_channel(one.conversation): await self._of_membership(one, None)
-            for one in rest[:MAX_WATCHED]
+            render.conversation_channel(one.conversation): self._of_membership(one, None) for one in rest[:MAX_WATCHED]
         }
         return Chosen(subscribed, watched, len(rest))
+
+    async def _tails_beyond(
+        self, memberships: Mapping[str, model.Membership], named: Mapping[str, Resume]
+    ) -> Mapping[str, model.Position]:
+        """Of those conversations of which the client has more than the summary tells: the log knows. By one query."""
+        wanted: dict[str, int] = {}
+        for name, one in memberships.items():
+            wish = named.get(name)
+            if wish is not None and wish.recover and wish.offset > one.head.offset and self._same_epoch(wish.epoch):
+                wanted[one.conversation] = wish.offset
+        if not wanted:
+            return {}
+        with told():
+            return await self._store.tails.reaching(wanted)
 
     async def subscribe(self, user: str, request: SubscribeRequest) -> Grant:
         """A subscribe by the client itself. Foreign and missing conversations are refused alike."""
@@ -117,12 +128,8 @@ class ConversationChannels:
         follower = await self._store.threads.follower(thread, user)
         return head if follower is None else follower.read
 
-    async def _of_membership(self, membership: model.Membership, asked: int | None) -> Grant:
-        head = membership.head
-        if asked is not None and asked > head.offset:
-            # The client has more than the summary tells: the log knows.
-            with told():
-                head = max(head, await self._store.log.tail(membership.conversation))
+    def _of_membership(self, membership: model.Membership, tail: model.Position | None) -> Grant:
+        head = membership.head if tail is None else max(membership.head, tail)
         fresh = self._clock_ms() - membership.activity_at < RECENT_MS
         return self._grant(head, membership.read, oldest=membership.oldest, verify=fresh)
 

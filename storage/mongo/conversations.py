@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from pymongo import ASCENDING
 
@@ -25,6 +26,7 @@ from storage.model import (
 )
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.gather import Gather
 from storage.mongo.heads import Extent, read_extents, read_heads, read_rows
 from storage.mongo.members import MAX_MEMBERS_AT_ONCE, Members
 from storage.mongo.rows import conversation_document, conversation_of, custom_text, position_of, settings_document, text
@@ -55,8 +57,16 @@ class Changed:
     at: int
 
 
+LOOKED_UP: Final = 128
+"""Rows that are read together."""
+
+WAITING: Final = 20_000
+
+
 class Conversations:
-    """Every method may raise Unavailable."""
+    """An async context manager: rows that are asked for at the same time are read together. Every method may raise
+    Unavailable.
+    """
 
     def __init__(
         self,
@@ -71,6 +81,9 @@ class Conversations:
         self._appender = appender
         self._members = members
         self._random = random
+        self._asking: Gather[str, Conversation | None] = Gather(
+            self._read, batch=LOOKED_UP, limit=WAITING, at_once=4, shared=True
+        )
 
     async def create(
         self,
@@ -132,9 +145,22 @@ class Conversations:
             raise AssertionError("creating a conversation always changes something")
         return Created(conversation, appended.entry, duplicate=False)
 
+    async def __aenter__(self) -> Self:
+        await self._asking.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._asking.__aexit__(kind, error, traceback)
+
     async def get(self, conversation: str) -> Conversation | None:
-        """One conversation."""
-        return await self._find({"_id": conversation})
+        """One conversation. The read begins after the call. Raises Overloaded."""
+        return await self._asking.ask(conversation)
+
+    async def _read(self, conversations: Sequence[str]) -> list[Conversation | None]:
+        found = await self.get_many(conversations)
+        return [found.get(conversation) for conversation in conversations]
 
     async def get_many(self, conversations: Collection[str]) -> dict[str, Conversation]:
         """Those that exist, by id. Any number; they are read in chunks."""

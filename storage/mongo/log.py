@@ -5,7 +5,7 @@ one key of the unique index. A test explains each of them. Reads are majority re
 back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -77,6 +77,20 @@ class Log:
     async def tail(self, conversation: str) -> Position:
         """The last entry's position; ORIGIN when there is none."""
         return await self.position_at(conversation, MAX_OFFSET)
+
+    async def tails(self, conversations: Sequence[str]) -> dict[str, Position]:
+        """The same of several, by one command: each is one step into the collection, from its end."""
+        every = list(dict.fromkeys(conversations))
+        if not every:
+            return {}
+        first, *others = ([*_last_of(conversation)] for conversation in every)
+        unions: list[Document] = [{"$unionWith": {"coll": MESSAGES, "pipeline": one}} for one in others]
+        with translated():
+            found = self._messages.aggregate([*first, *unions], batchSize=len(every) + 1)
+            documents = await found.to_list(None)
+        tails = dict.fromkeys(every, ORIGIN)
+        tails.update((parse_log_key(document["_id"])[0], position_of(document)) for document in documents)
+        return tails
 
     async def position_at(self, conversation: str, offset: int) -> Position:
         """The position of the last entry that is not after the offset; ORIGIN when there is none.
@@ -328,6 +342,15 @@ def _duplicate(error: Mapping[str, Any]) -> InsertOutcome:
 def _reason(details: Mapping[str, Any]) -> list[str]:
     errors = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
     return [str(error.get("errmsg"))[:200] for error in errors[:3]]
+
+
+def _last_of(conversation: str) -> Iterator[Document]:
+    """The stages that give the last entry of a log."""
+    first, last = log_bounds(conversation)
+    yield {"$match": {"_id": {"$gt": first, "$lte": last}}}
+    yield {"$sort": {"_id": DESCENDING}}
+    yield {"$limit": 1}
+    yield {"$project": {"n": 1}}
 
 
 def _within(found: Sequence[Document], max_bytes: int) -> list[Document]:

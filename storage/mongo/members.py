@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from pymongo import ASCENDING, UpdateOne
 
@@ -11,6 +12,7 @@ from storage.errors import Banned, Conflict, Invalid, NotFound
 from storage.model import Appended, Entry, EntryKind, Member, NewEntry, Role
 from storage.mongo.appender import Appender
 from storage.mongo.client import Database, Document, Session, translated
+from storage.mongo.gather import Gather
 from storage.mongo.rows import member_bounds, member_key, member_of, position_document
 from storage.mongo.schema import CONVERSATIONS, MEMBERS
 from storage.mongo.users import Users
@@ -22,20 +24,48 @@ Check = Callable[[], bool] | None
 _LIVE: Final[Document] = {"left_at": {"$exists": False}}
 
 
+LOOKED_UP: Final = 128
+"""Rows that are read together."""
+
+WAITING: Final = 20_000
+
+
 class Members:
-    """Every method may raise Unavailable; those that append also PreconditionFailed and Overloaded."""
+    """An async context manager: rows that are asked for at the same time are read together.
+
+    Every method may raise Unavailable; those that append also PreconditionFailed and Overloaded.
+    """
 
     def __init__(self, db: Database, appender: Appender, users: Users) -> None:
         self._members = db[MEMBERS]
         self._conversations = db[CONVERSATIONS]
         self._appender = appender
         self._users = users
+        self._asking: Gather[str, Document | None] = Gather(
+            self._read, batch=LOOKED_UP, limit=WAITING, at_once=4, shared=True
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._asking.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._asking.__aexit__(kind, error, traceback)
 
     async def get(self, conversation: str, user: str) -> Member | None:
-        """The user's row, of a membership that may have ended: look at `live`."""
-        with translated():
-            row = await self._members.find_one({"_id": member_key(conversation, user)})
+        """The user's row, of a membership that may have ended: look at `live`. The read begins after the call. Raises
+        Overloaded.
+        """
+        row = await self._asking.ask(member_key(conversation, user))
         return member_of(row) if row else None
+
+    async def _read(self, keys: Sequence[str]) -> list[Document | None]:
+        with translated():
+            found = self._members.find({"_id": {"$in": list(keys)}}, batch_size=len(keys) + 1)
+            rows = {row["_id"]: row for row in await found.to_list(None)}
+        return [rows.get(key) for key in keys]
 
     async def live(self, conversation: str, users: Collection[str]) -> set[str]:
         """Who of these users is a member now."""

@@ -89,3 +89,34 @@ async def test_leaving_does_what_was_asked_for_and_refuses_the_rest() -> None:
     assert asked.result() == 2
     with pytest.raises(Unavailable):
         await gather.ask(2)
+
+
+async def test_shared_work_is_done_once_for_equal_items_however_many_ask() -> None:
+    work = Work()
+    async with Gather(work, batch=2, limit=1000, shared=True) as gather:
+        assert await asyncio.gather(*(gather.ask(i % 3) for i in range(300))) == [i % 3 * 2 for i in range(300)]
+    assert work.batches == [[0, 1], [2]]
+
+
+async def test_what_began_before_one_asked_is_never_given_to_one() -> None:
+    work = Work()
+    work.go.clear()
+    async with Gather(work, batch=2, limit=1000, shared=True) as gather:
+        before = asyncio.create_task(gather.ask(1))
+        while not work.batches:
+            await asyncio.sleep(0)
+        after = [asyncio.create_task(gather.ask(1)) for _ in range(5)]
+        await asyncio.sleep(0)
+        work.go.set()
+        assert await asyncio.gather(before, *after) == [2] * 6
+    assert work.batches == [[1], [1]]
+
+
+async def test_several_are_asked_for_at_once_or_not_at_all() -> None:
+    work = Work()
+    async with Gather(work, batch=10, limit=3, shared=True) as gather:
+        assert await gather.ask_all([3, 1, 3]) == [6, 2, 6]
+        with pytest.raises(Overloaded):
+            await gather.ask_all([1, 2, 3, 4])
+    with pytest.raises(Unavailable):
+        await gather.ask_all([1])

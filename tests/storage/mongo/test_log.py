@@ -1,6 +1,6 @@
 """Reading the log: ranges, pages of messages, keys; and that no query ever looks at more than it returns."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,6 +30,17 @@ async def test_the_tail_is_the_last_entry_of_that_conversation(db: Database, log
     await write_log(db, [message(A), message(A, kind=OTHER), message(A)])
     await write_log(db, [message(B), message(f"{A}~1")])
     assert await log.tail(A) == Position(3, 2)
+
+
+async def test_many_tails_are_read_by_one_command(db: Database, mongodb_url: str) -> None:
+    await write_log(db, [message(A), message(A, kind=OTHER), message(A)])
+    await write_log(db, [message(f"{A}~1")])
+    finds = Finds()
+    async with connect(mongodb_url, db.name, listeners=[finds]) as monitored:
+        log = Log(monitored)
+        assert await log.tails([A, B, f"{A}~1"]) == {A: Position(3, 2), B: ORIGIN, f"{A}~1": Position(1, 1)}
+        assert len(finds.commands) == 1
+        assert await log.tails([]) == {}
 
 
 async def test_a_position_counts_the_messages_up_to_an_offset(db: Database, log: Log) -> None:
@@ -209,6 +220,34 @@ async def test_every_query_examines_what_it_returns_and_no_more(db: Database, mo
         assert stages & {"CLUSTERED_IXSCAN", "IXSCAN"}, stages
         stats = explained["executionStats"]
         assert stats["totalDocsExamined"] <= stats["nReturned"] + 2
+
+
+async def test_reading_many_tails_examines_one_entry_of_each(db: Database, mongodb_url: str) -> None:
+    conversations = ["0" * 26, A, B]
+    for conversation in conversations:
+        await write_log(db, [message(conversation) for _ in range(300)])
+    finds = Finds()
+    async with connect(mongodb_url, db.name, listeners=[finds]) as monitored:
+        await Log(monitored).tails(conversations)
+    (command,) = finds.commands
+    explained = await db.command("explain", {**command, "cursor": {}}, verbosity="executionStats")
+    examined = [value for name, value in fields_of(explained) if name == "totalDocsExamined"]
+    assert len(examined) == 3
+    assert max(map(int, examined)) <= 3
+    stages = {value for name, value in fields_of(explained) if name == "stage"}
+    assert "CLUSTERED_IXSCAN" in stages
+    assert not stages & {"COLLSCAN", "SORT"}
+
+
+def fields_of(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every field in it, however deep."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield name, value
+            yield from fields_of(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from fields_of(value)
 
 
 def stages_of(plan: dict[str, Any]) -> set[str]:
