@@ -1,27 +1,31 @@
 """HTTP in front of a process: the routes of everything, one application."""
 
+import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from aiohttp import web
 
 import chat
+from chat.admin.http import strict_transport
 from chat.admin.live import Live
 from chat.admin.live import running as live_running
 from chat.admin.routes import Admin, admin_routes
 from chat.admin.wiring import EngineConnections
+from chat.admission import Admission, AdmissionSettings
 from chat.auth.admin_secret import admin_secret
 from chat.auth.mint import connection_token
 from chat.auth.origin import OriginCheck
 from chat.config import Config
 from chat.description.routes import description_routes
 from chat.docs.routes import docs_routes
-from chat.gate import Gate
+from chat.gate import Gate, used_memory_bytes
 from chat.health import Health, health_routes
+from chat.http.addresses import ClientAddresses
 from chat.http.deps import HttpDeps
 from chat.http.routes import http_middlewares, http_routes
 from chat.metrics.loop_lag import sampled_loop_lag
@@ -31,6 +35,7 @@ from chat.observing import StoreDependency, open_metrics
 from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
 from chat.seed import USERS
+from chat.serving.draining import Leaving
 from chat.vocabulary.render import CONVERSATION_PREFIX
 from realtime.engine import Engine
 from realtime.protocol.codes import DISCONNECTS
@@ -42,15 +47,11 @@ PLAY_TOKEN_TTL_S: Final = 600.0
 
 @dataclass(slots=True)
 class Running:
-    """A process with its application. `draining` makes readiness fail and upgrades be refused.
-
-    `port` is known once it listens. `on_drain` ends what would keep requests open for ever.
-    """
+    """A process with its application. `port` is known once it listens."""
 
     process: Process
     app: web.Application
-    draining: bool = False
-    on_drain: list[Callable[[], None]] = field(default_factory=list)
+    leaving: Leaving
     port: int = 0
 
 
@@ -71,23 +72,40 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
                 hot=lambda: _hot(process.engine),
             )
         )
-        await stack.enter_async_context(sampled_loop_lag(process.stats.loop_lag.observe, monotonic=time.monotonic))
+        admission = Admission(_admission(config), now=time.monotonic(), random=random.random)
+
+        def late(lag_s: float) -> None:
+            process.stats.loop_lag.observe(lag_s)
+            admission.lagged(lag_s, time.monotonic())
+            process.calls.shedding.lagged(lag_s)
+
+        await stack.enter_async_context(sampled_loop_lag(late, monotonic=time.monotonic))
         origins = OriginCheck([*config.client.allowed_origins, *_own(config)])
-        deps = _http_deps(process, origins)
-        app = web.Application(client_max_size=config.limits.request_max_size, middlewares=http_middlewares(deps))
-        running = Running(process, app)
+        addresses = ClientAddresses(config.server.trusted_proxies, config.server.proxy_header)
+        deps = _http_deps(process, origins, addresses)
+        leaving = Leaving()
+        app = web.Application(
+            client_max_size=config.limits.request_max_size,
+            middlewares=[leaving.requests.counted, *http_middlewares(deps)],
+        )
         health = Health(
             required={"mongodb": StoreDependency(process.store)},
             optional={"redis": process.redis.bus},
-            not_ready=lambda: "draining" if running.draining else None,
+            not_ready=lambda: "draining" if leaving.begun else None,
             monotonic=time.monotonic,
         )
         gate = Gate(
             process.engine.endpoint,
             origins,
-            process.stats.connections_refused,
+            process.stats,
+            admission,
             config.client.connection_limit,
-            draining=lambda: running.draining,
+            draining=lambda: leaving.draining,
+            monotonic=time.monotonic,
+            random=random.random,
+            addresses=addresses,
+            limits=process.limits.addresses,
+            memory_bytes=used_memory_bytes if config.admission.memory else lambda: 0,
         )
         app.router.add_get("/connection/websocket", gate.websocket)
         app.add_routes(health_routes(health))
@@ -101,12 +119,25 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
                 process.redis.processes, lambda: metrics.snapshot, health, clock=clock_ms, monotonic=time.monotonic
             )
             await stack.enter_async_context(live_running(live))
-            running.on_drain.append(live.close)
-            app.add_routes(admin_routes(_admin(process, live, secret)))
-        yield running
+            leaving.on_drain.append(live.close)
+            if config.server.secure:
+                app.on_response_prepare.append(strict_transport)
+            app.add_routes(admin_routes(_admin(process, live, secret, addresses)))
+        yield Running(process, app, leaving)
 
 
-def _http_deps(process: Process, origins: OriginCheck) -> HttpDeps:
+def _admission(config: Config) -> AdmissionSettings:
+    table = config.admission
+    return AdmissionSettings(
+        upgrades_per_s=table.upgrades_per_second,
+        burst=table.burst,
+        connecting=table.connecting,
+        lag_s=table.loop_lag,
+        memory_bytes=table.memory,
+    )
+
+
+def _http_deps(process: Process, origins: OriginCheck, addresses: ClientAddresses) -> HttpDeps:
     config = process.config
     return HttpDeps(
         calls=process.calls,
@@ -119,6 +150,8 @@ def _http_deps(process: Process, origins: OriginCheck) -> HttpDeps:
         presence=process.redis.presence,
         origins=origins,
         api_key=config.api.key,
+        addresses=addresses,
+        limits=process.limits,
         process=process.who.process,
         node=process.who.node,
         version=chat.__version__,
@@ -141,7 +174,7 @@ def _play(config: Config, *, demo: bool) -> Play:
     return Play(users, mint)
 
 
-def _admin(process: Process, live: Live, secret: bytes) -> Admin:
+def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddresses) -> Admin:
     config, who = process.config, process.who
     return Admin(
         live=live,
@@ -152,7 +185,8 @@ def _admin(process: Process, live: Live, secret: bytes) -> Admin:
         clock=clock_ms,
         monotonic=time.monotonic,
         started_at=clock_ms(),
-        address=lambda request: request.remote or "",
+        address=addresses.of,
+        limits=process.limits.addresses,
         reasons={one.code: one.reason for one in DISCONNECTS},
         session_ttl_s=config.admin.session_ttl,
     )

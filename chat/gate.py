@@ -13,6 +13,9 @@ from aiohttp import web
 
 from chat.admission import Admission, Refused
 from chat.auth.origin import OriginCheck
+from chat.http.addresses import ClientAddresses
+from chat.http.handshake import check_handshake
+from chat.limits.addresses import AddressLimits
 from realtime.stats import Stats
 from realtime.websocket import WebSocketEndpoint
 
@@ -49,13 +52,18 @@ class Gate:
     draining: Callable[[], bool]
     monotonic: Callable[[], float]
     random: Callable[[], float]
+    addresses: ClientAddresses
+    limits: AddressLimits
     memory_bytes: Callable[[], int] = lambda: 0
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
+        check_handshake(request)
         if not self.origins.allows(request.headers.getall("Origin", []), host=request.host):
             self.stats.connections_refused["origin"] += 1
             log.info("origin_refused", origin=request.headers.get("Origin", "")[:200], key="client.allowed_origins")
             raise web.HTTPForbidden(text="this origin is not in client.allowed_origins\n")
+        address = self.addresses.of(request)
+        self._check_address(address)
         self._check_room()
         asked = self.admission.ask(self.monotonic(), connecting=self.stats.connecting, memory_bytes=self.memory_bytes())
         if isinstance(asked, Refused):
@@ -69,7 +77,19 @@ class Gate:
             refused = self.admission.still_refused(connecting=self.stats.connecting, memory_bytes=self.memory_bytes())
             if refused is not None:
                 raise self._overloaded(refused)
-        return await self.endpoint.handle(request)
+        return await self.endpoint.handle(request, address=address)
+
+    def _check_address(self, address: str) -> None:
+        """Raises HTTPTooManyRequests."""
+        if not (wait_s := self.limits.upgrade(address)):
+            return
+        self.stats.connections_refused["address_limit"] += 1
+        answer = web.HTTPTooManyRequests(
+            headers={"Retry-After": str(math.ceil(wait_s))},
+            text="too many connections from this address at once (rate_limits.address_upgrades)\n",
+        )
+        answer.force_close()
+        raise answer
 
     def _check_room(self) -> None:
         """Raises HTTPServiceUnavailable."""

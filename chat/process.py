@@ -30,6 +30,8 @@ from chat.channels import Namespaces
 from chat.config import Config
 from chat.files.opening import open_uploading
 from chat.http.routes import METHOD_NAMES
+from chat.limits.opening import RateLimits, connection_rates, open_limits
+from chat.limits.sharing import sharing
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.shedding import Shedding
@@ -74,6 +76,7 @@ class Process:
     calls: Calls
     plain: PlainChannels
     files: Files | None
+    limits: RateLimits
     stats: Stats
     registry: CollectorRegistry
 
@@ -156,6 +159,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             last_seen.note(user)
             service.typing.gone(user)
 
+        rate_limits = open_limits(config, stats.rate_limited, time.monotonic)
+        await stack.enter_async_context(sharing(rate_limits.users, redis.rates, random=random.random))
         backend = ChatBackend(
             store,
             calls,
@@ -163,6 +168,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             plain,
             _conversing(config, store, access, feed),
             _options(config, uploads=uploading.files is not None),
+            rate_limits,
             clock_ms=clock_ms,
             sessions_of=lambda user: len(engine.hub.users.get(user, ())),
             gone=gone,
@@ -183,7 +189,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         outdating.attach(engine)
         publisher.attach(engine)
         await stack.enter_async_context(open_comings(service.presence, redis.presence, time.monotonic))
-        yield Process(config, who, store, redis, verifiers, engine, calls, plain, uploading.files, stats, registry)
+        files = uploading.files
+        yield Process(config, who, store, redis, verifiers, engine, calls, plain, files, rate_limits, stats, registry)
 
 
 def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> ConversationChannels:
@@ -234,6 +241,7 @@ def _settings(config: Config) -> Settings:
             expired_close_delay_s=client.expired_close_delay,
             max_command_data_bytes=client.command_data_max_size,
         ),
+        rates=connection_rates(config),
         max_queued_bytes=client.queue_max_size,
         max_frame_bytes=client.frame_max_size,
         max_history_publications=client.history_max_publication_limit,

@@ -24,8 +24,12 @@ from realtime.protocol.frames import frame
 from realtime.protocol.machine import Answer, Close, ConnectionMachine, Invoke, Ping
 from realtime.protocol.messages import (
     ClientInfo,
+    Command,
+    Error,
     Event,
+    Invalid,
     Payload,
+    Pong,
     Publication,
     Push,
     Reply,
@@ -33,6 +37,7 @@ from realtime.protocol.messages import (
     Result,
     RPCResult,
     Subscribe,
+    UnsubscribeRequest,
     failure,
 )
 from realtime.protocol.messages import Unsubscribe as UnsubscribePush
@@ -216,8 +221,7 @@ class Session:
             return
         now = self._ctx.monotonic()
         for item in received:
-            wait_s = 0.0 if isinstance(item, Pong) else self._meter.command(now)
-            if wait_s and self._beyond_rate(item, wait_s):
+            if not isinstance(item, Pong) and (wait_s := self._meter.command(now)) and self._beyond_rate(item, wait_s):
                 if self.ended:
                     return
                 continue
@@ -233,20 +237,16 @@ class Session:
             if self.ended:
                 return
 
-    def _beyond_rate(self, item: Received, wait_s: float) -> bool:
-        """Refuse a command that came too soon. False: it has to be done all the same."""
+    def _beyond_rate(self, item: Command | Invalid, wait_s: float) -> bool:
+        """A command came too soon: refuse it. False: it has to be done all the same."""
         rate = self._ctx.settings.rates.commands
-        if rate is None or isinstance(item, Pong):
-            return False
         self._ctx.stats.rate_limited["connection_commands"] += 1
+        self._count_refusal()
         if isinstance(item, Command) and isinstance(item.request, UnsubscribeRequest):
-            # An error here would make SDKs reconnect, which costs more.
-            self._count_refusal()
-            return False
-        if item.id:
+            return False  # an error would make SDKs reconnect, which costs more
+        if rate is not None and item.id and not self.ended:
             self._ctx.stats.failed(codes.TOO_MANY_REQUESTS.code)
             self.reply(failure(item.id, rate.refusal(wait_s)))
-        self._count_refusal()
         return True
 
     def _count_refusal(self) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from realtime.protocol.machine import ConnectionSettings
+from realtime.rates import ConnectionRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,7 @@ class Settings:
     """How connections are treated. Sizes in bytes, times in seconds."""
 
     connection: ConnectionSettings = field(default_factory=ConnectionSettings)
+    rates: ConnectionRates = field(default_factory=ConnectionRates)
     max_queued_bytes: int = 1024 * 1024
     max_frame_bytes: int = 1024 * 1024
     max_presence_entries: int = 1_000

@@ -36,11 +36,22 @@ REFUSALS: Final = (
     "origin",
     "draining",
     "connection_limit",
+    "address_limit",
     "upgrade_rate",
     "loop_lag",
     "connecting",
     "memory",
     "bad_request",
+)
+
+RATE_LIMITS: Final = (
+    "connection_commands",
+    "connection_refusals",
+    "connection_errors",
+    "user_commands",
+    "user_sends",
+    "address_upgrades",
+    "address_failed_sign_ins",
 )
 
 OTHER: Final = -1
@@ -90,6 +101,7 @@ _FIELDS: Final = (
     _Field("unsubscribes", "counter", "unsubscribes", "Subscriptions ended by the server.", "code"),
     _Field("commands", "counter", "commands", "Commands received.", "command"),
     _Field("errors", "counter", "errors", "Commands answered with an error.", "code"),
+    _Field("rate_limited", "counter", "rate_limited", "What was refused or closed, by the rate limit.", "limit"),
     _Field(
         "publications_in", "counter", "publications_in", "Publications accepted from clients and APIs (not the bus)."
     ),
@@ -144,6 +156,7 @@ class Stats:
         self.unsubscribes: dict[int, int] = {}
         self.commands = dict.fromkeys(COMMANDS, 0)
         self.errors: dict[int, int] = {}
+        self.rate_limited = dict.fromkeys(RATE_LIMITS, 0)
         self.publications_in = 0
         self.deliveries = 0
         self.ephemeral_dropped = 0

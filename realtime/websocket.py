@@ -43,8 +43,11 @@ class WebSocketEndpoint:
         self._codecs: dict[str, Codec] = {JSON_SUBPROTOCOL: JsonCodec(), PROTOBUF_SUBPROTOCOL: ProtobufCodec()}
         self.open: set[Session] = set()
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Upgrade and serve until either side ends it. Origin and admission were checked by the caller."""
+    async def handle(self, request: web.Request, *, address: str | None = None) -> web.StreamResponse:
+        """Upgrade and serve until either side ends it. Origin and admission were checked by the caller.
+
+        `address`: where the client is, if not at the other end of the socket.
+        """
         ctx = self._ctx
         socket = GuardedSocket(max_frame_bytes=ctx.settings.max_frame_bytes)
         try:
@@ -64,7 +67,7 @@ class WebSocketEndpoint:
             max_queued_bytes=ctx.settings.max_queued_bytes,
             counted=ctx.stats,
         )
-        peer = Peer(request.remote or "", request.headers.get("Origin", ""), codec.name)
+        peer = Peer(request.remote or "" if address is None else address, request.headers.get("Origin", ""), codec.name)
         session = Session(ctx, HANDLERS, wire, codec, peer, client=self._client_id())
         self.open.add(session)
         ctx.stats.connections[codec.name] += 1
@@ -96,6 +99,7 @@ class WebSocketEndpoint:
             elif message.type is not WSMsgType.PONG:
                 if (refusal := refusal_of(message.data)) is not None:
                     session.end(*refusal)
+                    await socket.linger()
                 return
 
     async def close_all(self, disconnect: Disconnect, *, over_s: float) -> None:

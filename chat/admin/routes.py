@@ -20,7 +20,7 @@ from chat.admin.links import Claims, UsedLinks, verify
 from chat.admin.live import Live, Overview
 from chat.admin.sessions import COOKIE, Session
 from chat.admin.stream import Streams
-from chat.admin.throttle import Throttle
+from chat.limits.addresses import AddressLimits
 
 MAX_CONVERSATIONS: Final = 50
 
@@ -49,6 +49,7 @@ class Admin:
     monotonic: Callable[[], float]
     started_at: int
     address: Callable[[web.Request], str]
+    limits: AddressLimits
     reasons: dict[int, str]
     session_ttl_s: float = sessions.SESSION_TTL_S
 
@@ -84,7 +85,6 @@ class _Handlers:
         self._admin = admin
         self._assets = assets.load()
         self._used = UsedLinks(admin.claims, started_at=admin.started_at)
-        self._throttle = Throttle(burst=10, every_s=6.0)
         self._streams = Streams(admin.live, clock=admin.clock)
 
     # Pages
@@ -111,11 +111,12 @@ class _Handlers:
         admin, address = self._admin, self._admin.address(request)
         link = verify(admin.secret, body.token, admin.clock())
         # A genuine link is looked at even from a throttled address: strangers who guess must not lock the operator out.
-        wait_s = self._throttle.wait_s(address, admin.monotonic()) if link is None else 0.0
-        if wait_s > 0:
-            raise Refused(429, "too_many_requests", "too many attempts from this address", retry_after_s=wait_s)
         if link is None or not await self._used.use(link, admin.clock()):
-            self._throttle.failed(address, admin.monotonic())
+            refusal = admin.limits.failed(address)
+            if refusal is not None:
+                raise Refused(
+                    429, refusal.code.slug, refusal.detail, retry_after_s=(refusal.retry_after_ms or 1000) / 1000
+                )
             _log.warning("admin_sign_in_refused", address=address, used=link is not None)
             raise Refused(401, "unauthorized", "this link was used already or has expired: make a new one")
         session = sessions.start(admin.clock(), ttl_s=admin.session_ttl_s)

@@ -9,13 +9,14 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from chat.auth.claims import Claims, SubscribeOptions, TokenExpired, TokenInvalid
+from chat.auth.claims import Claims, SubscribeOptions, TokenExpired, TokenInvalid, UserBlocked
 from chat.auth.jwks import KeysUnavailable
 from chat.auth.verifier import TokenVerifier
 from chat.backend.conversing import Chosen, ConversationChannels
 from chat.backend.plain import PlainChannels
 from chat.calls import SEND, Calls
 from chat.channels import personal_channel
+from chat.limits.opening import RateLimits
 from chat.methods import METHODS, Decoder, invalid, method
 from chat.usecases.failures import told
 from chat.usecases.futures import mapped
@@ -72,6 +73,7 @@ class ChatBackend:
         plain: PlainChannels,
         conversing: ConversationChannels,
         options: BackendOptions,
+        rates: RateLimits,
         *,
         clock_ms: Callable[[], int],
         sessions_of: Callable[[str], int],
@@ -84,6 +86,7 @@ class ChatBackend:
         self._plain = plain
         self._conversing = conversing
         self._options = options
+        self._rates = rates
         self._clock_ms = clock_ms
         self._sessions_of = sessions_of
         self._gone = gone
@@ -92,7 +95,7 @@ class ChatBackend:
 
     async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission:
         wish = self._connect_wish(request.data)
-        claims = await self._claims(request.token)
+        claims = await self._claims(request.token, peer.address)
         user = claims.user
         limit = self._options.user_connection_limit
         if user and limit and self._sessions_of(user) >= limit:
@@ -146,36 +149,39 @@ class ChatBackend:
             wanted.setdefault(personal_channel(claims.user, self._options.personal), SubscribeOptions())
         return wanted
 
-    async def _claims(self, token: str) -> Claims:
+    async def _claims(self, token: str, address: str) -> Claims:
         if not token and self._options.insecure:
             return Claims(user="", expire_at_s=None)
         try:
             return await self._verifier.connection(token)
         except TokenExpired:
             raise ClientError(codes.TOKEN_EXPIRED, "fetch another one", "connect.token") from None
+        except UserBlocked:
+            raise Closing(codes.CLOSE_FORCE_NO_RECONNECT) from None
         except TokenInvalid as error:
+            # However many there were: no other answer makes a client stop.
+            self._rates.addresses.failed(address)
             raise Closing(codes.CLOSE_INVALID_TOKEN, f"invalid token: {error.reason}") from None
         except KeysUnavailable:
-            raise ClientError(
-                codes.INTERNAL, "the keys to verify the token are not to be had", temporary=True
-            ) from None
+            raise _unknowable() from None
 
     async def refresh(self, caller: Caller, token: str) -> Identity:
         try:
             claims = await self._verifier.connection(token)
         except TokenExpired:
             raise Closing(codes.CLOSE_EXPIRED) from None
+        except UserBlocked:
+            raise Closing(codes.CLOSE_FORCE_NO_RECONNECT) from None
         except TokenInvalid as error:
             raise Closing(codes.CLOSE_INVALID_TOKEN, f"invalid token: {error.reason}") from None
         except KeysUnavailable:
-            raise ClientError(
-                codes.INTERNAL, "the keys to verify the token are not to be had", temporary=True
-            ) from None
+            raise _unknowable() from None
         if claims.user != caller.user:
             raise Closing(codes.CLOSE_INVALID_TOKEN, "invalid token: of another user")
         return Identity(claims.user, claims.expire_at_s, claims.info, claims.credential)
 
     async def subscribe(self, caller: Caller, request: SubscribeRequest) -> Grant:
+        self._count(caller)
         if request.channel.startswith(render.CONVERSATION_PREFIX):
             return await self._conversing.subscribe(self._signed_in(caller), request)
         if request.channel.startswith(render.USER_PREFIX):
@@ -185,9 +191,11 @@ class ChatBackend:
         return await self._plain.subscribe(caller, request)
 
     async def sub_refresh(self, caller: Caller, channel: str, token: str) -> float | None:
+        self._count(caller)
         return await self._plain.sub_refresh(caller, channel, token)
 
     async def publish(self, caller: Caller, channel: str, data: Payload) -> Publish | None:
+        self._count(caller, sends=True)
         if not channel.startswith(render.CONVERSATION_PREFIX):
             return self._plain.publish(caller, channel, data)
         user = self._signed_in(caller)
@@ -197,13 +205,16 @@ class ChatBackend:
         return None
 
     async def presence(self, caller: Caller, channel: str) -> None:
+        self._count(caller)
         self._plain.presence(caller, channel)
 
     async def history(self, caller: Caller, request: HistoryRequest) -> StreamOptions:
+        self._count(caller)
         return self._plain.history(caller, request.channel)
 
     async def rpc(self, caller: Caller, method_name: str, data: Payload) -> Payload | Awaitable[Payload]:
         user = self._signed_in(caller)
+        self._count(caller, sends=method_name == SEND)
         found = method(method_name)
         outcome = await self._calls.start(user, found, self._decoder.decode(method_name, data))
         if isinstance(outcome, Struct):
@@ -220,11 +231,22 @@ class ChatBackend:
         if user:
             self._gone(user)
 
+    def _count(self, caller: Caller, *, sends: bool = False) -> None:
+        """Towards what a user may do on all processes together. Raises ClientError."""
+        if caller.user:
+            self._rates.users.command(caller.user)
+            if sends:
+                self._rates.users.send(caller.user)
+
     @staticmethod
     def _signed_in(caller: Caller) -> str:
         if not caller.user:
             raise ClientError(codes.UNAUTHORIZED, "needs a signed-in user")
         return caller.user
+
+
+def _unknowable() -> ClientError:
+    return ClientError(codes.INTERNAL, "whether the token is good cannot be known just now", temporary=True)
 
 
 @contextmanager

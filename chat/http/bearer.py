@@ -1,19 +1,21 @@
 """Who calls: the bearer token of a request, verified like that of a connect."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from chat.auth import Claims, KeysUnavailable, TokenExpired, TokenInvalid, TokenVerifier
+from chat.auth import Claims, KeysUnavailable, TokenExpired, TokenInvalid, TokenVerifier, UserBlocked
 from chat.http.problems import Refusal
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
 
-async def bearer(request: web.Request, verifier: TokenVerifier) -> Claims:
+async def bearer(request: web.Request, verifier: TokenVerifier, failed: Callable[[], ClientError | None]) -> Claims:
     """The claims of the request's token, which is in the header `Authorization` and nowhere else: URLs end in logs.
 
-    Raises ClientError: 101 without a good token, 109 for an expired one, 1000 while keys cannot be had.
+    Raises ClientError: 101 without a good token, 103 for a blocked user, 109 for an expired or revoked token, 1000
+    while it cannot be known. `failed` hears of a bad token, and may have a refusal for who sends many.
     """
     given = request.headers.getall(hdrs.AUTHORIZATION, [])
     scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
@@ -24,9 +26,11 @@ async def bearer(request: web.Request, verifier: TokenVerifier) -> Claims:
     except TokenExpired:
         raise _refusal("the token is expired; fetch another one", "expired", codes.TOKEN_EXPIRED) from None
     except TokenInvalid as error:
-        raise _refusal(f"the token {error.reason}", error.reason) from None
+        raise failed() or _refusal(f"the token {error.reason}", error.reason) from None
+    except UserBlocked:
+        raise ClientError(codes.PERMISSION_DENIED, "the user is blocked") from None
     except KeysUnavailable:
-        raise ClientError(codes.UNAVAILABLE, "the keys to verify the token are not to be had") from None
+        raise ClientError(codes.UNAVAILABLE, "whether the token is good cannot be known just now") from None
     if claims.anonymous:
         raise _refusal("the token names no user", "no sub")
     return claims

@@ -8,6 +8,8 @@ from chat.auth.verifier import TokenVerifier
 from chat.backend.plain import PlainChannels
 from chat.calls import Calls
 from chat.config import Secret
+from chat.http.addresses import ClientAddresses
+from chat.limits.opening import RateLimits
 from chat.usecases.files import Files
 from realtime.engine import Engine
 from realtime.ports import Presence, Streams
@@ -34,6 +36,8 @@ class HttpDeps:
     presence: Presence
     origins: OriginCheck
     api_key: Secret
+    addresses: ClientAddresses
+    limits: RateLimits
     process: str
     node: str
     version: str

@@ -10,14 +10,19 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from chat.auth.origin import OriginCheck
+from chat.http.addresses import ClientAddresses
 from chat.http.answers import SECURITY_HEADERS
 from chat.http.problems import CONTENT_TYPE, Problem, Refusal, encode, fault, headers_of, problem
+from chat.limits.opening import RateLimits
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError, ErrorCode
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+
+LIMITED: Final = web.RequestKey("limited", tuple[str, bool])
+"""Of a request that counts towards its user's limits: the user, and whether it sends."""
 
 ALLOWED_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id, traceparent"
@@ -37,9 +42,11 @@ _HTTP_CODES: Final[dict[int, ErrorCode]] = {
 }
 
 
-def edge_middlewares(origins: OriginCheck, docs_url: str) -> list[Middleware]:
+def edge_middlewares(
+    origins: OriginCheck, limits: RateLimits, addresses: ClientAddresses, docs_url: str
+) -> list[Middleware]:
     """Outermost first: request id for everything, then CORS for `/v1`, then the ladder for `/v1` and `/api`."""
-    edge = _Edge(origins, docs_url)
+    edge = _Edge(origins, limits, addresses, docs_url)
     return [edge.identified, edge.cross_origin, edge.laddered]
 
 
@@ -53,8 +60,10 @@ def of_api(request: web.Request) -> bool:
 
 
 class _Edge:
-    def __init__(self, origins: OriginCheck, docs_url: str) -> None:
+    def __init__(self, origins: OriginCheck, limits: RateLimits, addresses: ClientAddresses, docs_url: str) -> None:
         self._origins = origins
+        self._limits = limits
+        self._addresses = addresses
         self._docs_url = docs_url
 
     @web.middleware
@@ -134,7 +143,17 @@ class _Edge:
         if not response.prepared:
             for name, value in SECURITY_HEADERS.items():
                 response.headers.setdefault(name, value)
+            response.headers.update(self._limit_fields(request, response))
         return response
+
+    def _limit_fields(self, request: web.Request, response: web.StreamResponse) -> dict[str, str]:
+        """What is left of the limits that the request counted towards."""
+        if LIMITED in request:
+            user, sends = request[LIMITED]
+            return self._limits.users.fields(user, sends=sends)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._limits.addresses.failed_fields(self._addresses.of(request))
+        return {}
 
     def _answer(self, request: web.Request, error: ClientError) -> web.Response:
         document = problem(error, request_id=request[REQUEST_ID], docs_url=self._docs_url)

@@ -9,11 +9,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
+from chat.calls import SEND
 from chat.http.answers import json_answer
 from chat.http.bearer import bearer
 from chat.http.binding import Binder
 from chat.http.decoding import read_json
 from chat.http.deps import HttpDeps
+from chat.http.middleware import LIMITED
 from chat.http.problems import Refusal
 from chat.http.resources import RESOURCES, Resource
 from chat.methods import METHODS, Decoder, method
@@ -55,7 +57,7 @@ class _Rest:
         binder = Binder(resource.method.request, resource.parts)
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            user = await self._user(request)
+            user = await self._user(request, resource.method.name)
             body = b""
             if binder.takes_body:
                 body = await read_json(request, max_bytes=self._deps.max_body_bytes, required=binder.body_required)
@@ -72,7 +74,7 @@ class _Rest:
 
     async def rpc(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/rpc/<method>`: the parameters are the body, an object that may be left out."""
-        user = await self._user(request)
+        user = await self._user(request, request.match_info["method"])
         found = method(request.match_info["method"])
         if request.query:
             raise ClientError(
@@ -82,9 +84,15 @@ class _Rest:
         bound = self._decoder.decode(found.name, body)
         return json_answer(request, await self._calls.run(user, found, bound))
 
-    async def _user(self, request: web.Request) -> str:
-        """The user who calls; created on first sight."""
-        claims = await bearer(request, self._deps.verifier)
+    async def _user(self, request: web.Request, method_name: str) -> str:
+        """The user who calls, within their limits; created on first sight."""
+        limits, address = self._deps.limits, self._deps.addresses.of(request)
+        claims = await bearer(request, self._deps.verifier, lambda: limits.addresses.failed(address))
+        sends = method_name == SEND
+        request[LIMITED] = (claims.user, sends)
+        limits.users.command(claims.user)
+        if sends:
+            limits.users.send(claims.user)
         await self._deps.calls.service.arrivals.arrived(claims.user, claims.info)
         return claims.user
 

@@ -27,4 +27,4 @@ def http_routes(deps: HttpDeps) -> list[web.RouteDef]:
 
 def http_middlewares(deps: HttpDeps) -> list[Middleware]:
     """For the application, outermost first. They give every answer a request id; the rest concerns `/v1` and `/api`."""
-    return edge_middlewares(deps.origins, deps.docs_url)
+    return edge_middlewares(deps.origins, deps.limits, deps.addresses, deps.docs_url)

@@ -40,6 +40,10 @@ class Keys:
     def claim(self, name: str) -> bytes:
         return f"{self.prefix}claim:{name}".encode()
 
+    def rate(self, name: str) -> bytes:
+        """A token bucket that all processes take from."""
+        return f"{self.prefix}rate:{name}".encode()
+
     # --- presence of a channel: infos by client, expiry by client, number of clients by user ---
 
     def presence(self, channel: str) -> tuple[bytes, bytes, bytes]:

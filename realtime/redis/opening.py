@@ -16,6 +16,7 @@ from realtime.redis.commands import Commands
 from realtime.redis.keys import Keys
 from realtime.redis.presence import RedisPresence
 from realtime.redis.processes import RedisProcesses
+from realtime.redis.rates import RedisRates
 from realtime.redis.routing import Routing
 from realtime.redis.servers import Servers
 from realtime.redis.settings import RedisSettings
@@ -35,6 +36,7 @@ class OpenRedis:
     presence: RedisPresence
     processes: RedisProcesses
     claims: RedisClaims
+    rates: RedisRates
 
 
 @asynccontextmanager
@@ -77,6 +79,7 @@ async def open_redis(
             RedisPresence(servers, users, routing=routing, keys=keys, settings=settings),
             processes,
             RedisClaims(servers, keys=keys),
+            RedisRates(servers, keys=keys, routing=routing),
         )
 
 

@@ -20,12 +20,14 @@ from chat.admin.links import mint
 from chat.admin.live import Live, running
 from chat.admin.routes import Admin, admin_routes
 from chat.health import DependencyHealth, Readiness
+from chat.limits.addresses import AddressLimits
 from chat.metrics.families import take
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.metrics.snapshot import Buckets, Hot, Identity, Snapshot, encode, make
 from realtime.histogram import histogram
 from realtime.ports import ProcessInfo
+from realtime.rates import Rate
 from realtime.stats import LAG_BUCKETS, Stats
 
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -238,6 +240,7 @@ def admin(fake: FakeCluster, live: Live) -> Admin:
         monotonic=time.monotonic,
         started_at=now_ms(),
         address=lambda request: request.remote or "",
+        limits=AddressLimits(None, Rate(1 / 6, 10), counted=lambda _: None, monotonic=time.monotonic),
         reasons={3005: "expired", 3008: "slow", 3011: "force reconnect", 3012: "no pong", 3503: "force disconnect"},
     )
 

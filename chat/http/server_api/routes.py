@@ -26,6 +26,8 @@ def api_routes(deps: HttpDeps) -> list[web.RouteDef]:
 
     async def post(request: web.Request) -> web.StreamResponse:
         if not has_key(request, deps.api_key):
+            if given_key(request) and (refusal := deps.limits.addresses.failed(deps.addresses.of(request))) is not None:
+                raise refusal
             return web.Response(status=HTTPStatus.UNAUTHORIZED, headers={hdrs.CACHE_CONTROL: "no-store"})
         data = bytes(checked_payload(await read_body(request, max_bytes=deps.max_body_bytes), ""))
         name = request.match_info["method"]
@@ -37,8 +39,12 @@ def api_routes(deps: HttpDeps) -> list[web.RouteDef]:
 
 def has_key(request: web.Request, key: Secret) -> bool:
     """Whether the request has the key, as `X-API-Key: K` or `Authorization: apikey K`; never in the URL."""
-    given = request.headers.get("X-API-Key", "")
-    if not given:
-        scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        given = credentials.strip() if scheme.lower() == "apikey" else ""
-    return key.matches(given)
+    return key.matches(given_key(request))
+
+
+def given_key(request: web.Request) -> str:
+    """The key that a request shows, whatever it is worth; empty: none."""
+    if given := request.headers.get("X-API-Key", ""):
+        return given
+    scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return credentials.strip() if scheme.lower() == "apikey" else ""

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.config import ConfigError, load
-from chat.http.addresses import FORWARDED, X_FORWARDED_FOR, client_of, group, is_private, networks, parse
+from chat.http.addresses import FORWARDED, X_FORWARDED_FOR, client_of
+from chat.limits.networks import group, is_private, networks, parse
 
 TRUSTED = networks(["10.0.0.0/8", "2001:db8:ffff::/48"])
 PROXY = "10.0.0.1"
@@ -107,8 +108,10 @@ def test_hosts_are_counted_apart():
 
 @pytest.mark.parametrize(
     ("address", "private"),
-    [("127.0.0.1", True), ("::1", True), ("10.2.3.4", True), ("192.168.1.1", True), ("fd00::1", True), ("", True)]
-    + [("8.8.8.8", False), ("203.0.113.9", False), ("2a00::1", False), ("172.32.0.1", False)],
+    [
+        *((private, True) for private in ("127.0.0.1", "::1", "10.2.3.4", "192.168.1.1", "fd00::1", "")),
+        *((public, False) for public in ("8.8.8.8", "203.0.113.9", "2a00::1", "172.32.0.1")),
+    ],
 )
 def test_private_addresses_are_known(address, private):
     assert is_private(address) is private

@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import time
+from collections import Counter
 
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
 from chat.auth.origin import OriginCheck
+from chat.config import Config
 from chat.http import decoding
+from chat.http.addresses import ClientAddresses
 from chat.http.middleware import REQUEST_ID, edge_middlewares
+from chat.limits.opening import open_limits
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
@@ -34,7 +39,11 @@ async def client(aiohttp_client):
         body = await decoding.read_json(request, max_bytes=1000)
         return web.Response(body=body, headers={"X-Same": request[REQUEST_ID]})
 
-    app = web.Application(middlewares=edge_middlewares(OriginCheck([]), "/docs/reference"))
+    app = web.Application(
+        middlewares=edge_middlewares(
+            OriginCheck([]), open_limits(Config(), Counter(), time.monotonic), ClientAddresses([]), "/docs/reference"
+        )
+    )
     app.add_routes([web.get("/v1/{how}", fail), web.post("/v1/echo", echo), web.get("/elsewhere/{how}", fail)])
     return await aiohttp_client(app)
 

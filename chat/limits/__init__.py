@@ -1,0 +1,1 @@
+"""How often users and addresses may do something. Pure but for `sharing`, which tells the other processes."""

@@ -1,0 +1,93 @@
+"""Tells the other processes what users spent here, and learns what they spent there.
+
+Redis keeps a bucket per user that all processes take from, after the fact: about once a second each process says what
+its users took, in one call per server, and hears how full the buckets are then. So a limit holds over all processes
+within about a second; with n processes n bursts may pass before. While Redis is away, each process counts by itself.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import structlog
+
+from chat.limits.users import UserLimits
+from realtime.rates import Rate
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S: Final = 1.0
+
+MAX_DEBT_S: Final = 10.0
+"""What others spent may empty a bucket so far beyond its burst, and no further: nobody waits for ever."""
+
+
+class Shared(Protocol):
+    """Buckets that all processes take from."""
+
+    async def spend(self, charges: Sequence[tuple[str, float, float]]) -> list[float]:
+        """Take from buckets by name: (name, how long it takes to refill what is taken, the most that it may take to
+        fill it), in seconds. Returns in how many seconds each will be full, 0 where it is unknown. Nothing taken only
+        asks. Raises ConnectionError or TimeoutError; what was taken then is unknown.
+        """
+
+
+@asynccontextmanager
+async def sharing(
+    users: UserLimits, shared: Shared, *, random: Callable[[], float], interval_s: float = INTERVAL_S
+) -> AsyncIterator[None]:
+    """Share until the block ends."""
+    task = asyncio.create_task(_share_until_cancelled(users, shared, random, interval_s), name="share-rates")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _share_until_cancelled(
+    users: UserLimits, shared: Shared, random: Callable[[], float], interval_s: float
+) -> None:
+    away = False
+    while True:
+        # Not all processes at once.
+        await asyncio.sleep(interval_s * (0.9 + 0.2 * random()))
+        try:
+            await share(users, shared)
+            away = False
+        except (ConnectionError, TimeoutError) as error:
+            if not away:
+                log.warning("rates_not_shared", error=str(error))
+            away = True
+        except Exception:
+            # A limit less is no reason to serve nobody.
+            log.exception("sharing_rates_failed")
+
+
+async def share(users: UserLimits, shared: Shared) -> None:
+    """Once. What could not be told is forgotten: it would be too late for anybody."""
+    spent = users.take_spent()
+    if not spent:
+        return
+    charges: list[tuple[str, float, float]] = []
+    for spender, commands, sends in spent:
+        charges += (
+            *_charge(f"commands:{spender.user}", users.commands, commands),
+            *_charge(f"sends:{spender.user}", users.sends, sends),
+        )
+    levels = iter(await shared.spend(charges))
+    users.learn(
+        [
+            (
+                spender,
+                next(levels) if users.commands is not None else 0.0,
+                next(levels) if users.sends is not None else 0.0,
+            )
+            for spender, _, _ in spent
+        ]
+    )
+
+
+def _charge(name: str, rate: Rate | None, count: int) -> list[tuple[str, float, float]]:
+    return [] if rate is None else [(name, count * rate.interval_s, rate.full_s + MAX_DEBT_S)]
