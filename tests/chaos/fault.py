@@ -39,8 +39,24 @@ class Link(Protocol):
     def reset(self) -> None:
         """Reset the connections there are."""
 
-    def cut_after(self, reply_bytes: int) -> None:
-        """Reset the next connection that got so many more bytes from its server: a reply that is lost."""
+    def rate(self, bytes_per_s: float | None) -> None:
+        """Let no more through in each direction of each connection. None ends it."""
+
+    def chop(self, piece_bytes: int | None) -> None:
+        """Write in pieces of this size. None ends it."""
+
+    def half_close(self) -> None:
+        """Tell the servers that the clients will say no more, which the clients do not know."""
+
+    @property
+    def cuts(self) -> int:
+        """Replies that were cut off, as `cut_after` wanted it."""
+
+    def cut_after(self, reply_bytes: int, *, asked: bytes = b"") -> None:
+        """Reset the next connection that got so many more bytes from its server: a reply that is lost.
+
+        With `asked` it counts from a chunk on that has these bytes, on its way to the server.
+        """
 
 
 class Server(Protocol):
