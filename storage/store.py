@@ -30,14 +30,17 @@ from storage.mongo.log import Log
 from storage.mongo.members import Members
 from storage.mongo.mentions import Mentions
 from storage.mongo.migrate import migrate, verify
+from storage.mongo.pages import Pages
 from storage.mongo.preferring import Preferring
 from storage.mongo.reactions import ReactionRows
 from storage.mongo.reading import Reading
+from storage.mongo.restrictions import Restrictions
 from storage.mongo.retention import Retention
 from storage.mongo.rewording import Rewording
 from storage.mongo.searching import Searching
 from storage.mongo.summaries import Summaries
 from storage.mongo.sweep import Sweep
+from storage.mongo.tails import Tails
 from storage.mongo.telling import Telling
 from storage.mongo.threads import Threads
 from storage.mongo.tidying import Tidying
@@ -58,6 +61,8 @@ class Store:
 
     epoch: str
     log: Log
+    tails: Tails
+    pages: Pages
     appender: Appender
     amending: Amending
     rewording: Rewording
@@ -78,6 +83,7 @@ class Store:
     searching: Searching
     expiring: Expiring
     retention: Retention
+    restrictions: Restrictions
     summaries: Summaries
     stats: Stats
     health: Health
@@ -149,10 +155,27 @@ async def open_store(
             )
             hidden = Hidden(db, users)
             threads = Threads(db, appender, users)
-            async with appender, flusher, reactions, threads, sweep, tidying, reading, Inbox(db) as inbox:
+            log = Log(db, clock=clock)
+            async with (
+                appender,
+                flusher,
+                reactions,
+                threads,
+                sweep,
+                tidying,
+                reading,
+                members,
+                conversations,
+                Restrictions(db) as restrictions,
+                Tails(log) as tails,
+                Pages(log) as pages,
+                Inbox(db) as inbox,
+            ):
                 yield Store(
                     epoch=epoch,
-                    log=Log(db, clock=clock),
+                    log=log,
+                    tails=tails,
+                    pages=pages,
                     appender=appender,
                     amending=amending,
                     rewording=rewording,
@@ -173,6 +196,7 @@ async def open_store(
                     searching=Searching(db, clock=clock),
                     expiring=expiring,
                     retention=retention,
+                    restrictions=restrictions,
                     summaries=summaries,
                     stats=stats,
                     health=health,

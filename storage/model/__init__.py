@@ -8,6 +8,7 @@ from storage.model.invite import Invite
 from storage.model.marks import Marked, Marks, marked
 from storage.model.member import Member, Membership, Preferences, Role
 from storage.model.position import ORIGIN, Position
+from storage.model.restriction import Restriction, RestrictionKind, restriction_key
 from storage.model.upload import Upload, UploadState, uploads_of
 from storage.model.user import Privacy, User
 
@@ -31,6 +32,8 @@ __all__ = [
     "Position",
     "Preferences",
     "Privacy",
+    "Restriction",
+    "RestrictionKind",
     "Role",
     "Upload",
     "UploadState",
@@ -38,5 +41,6 @@ __all__ = [
     "image",
     "imaged",
     "marked",
+    "restriction_key",
     "uploads_of",
 ]

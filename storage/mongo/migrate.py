@@ -90,6 +90,8 @@ def _model(index: Index) -> IndexModel:
         options["partialFilterExpression"] = index.partial
     if index.storage is not None:
         options["storageEngine"] = index.storage
+    if index.removes:
+        options["expireAfterSeconds"] = 0
     return IndexModel(list(index.pattern.items()), name=index.name, **options)
 
 
@@ -99,6 +101,14 @@ def _missing_indexes(layout: Layout, found: Mapping[str, Any]) -> list[str]:
         present = found.get(index.name)
         if present is None:
             wrong.append(f"index {index.name} of {layout.name} is missing")
-        elif dict(present["key"]) != index.pattern or bool(present.get("unique")) != index.unique:
+        elif not _is_like(index, present):
             wrong.append(f"index {index.name} of {layout.name} has another form")
     return wrong
+
+
+def _is_like(index: Index, present: Mapping[str, Any]) -> bool:
+    return (
+        dict(present["key"]) == index.pattern
+        and bool(present.get("unique")) == index.unique
+        and ("expireAfterSeconds" in present) == index.removes
+    )

@@ -19,19 +19,23 @@ HIDDEN: Final = "hidden"
 BLOCKS: Final = "blocks"
 INVITES: Final = "invites"
 UPLOADS: Final = "uploads"
+RESTRICTIONS: Final = "restrictions"
 
 _ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index. `partial` is its filter: only documents that match are in it."""
+    """An index. `partial` is its filter: only documents that match are in it. `removes`: the server removes a document
+    when the date in it is over.
+    """
 
     name: str
     keys: tuple[str, ...]
     unique: bool = False
     partial: Mapping[str, Any] | None = None
     storage: Mapping[str, Any] | None = None
+    removes: bool = False
 
     @property
     def pattern(self) -> dict[str, int]:
@@ -133,5 +137,9 @@ LAYOUTS: Final = (
         ),
     ),
     Layout(USERS),
+    # See `storage.model.restriction_key`.
+    Layout(
+        RESTRICTIONS, indexes=(Index("revision", ("revision",)), Index("expires_at", ("expires_at",), removes=True))
+    ),
     Layout(META),
 )

@@ -28,7 +28,7 @@ class Users:
         self._users = db[USERS]
         self._known: OrderedDict[str, None] = OrderedDict()
         self._arriving: Gather[tuple[str, int], None] = Gather(self._make, batch=BATCH, limit=WAITING)
-        self._asking: Gather[str, User | None] = Gather(self._read, batch=BATCH, limit=WAITING)
+        self._asking: Gather[str, User | None] = Gather(self._read, batch=BATCH, limit=WAITING, shared=True)
 
     async def __aenter__(self) -> Self:
         await self._arriving.__aenter__()
@@ -106,6 +106,32 @@ class Users:
             with translated():
                 await self._users.bulk_write(
                     [UpdateOne({"_id": user}, {"$max": {"last_seen_at": seen[user]}}) for user in chunk], ordered=False
+                )
+
+    async def touch_active(self, users: Collection[str], *, at: int) -> None:
+        """These users were active then; it only moves forward. Unknown ones are left out."""
+        for chunk in _chunks(users):
+            with translated():
+                await self._users.update_many({"_id": {"$in": chunk}}, {"$max": {"active_at": at}})
+
+    async def times(self, users: Collection[str]) -> dict[str, tuple[int, int]]:
+        """When they were last active and last seen; 0: never. Unknown ones are left out."""
+        found: dict[str, tuple[int, int]] = {}
+        for chunk in _chunks(users):
+            with translated():
+                rows = self._users.find(
+                    {"_id": {"$in": chunk}}, {"active_at": 1, "last_seen_at": 1}, batch_size=len(chunk) + 1
+                )
+                async for row in rows:
+                    found[row["_id"]] = (int(row.get("active_at") or 0), int(row.get("last_seen_at") or 0))
+        return found
+
+    async def forget_times(self, users: Collection[str]) -> None:
+        """Forget when they were last active and last seen."""
+        for chunk in _chunks(users):
+            with translated():
+                await self._users.update_many(
+                    {"_id": {"$in": chunk}}, {"$unset": {"active_at": ""}, "$set": {"last_seen_at": None}}
                 )
 
     async def bump(self, session: Session, users: Collection[str], *, at: int) -> dict[str, int]:
