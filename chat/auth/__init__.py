@@ -9,6 +9,8 @@ from chat.auth.claims import (
     TokenInvalid,
     TokenMismatch,
     TokenPolicy,
+    TokenRevoked,
+    UserBlocked,
 )
 from chat.auth.jwks import KeysUnavailable
 from chat.auth.origin import OriginCheck
@@ -25,7 +27,9 @@ __all__ = [
     "TokenInvalid",
     "TokenMismatch",
     "TokenPolicy",
+    "TokenRevoked",
     "TokenVerifier",
+    "UserBlocked",
     "Verifiers",
     "open_verifiers",
 ]

@@ -3,7 +3,8 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chat.auth.claims import SubscribeOptions, TokenExpired, TokenInvalid, TokenMismatch
+from chat.auth.claims import SubscribeOptions, TokenExpired, TokenInvalid, TokenMismatch, UserBlocked
+from chat.auth.jwks import KeysUnavailable
 from chat.auth.verifier import TokenVerifier
 from chat.channels import (
     Action,
@@ -76,6 +77,12 @@ class PlainChannels:
             raise Closing(codes.CLOSE_SUBSCRIPTION_EXPIRED) from None
         except TokenMismatch as error:
             raise Closing(codes.CLOSE_INVALID_TOKEN, error.reason) from None
+        except UserBlocked:
+            raise Closing(codes.CLOSE_FORCE_NO_RECONNECT) from None
+        except KeysUnavailable:
+            raise ClientError(
+                codes.INTERNAL, "whether the token is good cannot be known just now", temporary=True
+            ) from None
         except TokenInvalid as error:
             raise ClientError(codes.PERMISSION_DENIED, error.reason, "sub_refresh.token") from None
         return claims.expire_at_s
@@ -160,6 +167,12 @@ class PlainChannels:
             raise ClientError(codes.TOKEN_EXPIRED, "fetch another one", "subscribe.token") from None
         except TokenMismatch as error:
             raise Closing(codes.CLOSE_INVALID_TOKEN, error.reason) from None
+        except UserBlocked:
+            raise Closing(codes.CLOSE_FORCE_NO_RECONNECT) from None
+        except KeysUnavailable:
+            raise ClientError(
+                codes.INTERNAL, "whether the token is good cannot be known just now", temporary=True
+            ) from None
         except TokenInvalid as error:
             raise ClientError(codes.PERMISSION_DENIED, error.reason, "subscribe.token") from None
         return Permit(claims.info, claims.override, claims.expire_at_s)

@@ -73,8 +73,22 @@ class ClientSection:
         int, Rule("Connections of one process; further ones get 503 and Retry-After. 0: no limit.", minimum=0)
     ] = 50_000
     user_connection_limit: Annotated[
-        int, Rule("Connections of one user to one process; further ones are closed with 3504. 0: no limit.", minimum=0)
+        int,
+        Rule(
+            "Connections of one user to one process, however many begin at once; further ones are closed with 3504. "
+            "With n processes a user may have n times as many. 0: no limit.",
+            minimum=0,
+        ),
     ] = 0
+    access_check_interval: Annotated[
+        Seconds,
+        Rule(
+            "How often every process asks MongoDB what it may not have been told: users blocked, tokens revoked, "
+            "members gone. With Redis up it is told at once.",
+            minimum=0.2,
+            maximum=60.0,
+        ),
+    ] = 2.0
     channel_limit: Annotated[
         int,
         Rule("Subscriptions that one connection may ask for; further ones get error 106.", minimum=1, maximum=10_000),
