@@ -56,8 +56,22 @@ class GuardedSocket(web.WebSocketResponse[Literal[False]]):
         reader = WebSocketReader(queue, self._max_msg_size, compress=False, decode_text=False)
         self._reader, self._parser = queue, reader
         guard = FrameGuard(BINARY if protocol == PROTOBUF_SUBPROTOCOL else TEXT, monotonic=time.monotonic)
-        request.protocol.set_parser(cast("WebSocketReader", _Guarded(guard, reader, queue)))
+        self._guarded = _Guarded(guard, reader, queue)
+        request.protocol.set_parser(cast("WebSocketReader", self._guarded))
         request.protocol.keep_alive(False)
+
+    async def linger(self) -> None:
+        """Say that nothing more comes, and drop what the peer still sends until it is gone.
+
+        After a close frame to somebody who was cut short: a socket that is closed with unread bytes is reset, and a
+        reset may overtake the close frame. Has no end of its own: the wire's close has one.
+        """
+        transport = None if self._writer is None else self._writer.transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        await self._guarded.lost()
 
     async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
         """Nothing. The library calls it for a broken frame, and at the end."""
@@ -65,28 +79,42 @@ class GuardedSocket(web.WebSocketResponse[Literal[False]]):
 
 
 class _Guarded:
-    """To the connection a reader like any other."""
+    """To the connection a reader like any other, but that it never ends it: after an error it drops what comes."""
 
-    __slots__ = ("_guard", "_queue", "_reader")
+    __slots__ = ("_ended", "_guard", "_queue", "_reader", "_waiting")
 
     def __init__(self, guard: FrameGuard, reader: WebSocketReader, queue: WebSocketDataQueue) -> None:
-        self._guard = guard
+        self._guard: FrameGuard | None = guard
         self._reader = reader
         self._queue = queue
+        self._ended = False
+        self._waiting: asyncio.Future[None] | None = None
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        refusal = self._guard.feed(data)
-        if refusal is None:
-            return self._reader.feed_data(data)
-        if refusal.passed:
-            self._reader.feed_data(data[: refusal.passed])
-        if self._queue.exception() is None:
+        guard = self._guard
+        if guard is None:
+            return False, b""
+        refusal = guard.feed(data)
+        failed, _ = self._reader.feed_data(data if refusal is None else data[: refusal.passed])
+        if failed:
+            self._guard = None
+        elif refusal is not None:
+            self._guard = None
             # Read after what is queued already.
             self._queue.set_exception(_Refused(refusal))
-        return True, b""
+        return False, b""
 
     def feed_eof(self) -> None:
+        self._ended = True
         self._reader.feed_eof()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def lost(self) -> None:
+        """Wait until the connection is lost. For one at a time."""
+        if not self._ended:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
 
 
 class _Refused(WebSocketError):
