@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from chaos.facts import Attempts, Facts, Key, gather
-from chaos.history import MESSAGE, Event, Item, Member, Page, Received, Send
+from chaos.history import MESSAGE, Event, Fault, Item, Member, Page, Received, Send
 from chaos.resources import check_resources
 from chaos.verdict import Verdict
 from chaos.views import check_view, same
@@ -246,7 +246,7 @@ def _check_isolation(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
             verdict.broke("I6", "leak", f"{event.conv}.{event.offset} to {event.device}, who was not in it then")
             verdict.counts.leaks += 1
     for page in facts.pages:
-        if page.items and _out(facts, page, of_conv.get(page.conv, {})):
+        if page.items and page.conv in of_conv and _out(facts, page, of_conv[page.conv]):
             verdict.broke("I6", "page leaked", f"{page.conv} to {page.device}, who was not in it")
             verdict.counts.leaks += 1
 
@@ -329,14 +329,21 @@ def _mute(facts: Facts) -> dict[str, list[tuple[int, int]]]:
 
 
 def _check_healing(facts: Facts, verdict: Verdict) -> None:
-    ended: dict[str, int] = {}
+    ended: dict[str, Fault] = {}
     worst: float | None = None
     for fault in facts.faults:
         if fault.type == "end":
-            ended[fault.name] = fault.t
+            ended[fault.name] = fault
         elif fault.type == "healed" and fault.name in ended:
-            worst = max(worst or 0.0, (fault.t - ended.pop(fault.name)) / _NS)
+            end = ended.pop(fault.name)
+            took_s = (fault.t - end.t) / _NS
+            worst = max(worst or 0.0, took_s)
+            lag_s = sum(one.lag_s for one in facts.stalls if end.t <= one.t <= fault.t)
+            if end.within_s and took_s > end.within_s + lag_s:
+                verdict.broke("I8", "healed late", f"{fault.name}: after {took_s:.1f} s")
         elif fault.type == "unhealed":
             ended.pop(fault.name, None)
             verdict.broke("I8", "not healed", f"{fault.name}: {fault.why}")
+    for name in ended:
+        verdict.broke("I8", "not healed", f"{name}: nobody looked")
     verdict.counts.heal_s = worst

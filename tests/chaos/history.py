@@ -129,11 +129,14 @@ class Member(_Event, frozen=True, tag="member"):
 
 
 class Fault(_Event, frozen=True, tag="fault"):
-    """`begin`, `end` (the heal began), `healed` (all is as before), or `unhealed` (it never was; `why`)."""
+    """`begin`, `end` (nothing is done to anybody any more), `healed` (all is as before), or `unhealed` (it never was;
+    `why`). `within_s` is the time between the two that it may take.
+    """
 
     type: Literal["begin", "end", "healed", "unhealed"]
     name: str
     why: str = ""
+    within_s: float = 0.0
 
 
 class Happened(_Event, frozen=True, tag="server"):
