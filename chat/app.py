@@ -152,6 +152,7 @@ def _http_deps(process: Process, origins: OriginCheck, addresses: ClientAddresse
         api_key=config.api.key,
         addresses=addresses,
         limits=process.limits,
+        restricting=process.restricting,
         process=process.who.process,
         node=process.who.node,
         version=chat.__version__,

@@ -28,6 +28,9 @@ from chat.backend.plain import PlainChannels
 from chat.calls import Calls
 from chat.channels import Namespaces
 from chat.config import Config
+from chat.control.enforcing import NOTICE, EngineEnforcer
+from chat.control.restricting import Restricting
+from chat.control.restricting import running as restrictions_running
 from chat.files.opening import open_uploading
 from chat.http.routes import METHOD_NAMES
 from chat.limits.opening import RateLimits, connection_rates, open_limits
@@ -77,6 +80,7 @@ class Process:
     plain: PlainChannels
     files: Files | None
     limits: RateLimits
+    restricting: Restricting
     stats: Stats
     registry: CollectorRegistry
 
@@ -112,6 +116,12 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry)
         )
         verifiers = await stack.enter_async_context(open_verifiers(config, clock=time.time, monotonic=time.monotonic))
+        enforcer = EngineEnforcer()
+        restricting = Restricting(
+            store, enforcer, verifiers.doubt, clock=time.time, interval_s=config.client.access_check_interval
+        )
+        verifiers.restrict(restricting)
+        verifiers.on_withdrawn = enforcer.withdraw
         access = Access(store, time.monotonic, clock_ms)
         announcer = EngineAnnouncer(store.epoch, access)
         block_lists = BlockLists(store, time.monotonic)
@@ -187,10 +197,28 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         )
         announcer.attach(engine)
         outdating.attach(engine)
+        feed.cursor_of = engine.hub.cursor_of
         publisher.attach(engine)
+        enforcer.attach(engine)
+        engine.operations.on_notice(NOTICE, lambda _: restricting.hear())
         await stack.enter_async_context(open_comings(service.presence, redis.presence, time.monotonic))
         files = uploading.files
-        yield Process(config, who, store, redis, verifiers, engine, calls, plain, files, rate_limits, stats, registry)
+        await stack.enter_async_context(restrictions_running(restricting))
+        yield Process(
+            config,
+            who,
+            store,
+            redis,
+            verifiers,
+            engine,
+            calls,
+            plain,
+            files,
+            rate_limits,
+            restricting,
+            stats,
+            registry,
+        )
 
 
 def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> ConversationChannels:

@@ -222,6 +222,10 @@ class Verifiers:
         """Ask these from now on."""
         self.connections.restrictions = self.subscriptions.restrictions = restrictions
 
+    def doubt(self, users: Collection[str], tokens: Collection[str]) -> None:
+        """Something was decided about these users or tokens: it is to be looked up again."""
+        self.connections.doubt(users, tokens)
+
     async def aclose(self) -> None:
         """End the fetches under way."""
         for one in self._key_sets.values():

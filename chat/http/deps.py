@@ -8,6 +8,7 @@ from chat.auth.verifier import TokenVerifier
 from chat.backend.plain import PlainChannels
 from chat.calls import Calls
 from chat.config import Secret
+from chat.control.restricting import Restricting
 from chat.http.addresses import ClientAddresses
 from chat.limits.opening import RateLimits
 from chat.usecases.files import Files
@@ -38,6 +39,7 @@ class HttpDeps:
     api_key: Secret
     addresses: ClientAddresses
     limits: RateLimits
+    restricting: Restricting
     process: str
     node: str
     version: str

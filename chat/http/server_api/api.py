@@ -12,6 +12,7 @@ from chat.http.decoding import decode
 from chat.http.deps import HttpDeps
 from chat.http.server_api import requests, results
 from chat.http.server_api.answering import answered, refused
+from chat.http.server_api.control import Control
 from chat.http.server_api.product import Product
 from chat.http.server_api.publishing import Publishing
 from chat.http.server_api.reading import Reading
@@ -36,6 +37,7 @@ class Parts:
     reading: Reading
     product: Product
     survey: Survey
+    control: Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,62 @@ _TABLE: Final = (
     ApiMethod("channels", requests.Channels, results.Channels, _channels, "Channels that have subscribers."),
     ApiMethod("info", requests.Info, results.Info, _info, "The living processes and what they hold."),
     ApiMethod(
+        "connections",
+        requests.Connections,
+        results.Connections,
+        lambda parts, request: parts.control.connections(request),
+        "The live connections of a user, or of everybody.",
+    ),
+    ApiMethod(
+        "get_user_status",
+        requests.Users,
+        results.UserStatuses,
+        lambda parts, request: parts.control.get_user_status(request),
+        "When users were last active and last connected.",
+    ),
+    ApiMethod(
+        "update_user_status",
+        requests.Users,
+        results.Nothing,
+        lambda parts, request: parts.control.update_user_status(request),
+        "Note that users are active now.",
+    ),
+    ApiMethod(
+        "delete_user_status",
+        requests.Users,
+        results.Nothing,
+        lambda parts, request: parts.control.delete_user_status(request),
+        "Forget when users were last active and last connected.",
+    ),
+    ApiMethod(
+        "block_user",
+        requests.BlockUser,
+        results.Nothing,
+        lambda parts, request: parts.control.block_user(request),
+        "Shut a user out of this server: close the connections, refuse new ones and REST.",
+    ),
+    ApiMethod(
+        "unblock_user",
+        requests.UnblockUser,
+        results.Nothing,
+        lambda parts, request: parts.control.unblock_user(request),
+        "Let a user in again who was shut out by `block_user`.",
+    ),
+    ApiMethod(
+        "revoke_token",
+        requests.RevokeToken,
+        results.Nothing,
+        lambda parts, request: parts.control.revoke_token(request),
+        "Take a token back: close what it let in, accept it no more.",
+    ),
+    ApiMethod(
+        "invalidate_user_tokens",
+        requests.InvalidateUserTokens,
+        results.Nothing,
+        lambda parts, request: parts.control.invalidate_user_tokens(request),
+        "Take back the tokens of a user that were issued before a time.",
+    ),
+    ApiMethod(
         "user_upsert",
         UserUpsert,
         UserResult,
@@ -164,7 +222,11 @@ class ServerApi:
             monotonic=deps.monotonic,
         )
         survey.answer()
-        self._parts = Parts(Publishing(deps, calls), Sessions(deps), Reading(deps), Product(deps, calls), survey)
+        control = Control(deps)
+        control.answer()
+        self._parts = Parts(
+            Publishing(deps, calls), Sessions(deps), Reading(deps), Product(deps, calls), survey, control
+        )
         self._stats = deps.calls.stats
         self._monotonic = deps.monotonic
         self._decoders = {name: msgspec.json.Decoder(method.request) for name, method in API.items()}

@@ -9,6 +9,7 @@ from realtime.protocol.messages import EMPTY, Payload, StreamPosition
 
 MAX_CHANNELS_AT_ONCE = 1000
 MAX_COMMANDS_AT_ONCE = 1000
+MAX_USERS_AT_ONCE = 1000
 
 Channel = Annotated[str, Meta(min_length=1, max_length=255)]
 ClientId = Annotated[str, Meta(max_length=128)]
@@ -130,6 +131,50 @@ class Rpc(Struct, frozen=True):
     user: UserId
     method: str
     params: Payload = EMPTY
+
+
+class Connections(Struct, frozen=True):
+    """Of a user; an empty one: of everybody. `expression` is refused unless it is empty."""
+
+    user: Annotated[str, Meta(max_length=64)] = ""
+    expression: str = ""
+
+
+class Users(Struct, frozen=True):
+    users: Annotated[list[UserId], Meta(min_length=1, max_length=MAX_USERS_AT_ONCE)]
+
+
+class BlockUser(Struct, frozen=True):
+    """From the whole server, not from another user: that is `user.block`. Without `expire_at` for good."""
+
+    user: UserId
+    expire_at: Seconds | None = None
+
+
+class UnblockUser(Struct, frozen=True):
+    user: UserId
+
+
+class RevokeToken(Struct, frozen=True):
+    """`uid`: the token's `jti`, or the SHA-256 of the token in hex. `expire_at`: when the token has expired by itself,
+    so that it need not be remembered for ever.
+    """
+
+    uid: Annotated[str, Meta(min_length=1, max_length=256)]
+    expire_at: Seconds | None = None
+
+
+class InvalidateUserTokens(Struct, frozen=True):
+    """Tokens whose `iat` is before `issued_before` (seconds since 1970 UTC; without it: now), or that have none.
+
+    With a `channel` the subscription tokens for it, else the connection tokens. `expire_at`: when the youngest of them
+    has expired by itself.
+    """
+
+    user: UserId
+    issued_before: Seconds | None = None
+    channel: Annotated[str, Meta(max_length=255)] | None = None
+    expire_at: Seconds | None = None
 
 
 class ConversationPublish(Struct, frozen=True):

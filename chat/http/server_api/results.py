@@ -84,6 +84,57 @@ class Info(Struct, frozen=True):
     nodes: list[Node]
 
 
+class ChannelContext(Struct, frozen=True):
+    """`source`: how the connection came to the channel; always 0, which is "not told"."""
+
+    source: int = 0
+
+
+class TokenInfo(Struct, frozen=True):
+    """`uid` is what `revoke_token` takes; empty without a token. `issued_at`: its `iat`, 0 without."""
+
+    uid: str
+    issued_at: int
+
+
+class ConnectionState(Struct, frozen=True):
+    channels: dict[str, ChannelContext]
+    connection_token: TokenInfo
+
+
+class Connection(Struct, frozen=True):
+    """`app_name` and `app_version` are what the client says of itself; `protocol` is `json` or `protobuf`."""
+
+    app_name: str
+    app_version: str
+    transport: str
+    protocol: str
+    user: str
+    state: ConnectionState
+
+
+class Connections(Struct, frozen=True):
+    """By client id."""
+
+    connections: dict[str, Connection]
+
+
+class UserStatus(Struct, frozen=True):
+    """Seconds since 1970 UTC; 0: never. `active`: of the last `update_user_status`. `online`: now while there is a
+    connection, else when the last one ended.
+    """
+
+    user: str
+    active: int
+    online: int
+
+
+class UserStatuses(Struct, frozen=True):
+    """One of each user, in their order."""
+
+    statuses: list[UserStatus]
+
+
 class RpcResult(Struct, frozen=True):
     """`data` is what the method returns to a client."""
 
