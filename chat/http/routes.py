@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from chat.http.deps import HttpDeps
+from chat.http.framing import framed, with_expect
 from chat.http.middleware import edge_middlewares
 from chat.http.rest import rest_routes
 from chat.http.server_api.api import API_METHODS
@@ -22,9 +23,9 @@ def http_routes(deps: HttpDeps) -> list[web.RouteDef]:
 
     From here on this process also answers the questions of others about its channels.
     """
-    return [*rest_routes(deps), *api_routes(deps), *upload_routes(deps)]
+    return [with_expect(route) for route in (*rest_routes(deps), *api_routes(deps), *upload_routes(deps))]
 
 
 def http_middlewares(deps: HttpDeps) -> list[Middleware]:
-    """For the application, outermost first. They give every answer a request id; the rest concerns `/v1` and `/api`."""
-    return edge_middlewares(deps.origins, deps.limits, deps.addresses, deps.docs_url)
+    """For the application, outermost first. Every request gets an id and is to be framed well; the rest is for APIs."""
+    return [*edge_middlewares(deps.origins, deps.limits, deps.addresses, deps.docs_url), framed]
