@@ -94,11 +94,11 @@ def health_routes(health: Health) -> list[web.RouteDef]:
     """`/livez` and `/readyz`. They say nothing that a stranger may not know."""
 
     async def livez(_: web.Request) -> web.Response:
-        return _json(200, {"status": "ok"})
+        return json_answer(200, {"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
         readiness = await health.readiness()
-        return _json(503 if readiness.status == "unavailable" else 200, readiness)
+        return json_answer(503 if readiness.status == "unavailable" else 200, readiness)
 
     return [web.get("/livez", livez), web.get("/readyz", readyz)]
 
@@ -113,7 +113,7 @@ async def _ping(dependency: Dependency) -> DependencyHealth:
         return DependencyHealth("unavailable", reason="unreachable")
 
 
-def _json(status: int, body: object) -> web.Response:
+def json_answer(status: int, body: object) -> web.Response:
     return web.Response(
         status=status, body=msgspec.json.encode(body), content_type="application/json", headers=_NO_STORE
     )

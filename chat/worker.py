@@ -2,8 +2,6 @@
 what has expired, and removes what is older than it may be kept.
 """
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +15,9 @@ from chat.files.opening import open_sweeping
 from chat.metrics.registry import process_registry
 from chat.observing import open_metrics
 from chat.process import Who, clock_ms
+from chat.serving.ending import stopping_within
+from chat.serving.reloading import Source, reloading
+from chat.serving.signals import happens_within
 from realtime.engine import Listener
 from realtime.redis.opening import open_redis
 from storage.errors import Unavailable
@@ -27,23 +28,27 @@ log = structlog.get_logger(__name__)
 STORE_RETRY_S = 2.0
 
 
-def main(config: Config) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit code."""
-    return uvloop.run(run(config))
+def main(config: Config, source: Source | None = None) -> int:
+    """Run until SIGTERM or SIGINT. `source` is what SIGHUP reads again. Returns the exit code."""
+    return uvloop.run(run(config, source))
 
 
-async def run(config: Config) -> int:
-    """Follow the log whenever this worker is the elected one, and stand by otherwise. Raises NotMigrated."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    while not stopping.is_set():
-        try:
-            async with open_worker(config):
-                await stopping.wait()
-        except Unavailable as error:
-            log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
-            await _pause(stopping)
+async def run(config: Config, source: Source | None = None) -> int:
+    """Follow the log whenever this worker is the elected one, and stand by otherwise. Raises NotMigrated.
+
+    Told to stop, it breaks off what can be done again, gives its leases to who stands by, and is gone within
+    `server.shutdown_timeout`.
+    """
+    stopping = stopping_within(config.server.shutdown_timeout)
+    async with reloading(config, source) as reloader, stopping.listening(reloader.ask):
+        while not stopping.asked.is_set():
+            try:
+                async with open_worker(config):
+                    await stopping.asked.wait()
+                    log.info("stopping")
+            except Unavailable as error:
+                log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
+                await happens_within(stopping.asked, STORE_RETRY_S)
     return 0
 
 
@@ -78,11 +83,3 @@ async def open_worker(config: Config) -> AsyncIterator[None]:
         async with open_sweeping(config, stores.uploads, clock_ms):
             log.info("following", process=who.process)
             yield
-
-
-async def _pause(stopping: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(STORE_RETRY_S):
-            await stopping.wait()
-    except TimeoutError:
-        pass

@@ -33,10 +33,18 @@ SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+STRICT_TRANSPORT: Final = "max-age=31536000"
+
 NO_STORE: Final = {**SECURITY, "Cache-Control": "no-store"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
+
+
+async def strict_transport(request: web.Request, response: web.StreamResponse) -> None:
+    """For `on_response_prepare` where browsers come by HTTPS: they never come to the admin page by HTTP again."""
+    if request.path == "/admin" or request.path.startswith("/admin/"):
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
 
 
 class Refused(Exception):

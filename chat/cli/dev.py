@@ -28,9 +28,10 @@ from chat.cli.loading import base_url
 from chat.cli.logs import configure_logs
 from chat.cli.outcome import EXIT_CONFIG, EXIT_ERROR, EXIT_OK
 from chat.cli.ports import PortUnusable, reserved
-from chat.cli.supervise import FATAL_EXIT_CODES, SELF, Stopping, stop
+from chat.cli.supervise import FATAL_EXIT_CODES, SELF, stop
 from chat.config import Config, ConfigError, Loaded, locate
 from chat.seed import USERS
+from chat.serving.signals import Stopping
 from storage.errors import StorageError
 from storage.local.children import ChildFailed, Command, Service
 from storage.local.directory import DirectoryUnusable
@@ -107,7 +108,7 @@ def _data_directory(options: Options) -> Iterator[Path]:
 
 async def _until_signal(options: Options, data: Path, environ: Mapping[str, str], screen: Screen) -> None:
     """Run the deployment as a task, which a signal cancels wherever it is; its own blocks clean up."""
-    async with Stopping.on_signals() as stopping:
+    async with Stopping().listening() as stopping:
         deployment = asyncio.create_task(_deployment(options, data, environ, screen, stopping))
         asked = asyncio.create_task(stopping.asked.wait())
         try:

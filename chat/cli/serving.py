@@ -27,27 +27,40 @@ class ServeOptions:
 
 def serve(options: ServeOptions) -> int:
     """Serve until SIGTERM or SIGINT, as one process or as several. Returns the exit code."""
+    from chat import server
+    from chat.cli.logs import configure_logs
+    from chat.serving.reloading import Source
+
     flags = {"server.host": options.host, "server.port": options.port, "server.workers": options.workers}
-    loaded = load_config(options.config, flags)
-    refuse_insecure(loaded.config, loaded.origins)
-    _configure_logs(loaded)
+
+    def load_again() -> Config:
+        again = load_config(options.config, flags)
+        refuse_insecure(again.config, again.origins)
+        return again.config
+
+    config = load_again()
+    configure_logs(config.log)
+    _check_tls(config)
+    source = Source(load_again, configure_logs)
     with _explained():
         if options.supervised:
-            return _serve_here(loaded.config)
-        if loaded.config.server.workers == 1:
-            _check_port(loaded.config)
-            return _serve_here(loaded.config)
-        return _serve_many(loaded.config, options)
+            return server.main(config, source)
+        if config.server.workers == 1:
+            _check_port(config)
+            return server.main(config, source)
+        return _serve_many(config, options)
 
 
 def work(config: Path | None) -> int:
     """Follow the log until SIGTERM or SIGINT. Returns the exit code."""
-    loaded = load_config(config)
-    _configure_logs(loaded)
-    with _explained():
-        from chat import worker
+    from chat import worker
+    from chat.cli.logs import configure_logs
+    from chat.serving.reloading import Source
 
-        return worker.main(loaded.config)
+    loaded = load_config(config)
+    configure_logs(loaded.config.log)
+    with _explained():
+        return worker.main(loaded.config, Source(lambda: load_config(config).config, configure_logs))
 
 
 def migrate(config: Path | None, *, check: bool, as_json: bool) -> None:
@@ -76,12 +89,6 @@ async def _migrate(config: Config, *, check: bool) -> str:
         return await (migrating.verify(database) if check else migrating.migrate(database))
 
 
-def _serve_here(config: Config) -> int:
-    from chat import server
-
-    return server.main(config)
-
-
 def _serve_many(config: Config, options: ServeOptions) -> int:
     from chat.cli import supervise
 
@@ -104,6 +111,17 @@ def child_arguments(options: ServeOptions, config: Config, port: int) -> Sequenc
     file = () if options.config is None else ("--config", str(options.config))
     flags = ("--host", config.server.host, "--port", str(port), "--workers", str(config.server.workers))
     return ("serve", "--supervised", *file, *flags)
+
+
+def _check_tls(config: Config) -> None:
+    """A certificate that cannot be shown is a wrong configuration, and nobody has to wait for a process to see it."""
+    from chat.serving.tls import TlsUnusable, checked_context
+
+    if config.server.tls.certificate:
+        try:
+            checked_context(config.server.tls)
+        except TlsUnusable as error:
+            raise Failed(str(error), EXIT_CONFIG) from error
 
 
 def _check_port(config: Config) -> None:

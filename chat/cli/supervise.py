@@ -1,21 +1,23 @@
 """Several OS processes as one command: `hubbub serve --workers N`.
 
-Knows processes and signals, and nothing of what the processes do. A process that dies is started again, more slowly
-each time; one that keeps dying ends everything with a clear error, because a supervisor above us (systemd, Kubernetes)
-should see that. However this process goes, the others go with it (storage/local/children.py).
+Knows processes and signals (SIGTERM, SIGINT and SIGHUP are passed on), and nothing of what the processes do. A process
+that dies is started again, more slowly each time; one that keeps dying ends everything with a clear error, because a
+supervisor above us (systemd, Kubernetes) should see that. However this process goes, the others go with it
+(storage/local/children.py).
 """
 
 import asyncio
+import contextlib
+import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
 from chat.cli.outcome import EXIT_CONFIG, EXIT_ERROR, EXIT_OK, EXIT_USAGE
+from chat.serving.signals import Stopping
 from storage.local.children import ChildFailed, Command, Service
 from storage.local.restarts import BackOff, Event, GaveUp, OnEvent, start_all, stop_all, watched
 
@@ -29,45 +31,8 @@ DEATHS_TO_GIVE_UP: Final = 5
 WITHIN_S: Final = 60.0
 
 _KILL_MARGIN_S: Final = 3.0
-_ONE_WISH_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
-
-
-class Stopping:
-    """What the signals SIGTERM, SIGINT and SIGHUP ask for: the first a polite stop, a later one a quick stop.
-
-    Signals within a second are one wish: `make` passes on a SIGTERM that the whole process group got already.
-    """
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.asked = asyncio.Event()
-        self.urged = asyncio.Event()
-        self._monotonic = monotonic
-        self._asked_at = 0.0
-
-    def signal(self) -> None:
-        now = self._monotonic()
-        if not self.asked.is_set():
-            self.asked.set()
-            self._asked_at = now
-        elif now - self._asked_at >= _ONE_WISH_S:
-            self.urged.set()
-
-    @classmethod
-    @asynccontextmanager
-    async def on_signals(cls) -> AsyncIterator["Stopping"]:
-        """Take the signals over for the block. Needs the main thread."""
-        stopping = cls()
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        for number in numbers:
-            loop.add_signal_handler(number, stopping.signal)
-        try:
-            yield stopping
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
 
 
 def give_up_soon() -> BackOff:
@@ -91,8 +56,10 @@ async def supervise(
     on_event: OnEvent,
     *,
     back_off: Callable[[], BackOff] = give_up_soon,
+    reload: asyncio.Event | None = None,
 ) -> None:
-    """Run the commands until a stop is asked for; all of them are gone when this returns or raises.
+    """Run the commands until a stop is asked for; all of them are gone when this returns or raises. Whenever `reload`
+    is set, it is cleared and all of them get a SIGHUP.
 
     Raises ChildFailed if one cannot be started at first, GaveUp if one keeps dying.
     """
@@ -101,14 +68,42 @@ async def supervise(
     try:
         for service in services:
             on_event(Event("ready", service.name, service.pid))
-        async with watched(services, on_event, back_off=back_off):
+        async with watched(services, on_event, back_off=back_off), _passing_on(services, reload):
             await stopping.asked.wait()
     finally:
         await stop(services, stopping)
 
 
+@contextlib.asynccontextmanager
+async def _passing_on(services: Sequence[Service], reload: asyncio.Event | None) -> AsyncIterator[None]:
+    async def pass_on(event: asyncio.Event) -> None:
+        while True:
+            await event.wait()
+            event.clear()
+            _signal(services, signal.SIGHUP)
+
+    if reload is None:
+        yield
+        return
+    passing = asyncio.create_task(pass_on(reload), name="pass-on-sighup")
+    try:
+        yield
+    finally:
+        passing.cancel()
+
+
+def _signal(services: Sequence[Service], number: signal.Signals) -> None:
+    for service in services:
+        if service.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(service.pid, number)
+
+
 async def stop(services: Sequence[Service], stopping: Stopping) -> None:
     """Stop services politely, or at once when that is urged."""
+    if stopping.by_hand:
+        # First, so that it is this that they hear of: nobody waits for balancers on a terminal.
+        _signal(services, signal.SIGINT)
     polite = asyncio.create_task(stop_all(services))
     urged = asyncio.create_task(stopping.urged.wait())
     try:
@@ -125,9 +120,10 @@ def run(commands: Iterable[Command], *, back_off: Callable[[], BackOff] = give_u
     """Supervise the commands in this process until a signal; returns the exit code."""
 
     async def main() -> int:
-        async with Stopping.on_signals() as stopping:
+        reload = asyncio.Event()
+        async with Stopping().listening(reload.set) as stopping:
             try:
-                await supervise(commands, stopping, log_event, back_off=back_off)
+                await supervise(commands, stopping, log_event, back_off=back_off, reload=reload)
             except GaveUp as end:
                 _log.error("gave_up", process=end.name, reason=str(end))
                 return end.exit_code or EXIT_ERROR

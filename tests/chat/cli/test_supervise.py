@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.cli.supervise import Stopping, supervise, workers
+from chat.cli.supervise import supervise, workers
+from chat.serving.signals import Stopping
 from storage.local.children import ChildFailed, Command, tail
 from storage.local.restarts import BackOff, Event, GaveUp
 from support.processes import Script, alive
@@ -21,6 +22,15 @@ import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print('"deaf"', flush=True)
 time.sleep(600)
+"""
+LISTENER = """
+import signal, time
+heard = []
+signal.signal(signal.SIGHUP, lambda *_: print('"hangup"', flush=True))
+signal.signal(signal.SIGINT, lambda *_: print('"interrupt"', flush=True))
+print('"listens"', flush=True)
+while True:
+    time.sleep(600)
 """
 SUPERVISOR = """
 import json, sys
@@ -120,12 +130,23 @@ async def test_a_program_that_cannot_be_run_leaves_nothing_behind() -> None:
     assert events == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_with_exit_code_0(number: signal.Signals) -> None:
     with Script.running(SUPERVISOR, SLEEPER, "5") as supervisor:
         pids = [supervisor.line()[2] for _ in range(2)]
         assert supervisor.end(number) == 0
         assert not any(alive(pid) for pid in pids)
+
+
+def test_a_hangup_is_passed_on_and_ends_nothing_and_an_interrupt_is_told_from_a_stop() -> None:
+    with Script.running(SUPERVISOR, LISTENER, "5") as supervisor:
+        lines = [supervisor.line() for _ in range(4)]
+        assert lines.count("listens") == 2
+        os.kill(supervisor.pid, signal.SIGHUP)
+        assert [supervisor.line() for _ in range(2)] == ["hangup", "hangup"]
+        os.kill(supervisor.pid, signal.SIGINT)
+        assert [supervisor.line() for _ in range(2)] == ["interrupt", "interrupt"]
+        assert supervisor.ended() == 0
 
 
 def test_what_does_not_listen_is_killed_after_the_grace() -> None:

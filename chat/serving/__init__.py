@@ -1,0 +1,1 @@
+"""How a process begins and ends: its port and TLS, signals, drain, reload. Knows nothing of chat."""
