@@ -1,6 +1,7 @@
 """The engine of one hub process: hub, endpoint, repair, catch-up and housekeeping, opened and closed as one."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -90,6 +91,7 @@ async def open_engine(
     version: str,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
+    random: Callable[[], float] = random.random,
 ) -> AsyncIterator[Engine]:
     """Run the engine until the block ends. Its sockets must be closed before (see `WebSocketEndpoint.close_all`)."""
     hot = HotChannels(now=monotonic())
@@ -110,6 +112,7 @@ async def open_engine(
             settings=settings,
             clock=clock,
             monotonic=monotonic,
+            random=random,
             wake=keeper.wake,
             version=version,
             node=node,

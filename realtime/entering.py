@@ -110,6 +110,8 @@ def start(session: Session, name: str, entry: Entry, *, server_side: bool, stric
     if existing is not None:
         ctx.hub.send_pending(name)
     place = _place(session, name, entry)
+    # Where others are, the channel was looked at when the first of them came, and has been heard of since.
+    verify = grant.verify and not ctx.hub.channel(name).subscribers
     if strict and entry.asked is not None and not place.recovered:
         raise ClientError(codes.UNRECOVERABLE_POSITION, "the missed publications are gone", "subscribe.offset")
     if existing is None:
@@ -118,7 +120,7 @@ def start(session: Session, name: str, entry: Entry, *, server_side: bool, stric
         session.subscriptions[name] = replace(existing, client_side=True, expire_at=grant.expire_at)
         if entry.asked is not None and place.at is not None:
             ctx.hub.reposition(session, name, place.at)
-    if grant.verify:
+    if verify:
         ctx.hub.gaps.put(ctx.hub.channel(name))
     positioned = place.at is not None
     seconds = ttl(ctx, grant.expire_at)

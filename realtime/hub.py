@@ -115,6 +115,11 @@ class Hub:
             self._stats.channels = len(self.channels)
         return channel
 
+    def cursor_of(self, name: str) -> int | None:
+        """How far the channel was heard of, in order; None where it has no positions here."""
+        channel = self.channels.get(name)
+        return None if channel is None or channel.cursor is None else channel.offset
+
     @contextmanager
     def holding(self, names: Iterable[str]) -> Iterator[None]:
         """Inside, these channels exist and are heard, whoever leaves them: for the time between asking where a channel

@@ -66,6 +66,11 @@ _OF_CONTENT: Final = frozenset(
 )
 """Errors that the same command gets again however often it is sent."""
 
+STUCK_S: Final = 20.0
+"""With frames queued, the socket has to take about `wire.WRITE_AHEAD_BYTES` in this time: a slower reader never catches
+up, and would hold its queue for as long as it likes.
+"""
+
 _TRY_AGAIN: Final = ClientError(codes.INTERNAL, "try again", temporary=True)
 
 
@@ -94,6 +99,7 @@ class Context:
     settings: Settings
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    random: Callable[[], float]
     wake: Callable[["Session", float], None]
     """Ask the timer wheel to call `tick` at a monotonic time."""
     version: str
@@ -336,7 +342,11 @@ class Session:
         """The connect was accepted: the session is somebody from here on."""
         self.identity = identity
         self.sdk = sdk
-        self._machine.connected(self._monotonic_of(identity.expire_at), self._ctx.monotonic())
+        # Those who come together after a restart must not be pinged, and answer, together for ever.
+        first_ping_s = self._ctx.settings.connection.ping_interval_s * (1 + self._ctx.random()) / 2
+        self._machine.connected(
+            self._monotonic_of(identity.expire_at), self._ctx.monotonic(), first_ping_after_s=first_ping_s
+        )
         self._ctx.wake(self, self._machine.due_at)
 
     def refreshed(self, expire_at: float | None, credential: Credential | None = None) -> None:
@@ -385,7 +395,11 @@ class Session:
         """Move the outbox on as the socket takes it. Lives only while something is queued."""
         try:
             while not self._wire.flush():
-                await self._wire.drained()
+                async with asyncio.timeout(STUCK_S):
+                    await self._wire.drained()
+        except TimeoutError:
+            # Pongs prove nothing here: they may come from somebody who reads nothing.
+            self.end(codes.CLOSE_SLOW)
         except ConnectionError:
             pass
         finally:

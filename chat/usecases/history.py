@@ -70,9 +70,9 @@ class History:
         return PinsPage(items, next=encode_pins_cursor(len(left), pins[len(left)]) if left else None)
 
     async def _read(self, user: str, request: HistoryPage) -> LogPage:
-        log, conversation, limit = self._store.log, request.conversation, request.limit
+        pages, conversation, limit = self._store.pages, request.conversation, request.limit
         if isinstance(request.after, int):
-            return await log.messages_after(conversation, request.after, limit, max_bytes=MAX_PAGE_BYTES)
+            return await pages.after(conversation, request.after, limit, max_bytes=MAX_PAGE_BYTES)
         if isinstance(request.around, int):
             return await self._around(conversation, request.around, limit)
         if request.from_ is not UNSET:
@@ -80,18 +80,18 @@ class History:
             after = 0 if member is None else member.read.offset
             if member is not None and member.unread_from is not None:
                 after = min(after, member.unread_from - 1)
-            return await log.messages_after(conversation, after, limit, max_bytes=MAX_PAGE_BYTES)
+            return await pages.after(conversation, after, limit, max_bytes=MAX_PAGE_BYTES)
         before = request.before if isinstance(request.before, int) else None
-        return await log.messages_before(conversation, before, limit, max_bytes=MAX_PAGE_BYTES)
+        return await pages.before(conversation, before, limit, max_bytes=MAX_PAGE_BYTES)
 
     async def _around(self, conversation: str, offset: int, limit: int) -> LogPage:
         """Two ranges that meet at the offset, as one page."""
-        log, after, half = self._store.log, max(0, offset - 1), limit // 2
+        pages, after, half = self._store.pages, max(0, offset - 1), limit // 2
         if not half:
-            return await log.messages_after(conversation, after, limit, max_bytes=MAX_PAGE_BYTES)
-        older = await log.messages_before(conversation, offset, half, max_bytes=MAX_PAGE_BYTES // 2)
+            return await pages.after(conversation, after, limit, max_bytes=MAX_PAGE_BYTES)
+        older = await pages.before(conversation, offset, half, max_bytes=MAX_PAGE_BYTES // 2)
         left = limit - len(older.entries)
-        newer = await log.messages_after(conversation, after, left, max_bytes=MAX_PAGE_BYTES // 2)
+        newer = await pages.after(conversation, after, left, max_bytes=MAX_PAGE_BYTES // 2)
         return LogPage(
             entries=[*older.entries, *newer.entries],
             oldest=newer.oldest if older.oldest is None else older.oldest,

@@ -3,6 +3,7 @@
 From its `expires_at` on, a message reads as deleted at that time, whether or not somebody has deleted its row by then.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,26 @@ def as_of(entry: Entry, now: int) -> Entry:
             return replace(entry, body={"target": entry.body["target"], "message": over})
         case _:
             return entry
+
+
+def expires_next(entries: Iterable[Entry]) -> int | None:
+    """When (ms UTC) one of them reads differently for the first time from now on; None: never by itself."""
+    times = [
+        body["expires_at"]
+        for entry in entries
+        if (body := _message(entry)) is not None and "expires_at" in body and "deleted_at" not in body
+    ]
+    return min(times, default=None)
+
+
+def _message(entry: Entry) -> Any:
+    match entry.kind:
+        case EntryKind.MESSAGE_CREATED:
+            return entry.body
+        case EntryKind.MESSAGE_EDITED:
+            return entry.body["message"]["body"]
+        case _:
+            return None
 
 
 def _over(body: Any, now: int) -> bool:
