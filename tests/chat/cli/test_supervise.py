@@ -23,12 +23,11 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print('"deaf"', flush=True)
 time.sleep(600)
 """
-LISTENER = """
-import signal, time
-heard = []
-signal.signal(signal.SIGHUP, lambda *_: print('"hangup"', flush=True))
-signal.signal(signal.SIGINT, lambda *_: print('"interrupt"', flush=True))
-print('"listens"', flush=True)
+LISTENER = r"""
+import os, signal, time
+signal.signal(signal.SIGHUP, lambda *_: os.write(1, b'"hangup"\n'))
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b'"interrupt"\n'))
+os.write(1, b'"listens"\n')
 while True:
     time.sleep(600)
 """
