@@ -54,6 +54,8 @@ class Keeper:
     def _look_at_bus(self) -> None:
         self._stats.bus_alive = int(self._bus.alive)
         self._stats.bus_dropped = self._bus.dropped
+        self._stats.bus_queued_bytes = self._bus.queued_bytes
+        self._stats.bus_bad = self._bus.bad
         for lag_s in self._bus.take_lags_s():
             self._stats.bus_lag.observe(lag_s)
 

@@ -54,6 +54,14 @@ class Bus(Protocol):
     def dropped(self) -> int:
         """Deliveries that were never sent, because too many waited."""
 
+    @property
+    def queued_bytes(self) -> int:
+        """What waits to be sent at the moment."""
+
+    @property
+    def bad(self) -> int:
+        """Messages heard that no version of this product sends, or a much newer one."""
+
     def take_lags_s(self) -> Sequence[float]:
         """From publishing to hearing, of each heartbeat that came back since the last call; only the newest ones."""
 

@@ -93,6 +93,7 @@ _FIELDS: Final = (
     _Field("channels", "gauge", "channels", "Channels with at least one subscription."),
     _Field("outbox_bytes", "gauge", "outbox_bytes", "Bytes queued for all sockets."),
     _Field("bus_alive", "gauge", "bus_alive", "1 while the bus proves to be alive, else 0."),
+    _Field("bus_queued_bytes", "gauge", "bus_queued_bytes", "Bytes that wait to be given to Redis."),
     _Field("connections_opened", "counter", "connections_opened", "Connections accepted.", "codec"),
     _Field("connections_refused", "counter", "connections_refused", "Upgrades refused.", "reason"),
     _Field(
@@ -118,6 +119,7 @@ _FIELDS: Final = (
     _Field("bus_published", "counter", "bus_published", "Deliveries given to the bus."),
     _Field("bus_received", "counter", "bus_received", "Deliveries heard on the bus."),
     _Field("bus_dropped", "counter", "bus_dropped", "Deliveries dropped because the bus was away or too slow."),
+    _Field("bus_bad", "counter", "bus_bad", "Messages heard on the bus that were none of ours, or of another version."),
     _Field("bus_duplicates", "counter", "bus_duplicates", "Deliveries heard that were behind the cursor."),
     _Field("bus_held", "counter", "bus_held", "Deliveries ahead of the cursor that waited for the missing ones."),
     _Field("bus_filled", "counter", "bus_filled", "Publications that the bus had lost and the log gave."),
@@ -149,6 +151,7 @@ class Stats:
         self.channels = 0
         self.outbox_bytes = 0
         self.bus_alive = 0
+        self.bus_queued_bytes = 0
 
         self.connections_opened = dict.fromkeys(CODECS, 0)
         self.connections_refused = dict.fromkeys(REFUSALS, 0)
@@ -170,6 +173,7 @@ class Stats:
         self.bus_published = 0
         self.bus_received = 0
         self.bus_dropped = 0
+        self.bus_bad = 0
         self.bus_duplicates = 0
         self.bus_held = 0
         self.bus_filled = 0

@@ -79,6 +79,14 @@ class RedisBus:
     def dropped(self) -> int:
         return sum(writer.counts.dropped for writer in self.writers)
 
+    @property
+    def queued_bytes(self) -> int:
+        return sum(writer.queued_bytes for writer in self.writers)
+
+    @property
+    def bad(self) -> int:
+        return self._bad
+
     def take_lags_s(self) -> list[float]:
         return [lag_s for link in self.links for lag_s in link.take_lags_s()]
 
@@ -114,7 +122,7 @@ class RedisBus:
         return BusStats(
             servers=len(links),
             up=sum(link.up for link in links),
-            queued_bytes=sum(writer.queued_bytes for writer in writers),
+            queued_bytes=self.queued_bytes,
             published=sum(writer.counts.published for writer in writers),
             received=sum(link.received for link in links),
             dropped=self.dropped,
