@@ -1,26 +1,13 @@
 """What is around every request: ids, headers, refusals in one form, other origins."""
 
-import asyncio
-import io
-import json
 import re
 
-import aiohttp
 import pytest
 
 from chat.http.resources import RESOURCES
+from support.resting import problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-async def problem(response: aiohttp.ClientResponse, status: int, code: str) -> dict[str, object]:
-    assert response.status == status
-    assert response.content_type == "application/problem+json"
-    told = json.loads(await response.read())
-    assert (told["status"], told["code"]) == (status, code)
-    assert told["instance"] == response.headers["X-Request-Id"]
-    assert "Traceback" not in json.dumps(told)
-    return told
 
 
 async def test_every_answer_has_a_request_id_and_a_sane_one_is_kept(http):
@@ -104,80 +91,11 @@ async def test_tokens_are_not_taken_from_the_url(app, http):
         await problem(response, 401, "unauthorized")
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        "text/plain",
-        "",
-        "application/x-www-form-urlencoded",
-        "application/json; charset=utf-16",
-        "application/json;charset=zlib",
-    ],
-)
-async def test_a_body_of_another_type_is_415(alice, content_type):
-    async with alice.post("/v1/sync", data=b"{}", headers={"Content-Type": content_type}) as response:
-        await problem(response, 415, "bad_request")
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{",
-        b"{}x",
-        b"\xef\xbb\xbf{}",
-        b'{"epoch":"\xff"}',
-        b'{"epoch":"\\ud800"}',
-        b'{"epoch":NaN}',
-        b"[" * 100_000,
-        b'{"epoch":' + b"9" * 5_000 + b"}",
-        b'{"revision":' + b"9" * 30 + b"}",
-        b'{"revision":1e400}',
-        b"nul",
-        b"\x00",
-    ],
-    ids=range(12),
-)
-async def test_a_body_that_is_no_good_json_is_400(alice, body):
-    async with alice.post("/v1/sync", data=body, headers={"Content-Type": "application/json"}) as response:
-        await problem(response, 400, "bad_request")
-
-
-async def test_wrong_types_are_pointed_at(alice):
-    async with alice.post("/v1/conversations", json={"kind": "group", "members": ["bob", 7]}) as response:
-        told = await problem(response, 400, "bad_request")
-    assert told["errors"][0]["pointer"] == "/members/1"
-
-
 async def test_unknown_query_parameters_are_told_the_known_ones(alice):
     async with alice.get("/v1/conversations?limitt=5") as response:
         told = await problem(response, 400, "bad_request")
     assert told["errors"][0]["pointer"] == "/limitt"
     assert {"limit", "before"} <= set(re.findall(r"\w+", told["detail"]))
-
-
-async def test_a_body_over_the_limit_is_413(alice, app):
-    limit = app.running.process.config.limits.request_max_size
-    headers = {"Content-Type": "application/json"}
-    async with alice.post("/v1/sync", data=io.BytesIO(b" " * (limit + 1)), headers=headers) as response:
-        await problem(response, 413, "limit_exceeded")
-
-
-async def test_a_body_in_chunks_over_the_limit_is_413(alice, app):
-    limit = app.running.process.config.limits.request_max_size
-
-    async def chunks():
-        for _ in range(limit // 65_536 + 2):
-            yield b" " * 65_536
-
-    async with alice.post("/v1/sync", data=chunks(), headers={"Content-Type": "application/json"}) as response:
-        await problem(response, 413, "limit_exceeded")
-
-
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "nonsense"])
-async def test_compressed_bodies_are_415(alice, coding):
-    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
-    async with alice.post("/v1/sync", data=b"{}", headers=headers) as response:
-        await problem(response, 415, "bad_request")
 
 
 async def test_pages_of_an_allowed_origin_may_call(alice):
@@ -216,18 +134,3 @@ async def test_the_server_api_is_not_for_pages(http):
 async def test_a_method_override_is_not_heard(http):
     async with http.post("/v1/me", headers={"X-HTTP-Method-Override": "GET"}) as response:
         await problem(response, 405, "method_not_found")
-
-
-async def test_a_body_that_breaks_off_harms_nothing(app, http):
-    host, port = app.http.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(
-        b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
-        + app.token("alice").encode()
-        + b"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    )
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-    async with http.get("/v1") as response:
-        assert response.status == 200

@@ -1,45 +1,16 @@
 """The resources, over the whole product."""
 
 import asyncio
-import uuid
 from typing import Any
 
 import aiohttp
 import pytest
 
-from chat.vocabulary.cursor import encode_cursor
+from support.resting import create, key, refusal, send
 from support.waiting import eventually
 from support.wire_client import wire_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-NOWHERE = "z" * 26
-
-
-def key() -> str:
-    return str(uuid.uuid4())
-
-
-async def create(session: aiohttp.ClientSession, kind: str = "group", **fields: Any) -> dict[str, Any]:
-    async with session.post("/v1/conversations", json={"kind": kind, **fields}) as response:
-        assert response.status == 201, await response.text()
-        return (await response.json())["conversation"]
-
-
-async def send(session: aiohttp.ClientSession, conversation: str, text: str) -> dict[str, Any]:
-    body = {"text": text, "idempotency_key": key()}
-    async with session.post(f"/v1/conversations/{conversation}/messages", json=body) as response:
-        assert response.status == 201, await response.text()
-        return (await response.json())["message"]
-
-
-async def refusal(response: aiohttp.ClientResponse) -> tuple[int, str]:
-    assert response.content_type == "application/problem+json", await response.text()
-    return response.status, (await response.json())["code"]
-
-
-def without_instance(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name != "instance"}
 
 
 async def test_a_conversation_is_created_found_and_listed(alice):
@@ -54,35 +25,6 @@ async def test_a_conversation_is_created_found_and_listed(alice):
     async with alice.get("/v1/conversations?limit=1") as response:
         page = await response.json()
     assert [one["id"] for one in page["conversations"]] == [created["conversation"]["id"]]
-
-
-async def test_the_list_is_paged(alice):
-    made = [(await create(alice, title=str(number)))["id"] for number in range(5)]
-    found: list[str] = []
-    before: dict[str, str] = {}
-    while True:
-        async with alice.get("/v1/conversations", params={"limit": "2", **before}) as response:
-            page = await response.json()
-        found += [one["id"] for one in page["conversations"]]
-        if "next" not in page:
-            break
-        before = {"before": page["next"]}
-    assert len(found) == len(set(found))
-    assert set(made) <= set(found)
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        *("garbage", "", "AAAA", "!!!", "é", "x" * 200),
-        *(encode_cursor(10**20, NOWHERE), encode_cursor(-5, NOWHERE), encode_cursor(5, "$x"), encode_cursor(0, "")),
-    ],
-)
-async def test_a_cursor_of_nobody_is_refused(alice, cursor):
-    async with alice.get("/v1/conversations", params={"before": cursor}) as response:
-        assert await refusal(response) == (400, "bad_request")
-    async with alice.post("/v1/sync", json={"before": cursor}) as response:
-        assert await refusal(response) == (400, "bad_request")
 
 
 async def test_two_people_have_one_direct_conversation(alice, bob):
@@ -208,88 +150,6 @@ async def test_what_rest_sends_reaches_the_sockets(app, alice):
     assert publication["data"]["message"] == message
 
 
-async def test_pages_ascend_and_meet(alice):
-    conversation = (await create(alice))["id"]
-    sent = [(await send(alice, conversation, str(number)))["offset"] for number in range(10)]
-    path = f"/v1/conversations/{conversation}/messages"
-
-    async def page(**query: Any) -> dict[str, Any]:
-        async with alice.get(path, params=query) as response:
-            assert response.status == 200, await response.text()
-            return await response.json()
-
-    newest = await page(limit=4)
-    assert [one["offset"] for one in newest["items"]] == sent[-4:]
-    assert (newest["page"]["has_before"], newest["page"]["has_after"]) == (True, False)
-    older = await page(limit=4, before=newest["page"]["oldest"])
-    assert [one["offset"] for one in older["items"]] == sent[2:6]
-    after = await page(limit=3, after=sent[4])
-    assert [one["offset"] for one in after["items"]] == sent[5:8]
-    around = await page(limit=4, around=sent[5])
-    assert sent[5] in [one["offset"] for one in around["items"]]
-    unread = await page(**{"from": "first_unread"}, limit=200)
-    assert {one["offset"] for one in unread["items"]} <= set(sent)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "before=1&after=2",
-        "from=last",
-        "limit=0",
-        "limit=201",
-        "limit=ten",
-        "before=-1",
-        f"before={2**44}",
-        "limit[$gt]=1",
-        "limit=5&limit=6",
-        "at=5",
-    ],
-)
-async def test_wrong_pages_are_refused(alice, query):
-    conversation = (await create(alice))["id"]
-    async with alice.get(f"/v1/conversations/{conversation}/messages?{query}") as response:
-        assert await refusal(response) == (400, "bad_request")
-
-
-async def test_an_unchanged_page_is_304(alice):
-    conversation = (await create(alice))["id"]
-    await send(alice, conversation, "x" * 2000)
-    path = f"/v1/conversations/{conversation}/messages"
-    async with alice.get(path) as response:
-        etag = response.headers["ETag"]
-        assert response.headers["Cache-Control"] == "private, no-cache"
-        assert "no-store" not in response.headers["Cache-Control"]
-        assert response.headers["Content-Encoding"] == "gzip"
-        await response.json()
-    async with alice.get(path, headers={"If-None-Match": etag}) as response:
-        assert response.status == 304
-        assert await response.read() == b""
-        assert response.headers["ETag"] == etag
-    async with alice.get(path, headers={"If-None-Match": etag, "Accept-Encoding": "identity"}) as response:
-        assert response.status == 304
-    await send(alice, conversation, "another")
-    async with alice.get(path, headers={"If-None-Match": etag}) as response:
-        assert response.status == 200
-        assert response.headers["ETag"] != etag
-
-
-async def test_small_answers_and_those_who_do_not_ask_get_no_gzip(alice):
-    conversation = (await create(alice))["id"]
-    path = f"/v1/conversations/{conversation}/messages"
-    async with alice.get(path) as response:
-        assert "Content-Encoding" not in response.headers
-    await send(alice, conversation, "x" * 2000)
-    async with alice.get(path, headers={"Accept-Encoding": "identity"}) as response:
-        assert "Content-Encoding" not in response.headers
-
-
-async def test_head_is_get_without_a_body(alice):
-    async with alice.head("/v1/me") as response:
-        assert response.status == 200
-        assert await response.read() == b""
-
-
 async def test_reading_moves_forward(alice, bob):
     conversation = (await create(alice, members=["bob"]))["id"]
     sent = [await send(alice, conversation, str(number)) for number in range(3)]
@@ -379,108 +239,3 @@ async def test_every_method_is_an_rpc(alice):
         assert await refusal(response) == (400, "bad_request")
     async with alice.post("/v1/rpc/user.get?user=alice", json={}) as response:
         assert await refusal(response) == (400, "bad_request")
-
-
-@pytest.mark.parametrize(
-    ("verb", "path", "body"),
-    [
-        ("GET", "", None),
-        ("PATCH", "", {"title": "x"}),
-        ("GET", "/members", None),
-        ("POST", "/members", {"members": ["bob"]}),
-        ("PATCH", "/members/bob", {"role": "admin"}),
-        ("DELETE", "/members/bob", None),
-        ("POST", "/join", None),
-        ("POST", "/leave", None),
-        ("GET", "/messages", None),
-        ("POST", "/messages", {"text": "x", "idempotency_key": "k"}),
-        ("GET", "/messages/1", None),
-        ("PUT", "/read", {"offset": 1}),
-        ("POST", "/typing", None),
-        ("DELETE", "/typing", None),
-    ],
-)
-async def test_foreign_and_missing_conversations_are_the_same_answer(alice, bob, verb, path, body):
-    foreign = (await create(alice))["id"]
-    answers = []
-    for conversation in (foreign, NOWHERE):
-        async with bob.request(verb, f"/v1/conversations/{conversation}{path}", json=body) as response:
-            answers.append((response.status, without_instance(await response.json())))
-    assert answers[0] == answers[1]
-    assert answers[0][0] == 404
-
-
-async def test_missing_messages_and_users_are_404(alice):
-    conversation = (await create(alice))["id"]
-    async with alice.get(f"/v1/conversations/{conversation}/messages/99") as response:
-        assert await refusal(response) == (404, "permission_denied")
-    async with alice.get(f"/v1/conversations/{conversation}/messages/1") as response:
-        assert await refusal(response) == (404, "permission_denied")  # an entry, but no message
-    async with alice.get("/v1/users/nobody-at-all") as response:
-        assert await refusal(response) == (404, "permission_denied")
-
-
-@pytest.mark.parametrize(
-    "conversation", ["nope", "..%2f..%2fetc", "a%00b", "a%0d%0aX:y", "%ff", "Z" * 26, "a" * 26 + "%0a", "a" * 4000]
-)
-async def test_ids_that_cannot_be_are_refused(alice, conversation):
-    async with alice.get(f"/v1/conversations/{conversation}") as response:
-        assert response.status in (400, 404)
-        assert (await response.json())["code"] in ("bad_request", "method_not_found")
-
-
-async def test_a_thread_id_is_an_id(alice):
-    conversation = (await create(alice))["id"]
-    for thread in (f"{conversation}~1", f"{conversation}%7E1"):
-        async with alice.get(f"/v1/conversations/{thread}") as response:
-            assert await refusal(response) == (404, "permission_denied")
-
-
-@pytest.mark.parametrize(
-    ("fields", "pointer"),
-    [
-        ({}, "/text"),
-        ({"text": "x" * 20_000}, "/text"),
-        ({"text": "x", "mentions": ["ok", "not ok"]}, "/mentions/1"),
-        ({"text": "x", "reply_to": -1}, "/reply_to"),
-        ({"text": "x", "custom": {"big": "y" * 20_000}}, "/custom"),
-        ({"text": "x", "attachments": [1]}, "/attachments/0"),
-    ],
-)
-async def test_nothing_is_stored_of_a_wrong_message(alice, fields, pointer):
-    conversation = (await create(alice))["id"]
-    path = f"/v1/conversations/{conversation}/messages"
-    async with alice.post(path, json={"idempotency_key": key(), **fields}) as response:
-        assert response.status == 400
-        told = await response.json()
-    assert told["errors"][0]["pointer"] == pointer
-    async with alice.get(path) as response:
-        assert (await response.json())["items"] == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b'"\\u0000"', b'"a\\u0000b"', b'"\xf0\x9f\x91\x8d"', b'"\\r\\n\\u2028"', b'"{\\"$gt\\":1}"', b'"</script>"'],
-)
-async def test_any_text_is_kept_as_it_is_or_refused(alice, text):
-    conversation = (await create(alice))["id"]
-    path = f"/v1/conversations/{conversation}/messages"
-    body = b'{"idempotency_key":"k","text":' + text + b"}"
-    async with alice.post(path, data=body, headers={"Content-Type": "application/json"}) as response:
-        assert response.status in (201, 400)
-        kept = (await response.json())["message"]["text"] if response.status == 201 else None
-    async with alice.get(path) as response:
-        assert [one["text"] for one in (await response.json())["items"]] == ([] if kept is None else [kept])
-
-
-@pytest.mark.parametrize(
-    "custom", [b'{"n":' + b"9" * 30 + b"}", b'{"$set":{"a":1}}', b'{"a.b":1}', b'{"":1}', b'{"n":1e308}']
-)
-async def test_any_custom_object_is_kept_as_it_is_or_refused(alice, custom):
-    body = b'{"kind":"group","custom":' + custom + b"}"
-    async with alice.post("/v1/conversations", data=body, headers={"Content-Type": "application/json"}) as response:
-        assert response.status in (201, 400), await response.text()
-        if response.status == 201:
-            created = (await response.json())["conversation"]
-            async with alice.get(f"/v1/conversations/{created['id']}") as found:
-                assert (await found.json())["conversation"]["custom"] == created["custom"]
