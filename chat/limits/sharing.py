@@ -26,10 +26,10 @@ MAX_DEBT_S: Final = 10.0
 class Shared(Protocol):
     """Buckets that all processes take from."""
 
-    async def spend(self, charges: Sequence[tuple[str, float, float]]) -> list[float]:
-        """Take from buckets by name: (name, how long it takes to refill what is taken, the most that it may take to
-        fill it), in seconds. Returns in how many seconds each will be full, 0 where it is unknown. Nothing taken only
-        asks. Raises ConnectionError or TimeoutError; what was taken then is unknown.
+    async def spend(self, charges: Sequence[tuple[str, float, float, float]]) -> list[float]:
+        """Take from buckets by name: (name, how long it takes to refill what was taken, the most that it may take to
+        fill it, how long ago the taking began), in seconds. Returns in how many seconds each will be full, 0 where it
+        is unknown. Nothing taken only asks. Raises ConnectionError or TimeoutError; what was taken then is unknown.
         """
 
 
@@ -67,27 +67,28 @@ async def _share_until_cancelled(
 
 async def share(users: UserLimits, shared: Shared) -> None:
     """Once. What could not be told is forgotten: it would be too late for anybody."""
-    spent = users.take_spent()
+    asked_at, spent = users.take_spent()
     if not spent:
         return
-    charges: list[tuple[str, float, float]] = []
-    for spender, commands, sends in spent:
+    charges: list[tuple[str, float, float, float]] = []
+    for spender, commands, sends, ago_s in spent:
         charges += (
-            *_charge(f"commands:{spender.user}", users.commands, commands),
-            *_charge(f"sends:{spender.user}", users.sends, sends),
+            *_charge(f"commands:{spender.user}", users.commands, commands, ago_s),
+            *_charge(f"sends:{spender.user}", users.sends, sends, ago_s),
         )
     levels = iter(await shared.spend(charges))
     users.learn(
+        asked_at,
         [
             (
                 spender,
                 next(levels) if users.commands is not None else 0.0,
                 next(levels) if users.sends is not None else 0.0,
             )
-            for spender, _, _ in spent
-        ]
+            for spender, *_ in spent
+        ],
     )
 
 
-def _charge(name: str, rate: Rate | None, count: int) -> list[tuple[str, float, float]]:
-    return [] if rate is None else [(name, count * rate.interval_s, rate.full_s + MAX_DEBT_S)]
+def _charge(name: str, rate: Rate | None, count: int, ago_s: float) -> list[tuple[str, float, float, float]]:
+    return [] if rate is None else [(name, count * rate.interval_s, rate.full_s + MAX_DEBT_S, ago_s)]

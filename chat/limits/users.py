@@ -19,7 +19,7 @@ Counted = Callable[[Literal["user_commands", "user_sends"]], None]
 class Spender:
     """One user's buckets, and how much was taken here since the other processes were told."""
 
-    __slots__ = ("commands", "commands_spent", "sends", "sends_spent", "user")
+    __slots__ = ("commands", "commands_spent", "sends", "sends_spent", "since", "user")
 
     def __init__(self, user: str) -> None:
         self.user = user
@@ -27,6 +27,7 @@ class Spender:
         self.sends = Bucket()
         self.commands_spent = 0
         self.sends_spent = 0
+        self.since = 0.0
 
 
 class UserLimits:
@@ -47,7 +48,7 @@ class UserLimits:
         self._monotonic = monotonic
         self._most = most
         self._spenders: OrderedDict[str, Spender] = OrderedDict()
-        self._told: list[Spender] = []
+        self._untold: list[Spender] = []
 
     def __len__(self) -> int:
         return len(self._spenders)
@@ -57,13 +58,13 @@ class UserLimits:
         rate = self.commands
         if rate is None:
             return
-        spender = self.spender(user)
-        wait_s = spender.commands.take(rate, self._monotonic())
+        spender, now = self.spender(user), self._monotonic()
+        wait_s = spender.commands.take(rate, now)
         if wait_s:
             self._counted("user_commands")
             raise rate.refusal(wait_s)
         if not spender.commands_spent and not spender.sends_spent:
-            self._told.append(spender)
+            self._spent_here(spender, now)
         spender.commands_spent += 1
 
     def send(self, user: str) -> None:
@@ -71,13 +72,13 @@ class UserLimits:
         rate = self.sends
         if rate is None:
             return
-        spender = self.spender(user)
-        wait_s = spender.sends.take(rate, self._monotonic())
+        spender, now = self.spender(user), self._monotonic()
+        wait_s = spender.sends.take(rate, now)
         if wait_s:
             self._counted("user_sends")
             raise rate.refusal(wait_s)
         if not spender.commands_spent and not spender.sends_spent:
-            self._told.append(spender)
+            self._spent_here(spender, now)
         spender.sends_spent += 1
 
     def spender(self, user: str) -> Spender:
@@ -99,26 +100,37 @@ class UserLimits:
             policies.append(("sends", self.sends, spender.sends))
         return rate_limit_fields(policies, self._monotonic())
 
-    def take_spent(self) -> "list[tuple[Spender, int, int]]":
-        """Who took what since the last time: commands, sends. Begins anew, and forgets users whose buckets are full."""
-        spent = [(spender, spender.commands_spent, spender.sends_spent) for spender in self._told]
-        self._told = []
-        for spender, _, _ in spent:
-            spender.commands_spent = spender.sends_spent = 0
-        self._forget_full(self._monotonic())
-        return spent
+    def take_spent(self) -> tuple[float, list[tuple[Spender, int, int, float]]]:
+        """The time, and who took what since the last time: commands, sends, and how many seconds ago they began.
 
-    def learn(self, levels: Iterable[tuple[Spender, float, float]]) -> None:
-        """How full the buckets are of those who spent, all processes counted: seconds until commands, sends are full.
-
-        What was taken here since `take_spent` is not in that yet.
+        Begins anew, and forgets users whose buckets are full.
         """
         now = self._monotonic()
+        spent = [
+            (spender, spender.commands_spent, spender.sends_spent, now - spender.since) for spender in self._untold
+        ]
+        self._untold = []
+        for spender, *_ in spent:
+            spender.commands_spent = spender.sends_spent = 0
+        self._forget_full(now)
+        return now, spent
+
+    def learn(self, asked_at: float, levels: Iterable[tuple[Spender, float, float]]) -> None:
+        """How full the buckets are of those who spent, all processes counted: seconds until commands, sends are full.
+
+        Counted from when it was asked for, so that an exchange makes nobody wait longer who has spent nothing
+        elsewhere. What was taken here since `take_spent` is not in it yet.
+        """
         for spender, commands_s, sends_s in levels:
             if self.commands is not None:
-                spender.commands.raise_to(commands_s + spender.commands_spent * self.commands.interval_s, now)
+                spender.commands.raise_to(commands_s + spender.commands_spent * self.commands.interval_s, asked_at)
             if self.sends is not None:
-                spender.sends.raise_to(sends_s + spender.sends_spent * self.sends.interval_s, now)
+                spender.sends.raise_to(sends_s + spender.sends_spent * self.sends.interval_s, asked_at)
+
+    def _spent_here(self, spender: Spender, now: float) -> None:
+        """The first that it took since the others were told."""
+        spender.since = now
+        self._untold.append(spender)
 
     def _forget_full(self, now: float) -> None:
         """From the longest quiet on; the first one who is still refilling ends it."""

@@ -24,15 +24,15 @@ class RedisRates:
         self._keys = keys
         self._routing = routing
 
-    async def spend(self, charges: Sequence[tuple[str, float, float]]) -> list[float]:
-        """Take from buckets by name: (name, seconds that it takes to refill what is taken, the most seconds that it may
-        take to fill it). Returns in how many seconds each will be full.
+    async def spend(self, charges: Sequence[tuple[str, float, float, float]]) -> list[float]:
+        """Take from buckets by name: (name, how long it takes to refill what was taken, the most that it may take to
+        fill it, how long ago the taking began), in seconds. Returns in how many seconds each will be full.
 
         One pipelined call per server, all at once. Of a server that is away nothing is known: 0. Where all are,
         raises ConnectionError or TimeoutError.
         """
         by_server: defaultdict[int, list[int]] = defaultdict(list)
-        for index, (name, _, _) in enumerate(charges):
+        for index, (name, _, _, _) in enumerate(charges):
             by_server[self._routing.server_of(name)].append(index)
         levels_s = [0.0] * len(charges)
 
@@ -51,11 +51,11 @@ class RedisRates:
         return levels_s
 
     def _call(
-        self, charges: Sequence[tuple[str, float, float]], indexes: Sequence[int]
+        self, charges: Sequence[tuple[str, float, float, float]], indexes: Sequence[int]
     ) -> tuple[list[bytes], list[Argument]]:
         keys, arguments = [], list[Argument]()
         for index in indexes:
-            name, taken_s, most_s = charges[index]
+            name, *seconds = charges[index]
             keys.append(self._keys.rate(name))
-            arguments += (round(taken_s * 1_000_000), round(most_s * 1_000_000))
+            arguments += (round(each * 1_000_000) for each in seconds)
         return keys, arguments

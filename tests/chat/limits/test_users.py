@@ -40,10 +40,10 @@ class Buckets:
         if self.away:
             raise TimeoutError("away")
         levels = []
-        for name, taken_s, most_s in charges:
-            before = max(self.full_at.get(name, 0.0), self.clock.now)
+        for name, taken_s, most_s, ago_s in charges:
+            before = max(self.full_at.get(name, 0.0), self.clock.now - ago_s)
             self.full_at[name] = min(before + taken_s, max(before, self.clock.now + most_s))
-            levels.append(self.full_at[name] - self.clock.now)
+            levels.append(max(0.0, self.full_at[name] - self.clock.now))
         return levels
 
 
@@ -76,7 +76,7 @@ def test_users_and_kinds_are_counted_apart_and_refusals_by_limit():
 def test_without_rates_nothing_is_counted_or_shared():
     users = limits(Clock())
     assert all(passes(users) and passes(users, send=True) for _ in range(10_000))
-    assert (len(users), users.take_spent(), users.fields("alice", sends=True)) == (0, [], {})
+    assert (len(users), users.take_spent()[1], users.fields("alice", sends=True)) == (0, [], {})
 
 
 def test_any_number_of_users_takes_bounded_memory():
@@ -117,12 +117,28 @@ async def test_what_is_spent_while_the_exchange_is_under_way_counts_too():
     shared = Buckets(clock)
     users = limits(clock, commands=Rate(1, 10))
     passes(users)
-    spent = users.take_spent()
+    asked_at, spent = users.take_spent()
     assert all(passes(users) for _ in range(9))
-    users.learn([(spender, 1.0, 0.0) for spender, _, _ in spent])
+    users.learn(asked_at, [(spender, 1.0, 0.0) for spender, *_ in spent])
     assert not passes(users)
     await share(users, shared)
     assert shared.full_at["commands:alice"] == clock.now + 9
+
+
+@given(st.builds(Rate, st.floats(0.5, 50), st.integers(1, 50)), st.lists(st.floats(0, 3), min_size=1, max_size=60))
+def test_an_exchange_changes_nothing_for_who_spends_on_one_process_only(rate, gaps):
+    async def run() -> None:
+        clock = Clock()
+        shared = Buckets(clock)
+        exchanging, alone = limits(clock, sends=rate), limits(clock, sends=rate)
+        for index, gap in enumerate(gaps):
+            clock.now += gap
+            assert passes(exchanging, send=True) == passes(alone, send=True)
+            if index % 3 == 2:
+                clock.now += gap / 2
+                await share(exchanging, shared)
+
+    asyncio.run(run())
 
 
 async def test_a_round_of_nobody_asks_nobody():
