@@ -1,0 +1,8 @@
+"""All faults, by their numbers."""
+
+from typing import Final
+
+from chaos.fault import Fault
+from chaos.faults import redis
+
+FAULTS: Final[tuple[Fault, ...]] = tuple(sorted((*redis.FAULTS,), key=lambda fault: int(fault.number)))
