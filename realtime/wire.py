@@ -28,7 +28,12 @@ _USER_TIMEOUT_MS: Final = 25_000
 def prepare_socket(transport: asyncio.Transport) -> None:
     """Bound what the kernel holds for a slow peer, and let it notice a vanished one."""
     sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+    if sock is not None:
+        _bound(sock)
+
+
+def _bound(sock: socket.socket) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     with suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -36,6 +41,22 @@ def prepare_socket(transport: asyncio.Transport) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_LOW_WATER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+
+
+def prepare_listener(sock: socket.socket) -> None:
+    """The same for a listening socket, whose accepted ones inherit it from their first byte on."""
+    _bound(sock)
+
+
+def abort(transport: asyncio.Transport) -> None:
+    """End a connection at once and give its buffers back, the kernel's included."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None:
+        # Without this the kernel keeps megabytes for a peer that does not read, long after the abort. ValueError is
+        # uvloop's, where the socket is closed already.
+        with suppress(OSError, ValueError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+    transport.abort()
 
 
 class Wire:
@@ -166,13 +187,7 @@ class Wire:
         self._cancel_timer()
         self._closing = True
         self._discard()
-        sock: socket.socket | None = self._transport.get_extra_info("socket")
-        if sock is not None:
-            # Without this the kernel keeps megabytes for a peer that does not read, long after the abort. ValueError is
-            # uvloop's, where the socket is closed already.
-            with suppress(OSError, ValueError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
-        self._transport.abort()
+        abort(self._transport)
 
     def _discard(self) -> None:
         if self.outbox is not None:

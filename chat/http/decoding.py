@@ -1,6 +1,6 @@
 """What came in a request, read strictly: bodies and query strings become typed structs or refusals, never a fault.
 
-Bodies are JSON in UTF-8 of a bounded size that arrives within `BODY_TIMEOUT_S`. What passes `checked_payload` can be
+Bodies are JSON in UTF-8 of a bounded size that arrives at a decent pace. What passes `checked_payload` can be
 stored, encoded again and read by every client: no depth bombs, no halves of surrogate pairs, no infinite numbers.
 """
 
@@ -15,16 +15,13 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 from msgspec.inspect import BoolType, IntType, Type, UnionType, type_info
 
+from chat.http.deadlines import BODY_PACE
 from chat.http.problems import Refusal
 from chat.methods import invalid
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from realtime.protocol.payload import checked_payload
 
-BODY_TIMEOUT_S: Final = 20.0
-"""A body that takes longer is refused with 408: it holds a connection and sends next to nothing."""
-
-_CHUNK_BYTES: Final = 64 * 1024
 _BOOLEANS: Final = {"true": True, "false": False}
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
@@ -56,17 +53,23 @@ async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     data = bytearray()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
-                data += chunk
-                if len(data) > max_bytes:
-                    raise _too_large(max_bytes)
+        while True:
+            async with asyncio.timeout_at(started + BODY_PACE.allowed_s(len(data))):
+                chunk = await request.content.readany()
+            if not chunk:
+                break
+            data += chunk
+            if len(data) > max_bytes:
+                raise _too_large(max_bytes)
     except TimeoutError:
+        # It holds a connection and sends next to nothing.
         raise Refusal(
             HTTPStatus.REQUEST_TIMEOUT,
             codes.BAD_REQUEST,
-            f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s",
+            f"the body takes longer than {BODY_PACE.grace_s:.0f} s and comes too slowly",
             headers={hdrs.CONNECTION: "close"},
         ) from None
     except (web.RequestPayloadError, ConnectionError):

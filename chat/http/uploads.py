@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from chat.files.disk import DiskFiles
 from chat.files.dispositions import disposition, served_type
 from chat.files.links import PATH, LinkRefused
+from chat.http.deadlines import UPLOAD_PACE
 from chat.http.deps import HttpDeps
 from chat.http.problems import Refusal
 from chat.usecases.failures import Unseen
@@ -22,9 +23,6 @@ from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
 CHUNK_BYTES: Final = 256 * 1024
-CHUNK_TIMEOUT_S: Final = 20.0
-"""Who sends nothing for so long is cut off."""
-
 AT_A_TIME: Final = 64
 _RETRY_AFTER_S: Final = "2"
 _MAX_AGE_S: Final = 3600
@@ -129,16 +127,20 @@ class _Serving:
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
     chunks = request.content.iter_chunked(CHUNK_BYTES)
+    started, received = asyncio.get_running_loop().time(), 0
     while True:
         try:
-            async with asyncio.timeout(CHUNK_TIMEOUT_S):
+            async with asyncio.timeout_at(started + UPLOAD_PACE.allowed_s(received)):
                 chunk = await anext(chunks, b"")
         except TimeoutError:
-            raise _closing(HTTPStatus.REQUEST_TIMEOUT, f"nothing came for {CHUNK_TIMEOUT_S:.0f} s") from None
+            raise _closing(
+                HTTPStatus.REQUEST_TIMEOUT, f"the file comes at less than {UPLOAD_PACE.bytes_per_s} bytes a second"
+            ) from None
         except (web.RequestPayloadError, ConnectionError):
             raise _closing(HTTPStatus.BAD_REQUEST, "the file broke off") from None
         if not chunk:
             return
+        received += len(chunk)
         yield chunk
 
 

@@ -16,8 +16,10 @@ from aiohttp import web
 
 from chat.config import Config
 from chat.config.server import ServerSection
-from chat.http.malformed import RequestLog, plain
+from chat.http.deadlines import timed
+from chat.http.malformed import RequestLog
 from chat.serving.tls import Certificate
+from realtime.wire import prepare_listener
 
 BACKLOG: Final = 1024
 HANDSHAKE_TIMEOUT_S: Final = 10.0
@@ -46,7 +48,6 @@ class Door:
             handle_signals=False,
             # Requests in flight are waited for by whoever drains; what is left then has had its time.
             shutdown_timeout=1.0,
-            # Slow senders of headers are cut off by this, slow senders of bodies by whoever reads them.
             keepalive_timeout=75.0,
             # Bodies are small and come as they are: nothing is unpacked, a bomb least of all.
             auto_decompress=False,
@@ -67,7 +68,7 @@ class Door:
         for sock in self._sockets:
             self._servers.append(
                 await loop.create_server(
-                    plain(server),
+                    timed(server),
                     # A copy, which ends with this application; the port stays.
                     sock=sock.dup(),
                     backlog=BACKLOG,
@@ -123,6 +124,7 @@ def bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:
                 other.close()
             raise
         one.setblocking(False)
+        prepare_listener(one)
         port = one.getsockname()[1]
         sockets.append(one)
     if not sockets:

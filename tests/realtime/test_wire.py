@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from realtime.outbox import Priority
 from realtime.ports import Delivery
 from realtime.stats import Stats
-from realtime.wire import WRITE_AHEAD_BYTES, Wire
+from realtime.wire import WRITE_AHEAD_BYTES, Wire, prepare_listener
 from support.engine import ListFeed, SmallProduct, serve_engine
 from support.raw_client import frame_of, raw_client, vanish
 from support.waiting import eventually
@@ -161,3 +161,12 @@ def test_connections_that_are_lost_do_not_take_a_publication_from_the_others(run
             product.gate.open()
 
     run(play())
+
+
+def test_accepted_sockets_are_bounded_from_their_first_byte_on():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        prepare_listener(listener)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 25_000
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 16 * 1024
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

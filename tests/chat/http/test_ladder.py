@@ -13,6 +13,7 @@ from chat.auth.origin import OriginCheck
 from chat.config import Config
 from chat.http import decoding
 from chat.http.addresses import ClientAddresses
+from chat.http.deadlines import Pace
 from chat.http.middleware import REQUEST_ID, edge_middlewares
 from chat.limits.opening import open_limits
 from realtime.protocol import codes
@@ -93,7 +94,7 @@ async def test_the_id_of_a_request_is_the_one_in_its_answer(client):
 
 
 async def test_a_body_that_does_not_come_is_408(client, monkeypatch):
-    monkeypatch.setattr(decoding, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(decoding, "BODY_PACE", Pace(0.05, 1000))
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
     async with asyncio.timeout(30):
