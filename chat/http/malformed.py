@@ -1,17 +1,24 @@
-"""What is said in the log about requests that are no HTTP: a line. To aiohttp they are errors with a traceback each,
-which lets any stranger fill the log.
+"""What is said about requests that are no HTTP: a line to the log, the status to the sender, what it sent to nobody.
+
+To aiohttp they are errors with a traceback each, which lets any stranger fill the log, and its answers quote them.
 """
 
 import logging
-from typing import Any
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
 
 import structlog
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.log import server_logger
 
 log = structlog.get_logger(__name__)
 
-MAX_REASON_CHARS = 100
+MAX_REASON_CHARS: Final = 100
+_QUOTED: Final = re.compile(r"[\n'\"]| b'")
+"""Where the parser's text goes on with what it could not read."""
 
 
 class RequestLog(logging.Logger):
@@ -23,7 +30,27 @@ class RequestLog(logging.Logger):
 
     def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:
         if isinstance(exc_info, HttpProcessingError):
-            reason = " ".join(exc_info.message.split())[:MAX_REASON_CHARS]
+            said = _QUOTED.split(exc_info.message, maxsplit=1)[0].strip(" :")[:MAX_REASON_CHARS]
+            reason = f"{type(exc_info).__name__}: {said}" if said else type(exc_info).__name__
             log.info("request_malformed", remote=args[0] if args else None, status=exc_info.code, reason=reason)
         else:
             super().exception(msg, *args, exc_info=exc_info, **more)
+
+
+class PlainHandler(web.RequestHandler):
+    """One connection, as aiohttp serves it; what it answers by itself is the status alone."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        response = super().handle_error(request, status, exc, f"{status} {HTTPStatus(status).phrase}\n")
+        response.headers[hdrs.SERVER] = "hubbub"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def plain(server: web.Server) -> Callable[[], PlainHandler]:
+    """Makes the connections of a server: for `loop.create_server`, in the place of the server itself."""
+    return lambda: PlainHandler(server, loop=server._loop, **server._kwargs)  # noqa: SLF001 - it has no other way in
