@@ -69,8 +69,7 @@ async def _serve(running: Running, door: Door, stopping: Stopping, reloader: Rel
         if not await _until_stopped(running, stopping):
             return 1
         deadline = loop.time() + server.shutdown_timeout
-        if not stopping.by_hand:
-            await draining.announce(running.leaving, server, stopping.urged)
+        await draining.announce(running.leaving, server, stopping.by_hand)
         await _drain(running, door, left_s=deadline - loop.time(), hurry=stopping.urged)
     return 0
 

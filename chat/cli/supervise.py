@@ -101,8 +101,8 @@ def _signal(services: Sequence[Service], number: signal.Signals) -> None:
 
 async def stop(services: Sequence[Service], stopping: Stopping) -> None:
     """Stop services politely, or at once when that is urged."""
-    if stopping.by_hand:
-        # First, so that it is this that they hear of: nobody waits for balancers on a terminal.
+    if stopping.by_hand.is_set():
+        # Besides what they are told below: nobody waits for balancers on a terminal.
         _signal(services, signal.SIGINT)
     polite = asyncio.create_task(stop_all(services))
     urged = asyncio.create_task(stopping.urged.wait())

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 CONNECTIONS_PER_S: Final = 200.0
 """How fast connections are closed where there is time: so many handshakes a second are no wave for those who stay."""
 
+_TOGETHER_S: Final = 0.05
 _SPREAD_SHARE: Final = 0.5
 _ANSWERS_SHARE: Final = 0.2
 
@@ -75,12 +76,15 @@ class Leaving:
             end()
 
 
-async def announce(leaving: Leaving, server: ServerSection, hurry: asyncio.Event) -> None:
-    """Fail readiness and wait for the balancers to notice."""
+async def announce(leaving: Leaving, server: ServerSection, skip: asyncio.Event) -> None:
+    """Fail readiness and wait for the balancers to notice, at most until `skip` is set."""
     leaving.begin()
-    if delay_s := window_s(server):
-        log.info("leaving", ready_fails_for_s=delay_s)
-        await happens_within(hurry, delay_s)
+    delay_s = window_s(server)
+    # A moment in any case: of two signals that were sent together, one may be heard a little later.
+    if await happens_within(skip, min(delay_s, _TOGETHER_S)) or not delay_s:
+        return
+    log.info("leaving", ready_fails_for_s=delay_s)
+    await happens_within(skip, delay_s - _TOGETHER_S)
 
 
 async def close(

@@ -18,7 +18,8 @@ class Stopping:
     """The first signal asks for a polite stop, a later one for a stop at once.
 
     Signals within a second are one wish: `make` passes on a SIGTERM that the whole process group got already.
-    `by_hand` tells that the first one was SIGINT, as from a terminal. `on_asked` and `on_urged` are called once each.
+    `by_hand` is set when one of them is SIGINT, as from a terminal, and when it is urged: nobody waits for balancers
+    then. `on_asked` and `on_urged` are called once each.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Stopping:
     ) -> None:
         self.asked = asyncio.Event()
         self.urged = asyncio.Event()
-        self.by_hand = False
+        self.by_hand = asyncio.Event()
         self._monotonic = monotonic
         self._on_asked = on_asked
         self._on_urged = on_urged
@@ -38,13 +39,16 @@ class Stopping:
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         now = self._monotonic()
+        if number == signal.SIGINT:
+            # Not the first one's number: of two that come together, any may be heard first.
+            self.by_hand.set()
         if not self.asked.is_set():
-            self.by_hand = number == signal.SIGINT
             self._asked_at = now
             self.asked.set()
             self._on_asked()
         elif now - self._asked_at >= _ONE_WISH_S and not self.urged.is_set():
             self.urged.set()
+            self.by_hand.set()
             self._on_urged()
 
     @asynccontextmanager
