@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _TESTS = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
@@ -25,8 +25,9 @@ from pymongo import AsyncMongoClient  # noqa: E402 - needs the path above
 from redis.asyncio import Redis  # noqa: E402
 
 from chaos.fault import Link, Server, Topology, Traffic  # noqa: E402
-from chaos.members import Member, open_members  # noqa: E402
+from chaos.members import open_members  # noqa: E402
 from chaos.proxy import Links, Opened, ProxyLink, opened  # noqa: E402
+from chaos.replica_set import Member  # noqa: E402
 from chaos.servers import ChildServer, HubServer, Observe, redis_service  # noqa: E402
 from chat.auth.mint import connection_token  # noqa: E402
 from chat.config import Secret  # noqa: E402
@@ -88,8 +89,7 @@ class LiveCluster:
     async def redis(self, *command: str) -> object:
         client = Redis(port=self.redis_ports[0], socket_timeout=5.0)
         async with client:
-            answer: object = await client.execute_command(*command)
-            return answer
+            return cast("object", await client.execute_command(*command))  # type: ignore[no-untyped-call]  # as redis-py has it
 
     @asynccontextmanager
     async def primary(self) -> AsyncIterator[Server]:
@@ -138,6 +138,8 @@ class LiveCluster:
 
     async def as_before(self) -> None:
         """Undo what a fault may have left: links pass, the frozen are thawed, the dead are started."""
+        for hub in self.hubs:
+            hub.clients.set(Traffic.PASS)
         for link in self.links:
             link.set(Traffic.PASS)
             link.delay(0.0)
@@ -348,15 +350,27 @@ class _Told:
     def delay(self, seconds: float, jitter_s: float = 0.0) -> None:
         self._link.delay(seconds, jitter_s)
 
+    def rate(self, bytes_per_s: float | None) -> None:
+        self._observe(self._hub, "reachable" if bytes_per_s is None else "unreachable")
+        self._link.rate(bytes_per_s)
+
+    def chop(self, piece_bytes: int | None) -> None:
+        self._link.chop(piece_bytes)
+
     def reset(self) -> None:
         self._link.reset()
 
-    def cut_after(self, reply_bytes: int) -> None:
-        self._link.cut_after(reply_bytes)
+    def half_close(self) -> None:
+        self._observe(self._hub, "unreachable")
+        self._link.half_close()
+        self._observe(self._hub, "reachable")
 
-    def __getattr__(self, name: str) -> Any:
-        # What the proxy can do besides.
-        return getattr(self._link, name)
+    @property
+    def cuts(self) -> int:
+        return self._link.cuts
+
+    def cut_after(self, reply_bytes: int, *, asked: bytes = b"") -> None:
+        self._link.cut_after(reply_bytes, asked=asked)
 
 
 def toml(settings: Mapping[str, object]) -> str:
@@ -372,7 +386,8 @@ def _value(value: object) -> str:
             return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
         case Sequence():
             return "[" + ", ".join(_value(one) for one in value) + "]"
-    raise TypeError(f"not for a configuration file: {value!r}")
+        case _:
+            raise TypeError(f"not for a configuration file: {value!r}")
 
 
 def _hubbub() -> str:

@@ -124,9 +124,18 @@ class Conductor:
 
 
 async def conduct(
-    cluster: LiveCluster, acts: Sequence[Act], *, seed: int, directory: Path, plan: Plan | None = None
+    cluster: LiveCluster,
+    acts: Sequence[Act],
+    *,
+    seed: int,
+    directory: Path,
+    plan: Plan | None = None,
+    patience_s: float = HEAL_MOST_S,
 ) -> Result:
-    """Run the acts one after the other, under one workload; says whether everything held. Never raises for a fault."""
+    """Run the acts one after the other, under one workload; says whether everything held. Never raises for a fault.
+
+    `patience_s`: how long is waited for it to heal.
+    """
     name = ",".join(act.name for act in acts)
     result = Result(name, "; ".join(fault.title for act in acts for fault in act.faults), seed)
     random, started = Random(f"{seed} {name}"), time.monotonic()
@@ -143,7 +152,7 @@ async def conduct(
             workload = _workload(cluster, history, random, plan)
             async with workload.running():
                 conductor = Conductor(cluster, workload, history, random)
-                await _perform(cluster, workload, conductor, history, acts, result)
+                await _perform(cluster, workload, conductor, history, acts, result, patience_s)
         except* Exception as group:  # noqa: BLE001 - it is told in the result
             # A fault of the harness is no verdict on the hubs, and no reason to end the other runs either.
             result.findings += [f"the harness failed: {_told(error)}" for error in _leaves(group)]
@@ -168,13 +177,14 @@ async def _perform(
     history: History,
     acts: Sequence[Act],
     result: Result,
+    patience_s: float,
 ) -> None:
     sampling = asyncio.create_task(_sample_on(cluster, history))
     try:
         await asyncio.sleep(WARM_S)
         await _sample(cluster, history, "before")
         for act in acts:
-            await _one(cluster, workload, conductor, history, act)
+            await _one(cluster, workload, conductor, history, act, patience_s)
             if act.strict:
                 result.requirements += conductor.requirements
             else:
@@ -190,7 +200,14 @@ async def _perform(
         await asyncio.wait({sampling})
 
 
-async def _one(cluster: LiveCluster, workload: Workload, conductor: Conductor, history: History, act: Act) -> None:
+async def _one(
+    cluster: LiveCluster,
+    workload: Workload,
+    conductor: Conductor,
+    history: History,
+    act: Act,
+    patience_s: float,
+) -> None:
     """Let the act happen, and wait until nothing is left of it."""
     history.add(FaultEvent(now(), "begin", act.name))
     delays = (*act.delays_s, *(0.0 for _ in act.faults))
@@ -208,7 +225,7 @@ async def _one(cluster: LiveCluster, workload: Workload, conductor: Conductor, h
     within_s = max(fault.heals_within_s for fault in act.faults)
     history.add(FaultEvent(now(), "end", act.name, within_s=within_s))
     ended, heads = now(), dict(workload.heads)
-    deadline = time.monotonic() + HEAL_MOST_S
+    deadline = time.monotonic() + patience_s
     while why := await _unwell(cluster, workload, heads, ended):
         if time.monotonic() > deadline:
             history.add(FaultEvent(now(), "unhealed", act.name, why="; ".join(why)[:500]))
@@ -269,7 +286,9 @@ async def _sample(cluster: LiveCluster, history: History, phase: str) -> None:
         with contextlib.suppress(Exception):  # frozen, gone, or busy: then there is no sample of these
             metrics = await asyncio.wait_for(hub.metrics(), 0.7)
         kept = {name: value for name, value in metrics.items() if name.startswith(KEPT)}
-        history.add(Sample(now(), hub.name, phase, hub.descriptors(), hub.resident_bytes(), kept))
+        # Pools of connections to MongoDB are as large as the worst moment needed, up to their bound, and stay so.
+        pooled = sum(link.connections for link in cluster.links if link.name.startswith(f"{hub.name}-mongod"))
+        history.add(Sample(now(), hub.name, phase, hub.descriptors() - pooled, hub.resident_bytes(), kept))
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

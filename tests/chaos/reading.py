@@ -110,7 +110,6 @@ async def read_everything(
         except (aiohttp.ClientError, LookupError, OSError, TimeoutError) as error:
             failed.append(f"the log of {conv}: {error!r}")
             continue
-        history.add(Whole(now(), conv, "log", items))
         heads[conv] = items[-1].offset if items else 0
         hub = hubs[(number + 1) % len(hubs)]
         try:
@@ -125,6 +124,12 @@ async def read_everything(
                 history.add(Whole(now(), conv, f"a resume by {hub.name}", given))
         except (aiohttp.ClientError, OSError, TimeoutError, AssertionError, KeyError) as error:
             failed.append(f"a resume by {hub.name}: {error!r}")
+    # Last: whatever was told before has to be in it.
+    for number, conv in enumerate(heads):
+        try:
+            history.add(Whole(now(), conv, "log", (await whole_log(api[(number + 1) % len(api)], api_key, conv))[1]))
+        except (aiohttp.ClientError, LookupError, OSError, TimeoutError) as error:
+            failed.append(f"the log of {conv}: {error!r}")
     return failed
 
 

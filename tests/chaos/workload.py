@@ -21,6 +21,9 @@ TICK_S: Final = 0.05
 LATE_S: Final = 0.2
 """When the harness' own loop is so late, it is written down."""
 
+SUMMED_UP_S: Final = 1.5
+"""Reactions are told of in entries of their own, a second later at most."""
+
 Token = Callable[[str], str]
 
 
@@ -67,6 +70,7 @@ class Workload:
     _orders: int = 0
     _recent: list[tuple[str, str, str, int]] = field(default_factory=list)
     _sends: set[asyncio.Task[None]] = field(default_factory=set)
+    _changing: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rest = Rest(self.token)
@@ -86,8 +90,9 @@ class Workload:
             await self._create()
             await self._connect()
             async with asyncio.TaskGroup() as group:
-                everybody = (self._send_on(), self._read_on(), self._roam(), self._change(), self._pry(), self._watch())
-                tasks = [group.create_task(one) for one in everybody]
+                everybody = (self._send_on(), self._read_on(), self._pry(), self._watch())
+                self._changing = [group.create_task(one) for one in (self._roam(), self._change())]
+                tasks = [*self._changing, *(group.create_task(one) for one in everybody)]
                 try:
                     yield
                 finally:
@@ -100,10 +105,13 @@ class Workload:
             await self.rest.close()
 
     async def quiet(self, within_s: float) -> None:
-        """Nobody starts anything new; wait until what was sent is answered or given up."""
+        """Nobody starts anything new; wait until what was sent is answered or given up, and summed up."""
         self.sending = False
+        for task in self._changing:
+            task.cancel()
         if self._sends:
             await asyncio.wait(self._sends, timeout=within_s)
+        await asyncio.sleep(SUMMED_UP_S)
 
     def behind(self, heads: dict[str, int]) -> list[str]:
         """Who is not connected, not subscribed, or has not got so far."""

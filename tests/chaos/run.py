@@ -1,0 +1,223 @@
+"""Runs faults on a real cluster and says what they did: `make chaos`, `make soak`.
+
+    python tests/chaos/run.py                          # every fault once
+    python tests/chaos/run.py F3 F9 --seed 7
+    python tests/chaos/run.py mutants                  # hubs that break a promise: each must be caught
+    python tests/chaos/run.py deploy cloud-blip        # named schedules
+    python tests/chaos/run.py soak --seed 1 --minutes 30
+
+Exits with 1 when an invariant was broken, a requirement was not met, or a mutant went unnoticed.
+"""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+_TESTS = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    # The packages under test come before tests/, which has directories of the same names.
+    sys.path[0] = str(_TESTS.parent)
+    sys.path.append(str(_TESTS))
+
+import structlog  # noqa: E402 - needs the path above
+
+from chaos import report, schedule  # noqa: E402
+from chaos.cluster import LiveCluster, open_cluster  # noqa: E402
+from chaos.conducting import Act, Result, conduct  # noqa: E402
+from chaos.fault import Fault, Topology  # noqa: E402
+from chaos.faults_table import FAULTS  # noqa: E402
+from chaos.mutants_run import run_mutants  # noqa: E402
+
+DOCS: Final = _TESTS.parent / "docs" / "chaos.md"
+RUNS: Final = _TESTS.parent / ".chaos"
+
+
+class Clusters:
+    """One cluster at a time, used again for the next fault while it is healthy and of the right shape."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._stack = AsyncExitStack()
+        self._cluster: LiveCluster | None = None
+        self._number = 0
+
+    async def of(self, topology: Topology, *, mutant: str = "") -> LiveCluster:
+        if self._cluster is not None and self._cluster.topology == topology and not mutant:
+            return self._cluster
+        await self.close()
+        self._number += 1
+        directory = self._directory / f"cluster{self._number}{'-' + mutant if mutant else ''}"
+        opening = open_cluster(topology, directory, mutant=mutant)
+        self._cluster = await self._stack.enter_async_context(opening)
+        return self._cluster
+
+    async def close(self) -> None:
+        self._cluster = None
+        await self._stack.aclose()
+
+
+async def run_faults(faults: Sequence[Fault], options: argparse.Namespace, directory: Path) -> list[Result]:
+    """Each fault by itself; results in the order of their numbers."""
+    results: list[Result] = []
+    clusters = Clusters(directory)
+    try:
+        for topology, some in schedule.grouped([one for one in faults if one.skipped() is None]):
+            for fault in some:
+                result = await _tried(clusters, topology, [Act((fault,))], options.seed, directory)
+                results.append(result)
+                tell(result)
+                if not result.holds:
+                    await clusters.close()
+    finally:
+        await clusters.close()
+    for fault in faults:
+        if (why := fault.skipped()) is not None:
+            results.append(Result(f"F{fault.number}", fault.title, options.seed, skipped=why))
+            tell(results[-1])
+    return sorted(results, key=lambda result: int(result.name.removeprefix("F") or 0))
+
+
+async def run_segments(
+    segments: Sequence[schedule.Segment], names: Sequence[str], options: argparse.Namespace, directory: Path
+) -> list[Result]:
+    """Schedules of several acts."""
+    results: list[Result] = []
+    clusters = Clusters(directory)
+    try:
+        for number, (segment, name) in enumerate(zip(segments, names, strict=True)):
+            say(f"# {name}: {', then '.join(_planned(act) for act in segment.acts)}")
+            result = await _tried(clusters, segment.topology, segment.acts, options.seed + number, directory)
+            result.title = result.name
+            result.name = name
+            results.append(result)
+            tell(result)
+            if not result.holds:
+                await clusters.close()
+    finally:
+        await clusters.close()
+    return results
+
+
+def _planned(act: Act) -> str:
+    pairs = zip(act.faults, (*act.delays_s, *(0.0 for _ in act.faults)), strict=False)
+    return " with ".join(f"F{fault.number} at {delay_s:g} s for {fault.lasts_s:g} s" for fault, delay_s in pairs)
+
+
+async def _tried(clusters: Clusters, topology: Topology, acts: Sequence[Act], seed: int, directory: Path) -> Result:
+    """A cluster that does not start is a result too."""
+    started = time.monotonic()
+    try:
+        cluster = await clusters.of(topology)
+    except Exception as error:  # noqa: BLE001 - told in the result
+        await clusters.close()
+        name, title = ",".join(act.name for act in acts), acts[0].faults[0].title
+        return Result(name, title, seed, findings=[f"the cluster did not start: {error!r}"])
+    result = await conduct(cluster, acts, seed=seed, directory=directory)
+    result.took_s = time.monotonic() - started
+    return result
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def tell(result: Result) -> None:
+    say(f"{report.line(result)}  ({result.took_s:.0f} s)")
+    if told := report.details(result):
+        say(told)
+
+
+def chosen(names: Sequence[str]) -> list[Fault]:
+    """The faults with these names, `F3`; all without any. Raises SystemExit for one that is not there."""
+    if not names:
+        return list(FAULTS)
+    by_name = {f"F{fault.number}": fault for fault in FAULTS}
+    unknown = [name for name in names if name.upper() not in by_name]
+    if unknown:
+        raise SystemExit(
+            f"no such fault or schedule: {', '.join(unknown)}; there are {', '.join(by_name)}, mutants, "
+            f"soak, {', '.join(schedule.NAMED)}"
+        )
+    return [by_name[name.upper()] for name in names]
+
+
+def command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", help="faults (F3), schedules, `mutants` (with names: only those), `soak`")
+    parser.add_argument("--seed", type=int, default=None, help="decides who does what, and the schedule of a soak")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of a soak")
+    parser.add_argument("--directory", type=Path, default=None, help="where logs, histories and the report go")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/chaos.md")
+    parser.add_argument("--list", action="store_true", help="only say what there is, and what this machine cannot do")
+    return parser
+
+
+async def main(options: argparse.Namespace) -> int:
+    if options.seed is None:
+        options.seed = secrets.randbelow(1_000_000)
+    started = time.monotonic()
+    directory = options.directory or RUNS / time.strftime("%Y%m%d-%H%M%S")
+    directory.mkdir(parents=True, exist_ok=True)
+    what, command = list(options.what), " ".join(["python tests/chaos/run.py", *options.what, f"--seed {options.seed}"])
+    say(f"seed {options.seed}; logs and histories in {directory}")
+    if what[:1] == ["mutants"]:
+        rows, caught = await run_mutants(what[1:], options.seed, directory, say)
+        text = report.mutants_as_markdown(rows, command)
+        (directory / "mutants.md").write_text(text + "\n")
+        if options.docs:
+            report.into_docs(DOCS, "mutants", text)
+        return int(not caught)
+    say(report.head())
+    place = "faults"
+    if what == ["soak"]:
+        command += f" --minutes {options.minutes:g}"
+        able = [fault for fault in FAULTS if fault.skipped() is None]
+        segments = schedule.soak(able, seed=options.seed, minutes=options.minutes)
+        results = await run_segments(segments, [f"part {one + 1}" for one in range(len(segments))], options, directory)
+        place = f"soak-{options.seed}"
+    elif what and all(name in schedule.NAMED for name in what):
+        segments = [schedule.named(name, FAULTS) for name in what]
+        results = await run_segments(segments, what, options, directory)
+        place = "schedules"
+    else:
+        results = await run_faults(chosen(what), options, directory)
+    text = report.as_markdown(results, command)
+    (directory / "report.md").write_text(text + "\n")
+    (directory / "report.json").write_text(report.as_json(results))
+    if options.docs:
+        report.into_docs(DOCS, place, text)
+    broken = [result.name for result in results if result.skipped is None and not result.holds]
+    skipped = sum(result.skipped is not None for result in results)
+    which = f": {', '.join(broken)}" if broken else ""
+    say(
+        f"{len(results) - len(broken) - skipped} held, {len(broken)} broken{which}, {skipped} skipped, "
+        f"{(time.monotonic() - started) / 60:.1f} min"
+    )
+    return int(bool(broken))
+
+
+def list_all() -> None:
+    for fault in FAULTS:
+        why = fault.skipped()
+        say(f"F{fault.number}: {fault.title}{'' if why is None else f' (skipped: {why})'}")
+
+
+if __name__ == "__main__":
+    given = command_line().parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.getLogger("centrifuge").setLevel(logging.CRITICAL)
+    if given.list:
+        list_all()
+        sys.exit(0)
+    try:
+        sys.exit(asyncio.run(main(given)))
+    except KeyboardInterrupt:
+        sys.exit(130)
