@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from chat.admission import Admission, Refused
 from chat.auth.origin import OriginCheck
 from chat.http.addresses import ClientAddresses
-from chat.http.handshake import check_handshake
+from chat.http.handshake import NotAHandshake, check_handshake
 from chat.limits.addresses import AddressLimits
 from realtime.stats import Stats
 from realtime.websocket import WebSocketEndpoint
@@ -61,7 +62,7 @@ class Gate:
         if not self.origins.allows(request.headers.getall("Origin", []), host=request.host):
             self.stats.connections_refused["origin"] += 1
             log.info("origin_refused", origin=request.headers.get("Origin", "")[:200], key="client.allowed_origins")
-            raise web.HTTPForbidden(text="this origin is not in client.allowed_origins\n")
+            raise NotAHandshake(HTTPStatus.FORBIDDEN, "this origin is not in client.allowed_origins")
         address = self.addresses.of(request)
         self._check_address(address)
         self._check_room()

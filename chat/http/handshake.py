@@ -20,7 +20,7 @@ _VERSION: Final = "13"
 
 
 class NotAHandshake(web.HTTPException):
-    """The answer to a request that cannot be upgraded. Nothing of the request is in it, and the connection ends."""
+    """The answer to a request that is not upgraded. Nothing of the request is in it, and the connection ends."""
 
     def __init__(self, status: HTTPStatus, rule: str, headers: dict[str, str] | None = None) -> None:
         self.status_code = status

@@ -40,10 +40,35 @@ async def test_what_is_no_http_gets_one_400_and_one_line(app, request_):
     with capture_logs() as logs:
         (answer,) = await answers(app, request_)
     assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
-    assert b"Traceback" not in answer
+    assert answer.partition(b"\r\n\r\n")[2] == b"400 Bad Request\n"
+    assert b"Server: hubbub\r\n" in answer
     # What is no HTTP at all, such as TLS on this port, is not worth even that.
     assert [one["event"] for one in logs] in (["request_malformed"], [])
     assert not any("exc_info" in one for one in logs)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /v1 HTTP/1.1\r\nHost: a\r\nAuthorization : Bearer eyJsecret\r\n\r\n",
+        b"GET /v1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer eyJsecret\x00\r\n\r\n",
+        b"GET /v1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer eyJsecret" + b"y" * 10_000 + b"\r\n\r\n",
+        b"GET /v1?token=eyJsecret" + b"v" * 10_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /v1?token=eyJsecret HTTP/1.x\r\nHost: a\r\n\r\n",
+        b"eyJsecret /v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=[
+        f"A19-{where}"
+        for where in ("a-name", "a-control-character", "a-long-header", "a-long-path", "a-version", "a-method")
+    ],
+)
+async def test_what_could_not_be_read_is_quoted_to_nobody(app, request_, caplog):
+    with capture_logs() as logs, caplog.at_level("DEBUG", "aiohttp"):
+        (answer,) = await answers(app, request_)
+    assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    assert b"eyJsecret" not in answer
+    assert "eyJsecret" not in repr(logs)
+    assert "eyJsecret" not in caplog.text
 
 
 async def test_many_requests_on_one_connection_are_answered_in_order(app):
