@@ -25,6 +25,7 @@ from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
 from chat.backend.notices import EngineOutdating
 from chat.backend.plain import PlainChannels
+from chat.backend.threadless import Threadless
 from chat.calls import Calls
 from chat.channels import Namespaces
 from chat.config import Config
@@ -42,6 +43,7 @@ from chat.usecases import ports
 from chat.usecases.access import Access
 from chat.usecases.blocks import BlockLists
 from chat.usecases.files import Files
+from chat.usecases.freshness import Freshness
 from chat.usecases.service import build_service
 from chat.vocabulary import connecting
 from realtime.engine import Engine, Links, Listener, open_engine
@@ -122,9 +124,15 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         )
         verifiers.restrict(restricting)
         verifiers.on_withdrawn = enforcer.withdraw
-        access = Access(store, time.monotonic, clock_ms)
+        freshness = Freshness(
+            time.monotonic,
+            alive=lambda: redis.bus.alive,
+            gaps=lambda: stats.bus_gaps,
+            apart_s=config.client.access_check_interval,
+        )
+        access = Access(store, time.monotonic, clock_ms, freshness)
         announcer = EngineAnnouncer(store.epoch, access)
-        block_lists = BlockLists(store, time.monotonic)
+        block_lists = BlockLists(store, time.monotonic, freshness)
         outdating = EngineOutdating(block_lists)
         publisher = Publisher(store.epoch, access)
         store.appender.on_committed = publisher.committed
@@ -163,6 +171,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             max_missed=config.client.recovery_max_publication_limit,
         )
         feed = LogFeed(store, access, announcer.read_entries)
+        threadless = Threadless(store, announcer.out)
         last_seen = await stack.enter_async_context(open_last_seen(store, clock_ms))
 
         def gone(user: str) -> None:
@@ -187,7 +196,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             open_engine(
                 Links(listener, redis.bus, redis.streams, redis.presence, redis.processes),
                 backend,
-                LogHeads(store, feed),
+                LogHeads(store, feed, threadless.look),
                 stats,
                 _settings(config),
                 process=who.process,
@@ -196,6 +205,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             )
         )
         announcer.attach(engine)
+        threadless.attach(engine)
+        engine.hub.on_heard = announcer.heard
         outdating.attach(engine)
         feed.cursor_of = engine.hub.cursor_of
         publisher.attach(engine)
@@ -234,7 +245,7 @@ def _conversing(config: Config, store: Store, access: Access, feed: LogFeed) -> 
 
 
 def _options(config: Config, *, uploads: bool) -> BackendOptions:
-    client, personal = config.client, config.client.subscribe_to_user_personal_channel
+    client, personal, rates = config.client, config.client.subscribe_to_user_personal_channel, config.rate_limits
     sizes = ports.Limits()
     return BackendOptions(
         limits=connecting.Limits(
@@ -251,6 +262,15 @@ def _options(config: Config, *, uploads: bool) -> BackendOptions:
             mention_group_members=config.limits.mention_group_members,
             content_bytes=sizes.content_bytes,
             custom_bytes=sizes.custom_bytes,
+            request_bytes=config.limits.request_max_size,
+            recovery_entries=config.limits.recovery_max_entries,
+            connections=client.user_connection_limit,
+            commands_per_s=rates.connection_commands,
+            commands_at_once=rates.connection_commands_burst,
+            user_commands_per_s=rates.user_commands,
+            user_commands_at_once=rates.user_commands_burst,
+            sends_per_s=rates.user_sends,
+            sends_at_once=rates.user_sends_burst,
         ),
         insecure=client.insecure,
         user_channel=client.subscribe_to_user_channel,

@@ -94,6 +94,16 @@ def _headers() -> Schema:
     return {
         "ETag": {"description": "Names this very answer, for `If-None-Match`.", "schema": {"type": "string"}},
         "Location": {"description": "Where it can be read.", "schema": {"type": "string"}},
+        "RateLimit": {
+            "description": "What is left of the user's limits: `r` requests now, and in `t` seconds the whole quota. "
+            'As in `"commands";r=1999;t=1, "sends";r=99;t=1`. Absent where there is no limit.',
+            "schema": {"type": "string"},
+        },
+        "RateLimit-Policy": {
+            "description": "The user's limits: `q` requests at once, and in the long run in every `w` seconds. As in "
+            '`"commands";q=2000;w=20, "sends";q=100;w=5`. See [the limits](/docs/limits).',
+            "schema": {"type": "string"},
+        },
         "Retry-After": {
             "description": "Try again after so many seconds; `retry_after_ms` in the body says it more exactly.",
             "required": True,

@@ -92,6 +92,8 @@ def _response(status: HTTPStatus, problem: Schema) -> Schema:
     headers: dict[str, Any] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status in _WAITING:
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers |= {name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWW-Authenticate"}
     return {

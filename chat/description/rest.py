@@ -113,9 +113,16 @@ def _body(schema: Schema) -> Schema:
     return {"required": bool(schema.get("required")), "content": {"application/json": {"schema": schema}}}
 
 
+def _headers() -> Schema:
+    """What every answer to a user carries."""
+    return {
+        name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy", "X-Request-Id")
+    }
+
+
 def _successes(resource: Resource, schemas: Schemas) -> Schema:
     content = {"application/json": {"schema": schemas.ref(resource.method.result, "out")}}
-    headers: Schema = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+    headers = _headers()
     if resource.etag:
         headers["ETag"] = {"$ref": "#/components/headers/ETag"}
     if resource.location is not None:
@@ -142,7 +149,7 @@ def _rpc(method: Method, schemas: Schemas) -> Schema:
         "responses": {
             "200": {
                 "description": "Done.",
-                "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                "headers": _headers(),
                 "content": {"application/json": {"schema": schemas.ref(method.result, "out")}},
             },
             **refusals.of_operation(changing=True, body=True, about_something=_about_something(method)),

@@ -25,6 +25,7 @@ _TITLES: Final = {
     "security": "Security",
     "protocol": "Protocol",
     "reference": "Reference",
+    "limits": "Limits",
     "configuration": "Configuration",
     "operations": "Operations",
     "architecture": "Architecture",

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from chat.vocabulary.members import MAX_MEMBERS_AT_ONCE
 from chat.vocabulary.messages import MAX_AT_ONCE, MAX_ATTACHMENTS, MAX_EDITS, MAX_MENTIONS, MAX_PINS
 from chat.vocabulary.shapes import Position
 
@@ -13,7 +14,12 @@ class Limits(Struct, frozen=True):
     A file has at most `upload_bytes` (0: no uploads).
 
     `content_bytes` is the size of a message's `content`, and of its `attachments` together. `edits` are those of one
-    message, `pins` those of one conversation; `at_once`: messages that one deletion for oneself names.
+    message, `pins` those of one conversation; `at_once`: messages that one deletion for oneself names,
+    `members_at_once`: members that one request adds. `request_bytes` is the body of a REST request, `recovery_entries`
+    what one conversation may have missed to be resumed; `connections` are those of one user (0: no limit).
+
+    Rates are so many a second after so many at once, 0: no limit. `commands` are those of one connection,
+    `user_commands` those of all connections and REST requests of a user, `sends` messages and publications of a user.
     """
 
     message_text_bytes: int
@@ -34,6 +40,16 @@ class Limits(Struct, frozen=True):
     edits: int = MAX_EDITS
     pins: int = MAX_PINS
     at_once: int = MAX_AT_ONCE
+    members_at_once: int = MAX_MEMBERS_AT_ONCE
+    request_bytes: int = 1024 * 1024
+    recovery_entries: int = 1000
+    connections: int = 0
+    commands_per_s: int = 0
+    commands_at_once: int = 0
+    user_commands_per_s: int = 0
+    user_commands_at_once: int = 0
+    sends_per_s: int = 0
+    sends_at_once: int = 0
 
 
 class ConnectData(Struct, frozen=True, omit_defaults=True):
