@@ -119,7 +119,7 @@ TABLE = (
     Row("A3-search-for-everything", "bob", "history.search", here(text=".*"), FINE),
     # Setting what only the server sets
     Row("P15-owner-and-role", "bob", "conversation.update", here(title="mine", owner="bob", role="owner")),
-    Row("P15-only-what-is-the-server-s", "alice", "conversation.update", here(id="x", members_count=9, kind="channel"), BAD),
+    Row("P15-ids-and-counts", "alice", "conversation.update", here(id="x", members_count=9, kind="channel"), BAD),
     Row("P15-a-profile-s-id-and-rights", "eve", "user.update", {"name": "Eve", "id": "alice", "role": "admin"}, FINE),
     Row("P15-another-s-profile", "eve", "user.update", {"name": "Eve", "user": "alice"}, FINE),
     # Messages of others
