@@ -292,6 +292,7 @@ def _settings(config: Config) -> Settings:
         rates=connection_rates(config),
         max_queued_bytes=client.queue_max_size,
         max_frame_bytes=client.frame_max_size,
+        max_channels=client.channel_limit,
         max_history_publications=client.history_max_publication_limit,
         max_recovery_channel_bytes=config.limits.recovery_max_size,
         max_recovery_session_bytes=config.limits.recovery_session_max_size,

@@ -109,6 +109,7 @@ async def subscribe(session: Session, request: SubscribeRequest) -> SubscribeRes
     existing = session.subscriptions.get(name)
     if existing is not None and existing.client_side:
         raise ClientError(codes.ALREADY_SUBSCRIBED, "the client subscribed before", "subscribe.channel")
+    _check_room(session)
     mark = ctx.operations.mark()
     grant = await ctx.backend.subscribe(session, request)
     asked = Position(request.epoch, request.offset) if request.recover else None
@@ -127,6 +128,15 @@ async def subscribe(session: Session, request: SubscribeRequest) -> SubscribeRes
         ctx.wake(session, ctx.monotonic())
     _after_reply(ctx.operations.make_up, session, mark, name)
     return result
+
+
+def _check_room(session: Session) -> None:
+    """Raises ClientError for a connection that has as many channels as it may ask for. Commands come one by one."""
+    most = session.context.settings.max_channels
+    if len(session.subscriptions) < most:
+        return
+    if sum(subscription.client_side for subscription in session.subscriptions.values()) >= most:
+        raise ClientError(codes.LIMIT_EXCEEDED, f"a connection may subscribe to {most} channels", "subscribe.channel")
 
 
 async def give(session: Session, name: str, grant: Grant, asked: Position | None, *, mark: int) -> None:

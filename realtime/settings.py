@@ -14,6 +14,7 @@ class Settings:
     rates: ConnectionRates = field(default_factory=ConnectionRates)
     max_queued_bytes: int = 1024 * 1024
     max_frame_bytes: int = 1024 * 1024
+    max_channels: int = 1_000
     max_presence_entries: int = 1_000
     max_history_publications: int = 300
     max_reply_bytes: int = 48 * 1024
