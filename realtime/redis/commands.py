@@ -5,6 +5,7 @@ that fails has failed, and what it did is unknown.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
@@ -28,7 +29,8 @@ _INCAPABLE = (
     errors.ClusterDownError,
     errors.TryAgainError,
 )
-_INCAPABLE_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN ", "LOADING ")
+# The same told by a pipeline, or (Redis 6) from within a script: "… @user_script: 8: -READONLY You can't …".
+_INCAPABLE_CODES = re.compile(r"(^\W*|: -)(BUSY|MISCONF|NOREPLICAS|MASTERDOWN|LOADING|READONLY|OOM) ")
 
 
 class Commands:
@@ -115,6 +117,7 @@ class Commands:
         except (errors.ConnectionError, *_INCAPABLE) as error:
             raise ConnectionError(str(error)) from error
         except errors.ResponseError as error:
-            if str(error).startswith(_INCAPABLE_CODES):
+            # What comes before is the command, which may have any text in it.
+            if _INCAPABLE_CODES.search(str(error).rpartition("caused error: ")[2]):
                 raise ConnectionError(str(error)) from error
             raise

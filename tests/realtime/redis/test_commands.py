@@ -1,10 +1,12 @@
 import asyncio
+from hashlib import sha1
 
 import pytest
 import redis.asyncio
 import redis.exceptions
 
 from realtime.redis.commands import Commands
+from realtime.redis.scripts import Script
 from realtime.redis.settings import RedisSettings
 from storage.local.redis_server import RedisServer
 from support.redis_bus import frozen
@@ -87,6 +89,23 @@ async def test_a_server_that_cannot_work_is_as_good_as_away(server: RedisServer)
         await client.replicaof("127.0.0.1", "1")
         with pytest.raises(ConnectionError):
             await commands.call("SET", "a", "b")
+    await commands.aclose()
+
+
+@pytest.mark.parametrize("setting", [("REPLICAOF", "127.0.0.1", "1"), ("CONFIG", "SET", "maxmemory", "1")])
+async def test_a_server_that_takes_no_writes_is_as_good_as_away_for_scripts_too(server: RedisServer, setting) -> None:
+    source = b"return redis.call('SET', KEYS[1], ARGV[1])"
+    script = Script("set", source, sha1(source).hexdigest().encode())
+    commands = Commands(server.url, settings=RedisSettings())
+    await commands.run(script, [b"a"], ["before"])
+    await commands.call(*setting)
+
+    with pytest.raises(ConnectionError):
+        await commands.run(script, [b"a"], ["b"])
+    with pytest.raises(ConnectionError):
+        await commands.run_all(script, [([b"a"], ["b"]), ([b"c"], ["d"])])
+    with pytest.raises(ConnectionError):
+        await commands.pipeline([("GET", "a"), ("SET", "a", "b")])
     await commands.aclose()
 
 
