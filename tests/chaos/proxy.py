@@ -396,40 +396,40 @@ class Links:
 
     def __init__(self, name: str, links: Sequence[ProxyLink]) -> None:
         self.name = name
-        self._links = links
+        self.links = links
 
     def set(self, traffic: Traffic, *, to_server: bool = True, to_client: bool = True) -> None:
-        for link in self._links:
+        for link in self.links:
             link.set(traffic, to_server=to_server, to_client=to_client)
 
     def delay(self, seconds: float, jitter_s: float = 0.0) -> None:
-        for link in self._links:
+        for link in self.links:
             link.delay(seconds, jitter_s)
 
     def rate(self, bytes_per_s: float | None) -> None:
-        for link in self._links:
+        for link in self.links:
             link.rate(bytes_per_s)
 
     def chop(self, piece_bytes: int | None) -> None:
-        for link in self._links:
+        for link in self.links:
             link.chop(piece_bytes)
 
     def reset(self) -> None:
-        for link in self._links:
+        for link in self.links:
             link.reset()
 
     def half_close(self) -> None:
-        for link in self._links:
+        for link in self.links:
             link.half_close()
 
     def cut_after(self, reply_bytes: int, *, asked: bytes = b"") -> None:
         """Of each one by itself: cut off are as many as there are links at most."""
-        for link in self._links:
+        for link in self.links:
             link.cut_after(reply_bytes, asked=asked)
 
     @property
     def cuts(self) -> int:
-        return sum(link.cuts for link in self._links)
+        return sum(link.cuts for link in self.links)
 
 
 async def _connected(target: Target) -> socket.socket:

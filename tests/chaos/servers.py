@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,19 @@ class ChildServer:
     def running(self) -> bool:
         return self._service.running
 
+    @property
+    def command(self) -> Command:
+        return self._command
+
+    @contextlib.contextmanager
+    def may_end(self) -> Iterator[None]:
+        """An end by itself is no surprise inside the block."""
+        self._expected = True
+        try:
+            yield
+        finally:
+            self._expected = not self.running
+
     def freeze(self) -> None:
         self._observe(self.name, "frozen")
         os.kill(self.pid, signal.SIGSTOP)
@@ -59,6 +72,7 @@ class ChildServer:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         await self._service.exited()
+        await self._noted()
 
     async def end(self) -> int:
         self._expected = True
@@ -66,6 +80,7 @@ class ChildServer:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         code = (await self._service.exited()).code
+        await self._noted()
         self._observe(self.name, "ended")
         return -1 if code is None else code
 
@@ -85,6 +100,11 @@ class ChildServer:
         await self._service.stop(now=True)
         if self._watch is not None:
             self._watch.cancel()
+            await asyncio.wait({self._watch})
+
+    async def _noted(self) -> None:
+        """The end was asked for; whoever starts it next must not find it taken for another one."""
+        if self._watch is not None:
             await asyncio.wait({self._watch})
 
     async def _note_end(self) -> None:
