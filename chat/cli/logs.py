@@ -1,14 +1,17 @@
 """What a process writes to stderr: one line per event, for people on a terminal and as JSON elsewhere."""
 
+import json
 import logging
 import os
 import sys
-from typing import Any, Final
+from io import StringIO
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
-from structlog.typing import Processor
+from structlog.typing import ExcInfo, Processor
 
+from chat.cli.printable import escaped, only_printable, printable
 from chat.config.schema import LogSection
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -45,14 +48,24 @@ def configure_logs(section: LogSection) -> None:
 
 def _console() -> list[Processor]:
     colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [only_printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_traceback)]
+
+
+def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    text = StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    # Set in: no line of an error's text looks like the beginning of another event.
+    out.write("  " + printable(text.getvalue().rstrip("\n"), lines=True).replace("\n", "\n  "))
 
 
 def _json() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
+    return [structlog.processors.format_exc_info, only_printable, structlog.processors.JSONRenderer(serializer=_dumps)]
 
 
 def _dumps(event: Any, **_: Any) -> str:
     # repr, so that a secret that went astray shows itself as ***.
-    return orjson.dumps(event, default=repr).decode()
+    try:
+        return escaped(orjson.dumps(event, default=repr).decode())
+    except TypeError:
+        # Half a surrogate pair within a list, or a number that is too large: a line in another spelling, but a line.
+        return json.dumps(event, default=repr)

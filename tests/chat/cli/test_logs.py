@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +62,39 @@ def test_loggers_of_libraries_come_out_in_the_same_form(capsys: pytest.CaptureFi
     (line,) = written(capsys)
     assert (line["event"], line["logger"], line["level"]) == ("failed", "aiohttp.server", "error")
     assert "ValueError: invalid literal" in str(line["exception"])
+
+
+HOSTILE = {
+    "A18-line-breaks": "x\r\n2026-01-01 [error    ] forged",
+    "A18-escapes": "\x1b[2J\x1b]0;owned\x07",
+    "A18-an-8-bit-escape": "\x9b31m",
+    "A18-line-separators": "x\u2028forged\u2029forged\u0085forged",
+    "A18-another-direction": "\u202egnp.exe",
+    "A18-nul-and-backspace": "x\0\b\b",
+    "A18-half-a-surrogate-pair": "agent\udcff",
+    "A18-a-megabyte": "x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTILE.items()])
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_strangers_write_stays_on_its_line_and_does_nothing(
+    capsys: pytest.CaptureFixture[str], form: str, text: str
+) -> None:
+    configure_logs(LogSection(format=form))
+    log = structlog.get_logger("x")
+    log.info("origin_refused", origin=text, path=text, several=[text[:50]], text=text)
+    log.info(text)
+    logging.getLogger("aiohttp.server").warning(text)
+    log.error("failed", exc_info=ValueError(text[:50]))
+    said = capsys.readouterr().err
+    said.encode()
+    assert len(said) < 20_000
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e\ud800-\udfff]", said)
+    lines = said.splitlines()
+    if form == "json":
+        assert [json.loads(line)["level"] for line in lines] == ["info", "info", "warning", "error"]
+    assert not [line for line in lines if line.startswith(("forged", "2026-01-01"))]
 
 
 def test_people_get_lines_without_colors_when_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
