@@ -74,18 +74,17 @@ def _check_log(facts: Facts, verdict: Verdict) -> None:
                 verdict.broke("I4", "refused and there", f"{conv}.{offset}: {item.key} of {item.sender}")
                 verdict.counts.ghosts += 1
     for conv in {key[0] for key in facts.sends} - facts.truth.keys():
-        verdict.broke("I1", "log not read", f"{conv}: without it nothing is proven")
+        verdict.broke("I8", "log not read", f"{conv}: without it nothing is proven")
 
 
 def _check_sends(facts: Facts, verdict: Verdict) -> None:
     """Each send against the log."""
     counts = verdict.counts
-    places = {
-        (conv, item.sender, item.key): offset
-        for conv, log in facts.truth.items()
-        for offset, item in log.items()
-        if item.kind == MESSAGE
-    }
+    places: dict[Key, int] = {}
+    for conv, log in facts.truth.items():
+        for offset, item in sorted(log.items()):
+            if item.kind == MESSAGE:
+                places.setdefault((conv, item.sender, item.key), offset)
     waits_ms: list[float] = []
     for key, attempts in facts.sends.items():
         counts.attempted += 1
@@ -124,6 +123,7 @@ def _check_ok(facts: Facts, ok: Send, attempts: Attempts, places: dict[Key, int]
         detail = f"{what}: acknowledged as {first.id} at {first.offset} and {ok.id} at {ok.offset}"
         verdict.broke("I2", "two answers", detail)
         verdict.counts.duplicated += 1
+        return
     log = facts.truth.get(ok.conv)
     if log is None:
         return

@@ -76,6 +76,11 @@ class LiveCluster:
     def servers(self) -> Sequence[ChildServer | Member]:
         return (*self.hubs, *self.workers, *self.mongods, *self.redises)
 
+    @property
+    def mongodb_url(self) -> str:
+        """Past the hubs' links."""
+        return _direct(self.mongods)
+
     def observe(self, name: str, what: str) -> None:
         for observer in self.observers:
             observer(name, what)

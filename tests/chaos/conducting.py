@@ -11,7 +11,7 @@ from random import Random
 from typing import Final
 
 from chaos import checker, reading
-from chaos.cluster import API_KEY, LiveCluster
+from chaos.cluster import API_KEY, DATABASE, LiveCluster
 from chaos.device import Address
 from chaos.fault import Fault
 from chaos.history import CaughtUp, Event, Happened, History, Sample, as_mapping, now
@@ -269,7 +269,8 @@ async def _read_back(cluster: LiveCluster, workload: Workload, history: History,
                 history.add(CaughtUp(now(), device.about.device, conv))
     readers = {conv: members[0] for conv, members in workload.members.items()}
     api = [hub.http for hub in cluster.hubs]
-    failed = await reading.read_everything(history, workload.hubs, api, API_KEY, workload.rest, cluster.token, readers)
+    reader = reading.Reader(history, workload.hubs, api, API_KEY, workload.rest, cluster.token)
+    failed = await reader.read(readers, cluster.mongodb_url, DATABASE)
     result.findings += [f"could not read {one}" for one in failed]
     result.findings += [f"in the end {one}" for one in workload.behind(workload.heads)[:5]]
 

@@ -1,12 +1,19 @@
 """Reads the conversations of a run in the end: the log itself, and what fresh clients are given of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 
 from chaos.device import PAGE, Address, Rest, items_of
 from chaos.history import MESSAGE, History, Item, Received, Whole, now
+from chat.vocabulary import render
+from storage.model.keys import log_bounds
+from storage.mongo.client import Database, connect
+from storage.mongo.documents import entry_of
+from storage.mongo.schema import MESSAGES
 from support.waiting import eventually
 from support.wire_client import WireClient, wire_client
 
@@ -89,48 +96,64 @@ async def resumed(hub: Address, token: str, epoch: str, heads: dict[str, int]) -
         return {conv: tuple(item_of(one) for one in publications(conv)) for conv in taken}
 
 
-async def read_everything(
-    history: History,
-    hubs: Sequence[Address],
-    api: Sequence[str],
-    api_key: str,
-    rest: Rest,
-    token: Callable[[str], str],
-    members: dict[str, str],
-) -> list[str]:
-    """Write down each conversation whole, from all sides; `members` has somebody who was in it all the time.
+async def stored_log(database: Database, conv: str) -> tuple[Item, ...]:
+    """Every entry as MongoDB has it on a majority, past all that the product makes sure of when it reads."""
+    first, last = log_bounds(conv)
+    found = database[MESSAGES].find({"_id": {"$gte": first, "$lte": last}}, sort=[("_id", 1)])
+    entries = [entry_of(document) async for document in found]
+    publications = [render.publication(entry) for entry in entries]
+    return tuple(item_of({"offset": one.offset, "data": msgspec.json.decode(one.data)}) for one in publications)
 
-    `api` are the hubs' own addresses. Returns what could not be read.
-    """
-    failed: list[str] = []
-    epoch, heads = "", {}
-    for number, (conv, user) in enumerate(members.items()):
-        try:
-            epoch, items = await whole_log(api[number % len(api)], api_key, conv)
-        except (aiohttp.ClientError, LookupError, OSError, TimeoutError) as error:
-            failed.append(f"the log of {conv}: {error!r}")
-            continue
-        heads[conv] = items[-1].offset if items else 0
-        hub = hubs[(number + 1) % len(hubs)]
-        try:
-            history.add(Whole(now(), conv, f"rest by {hub.name}", await all_pages(rest, hub, user, conv)))
-        except LookupError as error:
-            failed.append(f"the pages of {conv} by {hub.name}: {error}")
-    for number, user in enumerate(sorted(set(members.values()))):
-        hub = hubs[number % len(hubs)]
-        mine = {conv: heads[conv] for conv, member in members.items() if member == user and conv in heads}
-        try:
-            for conv, given in (await resumed(hub, token(user), epoch, mine)).items():
-                history.add(Whole(now(), conv, f"a resume by {hub.name}", given))
-        except (aiohttp.ClientError, OSError, TimeoutError, AssertionError, KeyError) as error:
-            failed.append(f"a resume by {hub.name}: {error!r}")
-    # Last: whatever was told before has to be in it.
-    for number, conv in enumerate(heads):
-        try:
-            history.add(Whole(now(), conv, "log", (await whole_log(api[(number + 1) % len(api)], api_key, conv))[1]))
-        except (aiohttp.ClientError, LookupError, OSError, TimeoutError) as error:
-            failed.append(f"the log of {conv}: {error!r}")
-    return failed
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads everything back, from all sides. `api` are the hubs' own addresses."""
+
+    history: History
+    hubs: Sequence[Address]
+    api: Sequence[str]
+    api_key: str
+    rest: Rest
+    token: Callable[[str], str]
+
+    async def read(self, members: Mapping[str, str], mongodb_url: str, database: str) -> list[str]:
+        """Write down each conversation whole; `members` has somebody who was in it all the time.
+
+        Returns what could not be read.
+        """
+        failed: list[str] = []
+        epoch, heads = "", dict[str, int]()
+        for number, (conv, user) in enumerate(members.items()):
+            hub = self.hubs[(number + 1) % len(self.hubs)]
+            try:
+                epoch, items = await whole_log(self.api[number % len(self.api)], self.api_key, conv)
+                self._add(conv, f"the API of {self.hubs[number % len(self.api)].name}", items)
+                heads[conv] = items[-1].offset if items else 0
+                self._add(conv, f"rest by {hub.name}", await all_pages(self.rest, hub, user, conv))
+            except (aiohttp.ClientError, LookupError, OSError, TimeoutError) as error:
+                failed.append(f"{conv}: {error!r}")
+        failed += await self._resume(members, epoch, heads)
+        # Last: whatever was told before has to be in it.
+        async with connect(mongodb_url, database) as db:
+            for conv in members:
+                self._add(conv, "log", await stored_log(db, conv))
+        return failed
+
+    async def _resume(self, members: Mapping[str, str], epoch: str, heads: Mapping[str, int]) -> list[str]:
+        """As a fresh client of each member that was asked for."""
+        failed: list[str] = []
+        for number, user in enumerate(sorted(set(members.values()))):
+            hub = self.hubs[number % len(self.hubs)]
+            mine = {conv: heads[conv] for conv, member in members.items() if member == user and conv in heads}
+            try:
+                for conv, given in (await resumed(hub, self.token(user), epoch, mine)).items():
+                    self._add(conv, f"a resume by {hub.name}", given)
+            except (aiohttp.ClientError, OSError, TimeoutError, AssertionError, KeyError) as error:
+                failed.append(f"a resume by {hub.name}: {error!r}")
+        return failed
+
+    def _add(self, conv: str, source: str, items: tuple[Item, ...]) -> None:
+        self.history.add(Whole(now(), conv, source, items))
 
 
 def note_pushes(client: WireClient, history: History, user: str, hub: str) -> None:
