@@ -163,7 +163,13 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         await stack.enter_async_context(service.reading)
         await stack.enter_async_context(service.typing)
         announcer.on_out = service.threads.forget
-        calls = Calls(service, MethodStats(registry, METHOD_NAMES), Shedding(random.random), time.monotonic)
+        calls = Calls(
+            service,
+            MethodStats(registry, METHOD_NAMES),
+            Shedding(random.random),
+            time.monotonic,
+            lambda: store.appender.available,
+        )
         plain = PlainChannels(
             Namespaces(config.channel),
             verifiers.subscriptions,

@@ -6,7 +6,7 @@ for catch-up (sessions whose position is not the channel's), `departed` for pres
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Protocol
@@ -76,6 +76,8 @@ class Hub:
         self.unsettled: Worklist[str] = Worklist()
         self.gaps: Worklist[Channel[Member]] = Worklist()
         self.behind: Worklist[Member] = Worklist()
+        self.on_heard: Callable[[Delivery], None] = _nothing
+        """Called with everything from the bus before it is delivered. It must neither block nor raise."""
 
     def add(self, member: Member) -> None:
         """Register a session whose connect was accepted."""
@@ -216,6 +218,7 @@ class Hub:
     def heard(self, delivery: Delivery) -> None:
         """Take in a delivery from the bus."""
         self._stats.bus_received += 1
+        self.on_heard(delivery)
         self.deliver(delivery)
 
     def deliver(self, delivery: Delivery) -> None:
@@ -316,3 +319,7 @@ class Hub:
 
     def _count(self) -> None:
         self._stats.users = len(self.users)
+
+
+def _nothing(_delivery: Delivery) -> None:
+    pass

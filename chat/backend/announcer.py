@@ -11,7 +11,14 @@ from msgspec import Struct
 from chat.usecases.access import Access, changed_users
 from chat.vocabulary import render
 from chat.vocabulary.connecting import Head, SubscriptionData
-from chat.vocabulary.events import ConversationJoined, ConversationRemoved, ThreadFollowed, ThreadUnfollowed
+from chat.vocabulary.events import (
+    ConversationJoined,
+    ConversationRemoved,
+    MemberChanged,
+    MemberLeft,
+    ThreadFollowed,
+    ThreadUnfollowed,
+)
 from chat.vocabulary.shapes import Position
 from realtime.control import SubscribeSessions, Target, UnsubscribeSessions
 from realtime.engine import Engine
@@ -31,6 +38,10 @@ MAX_LET_IN: Final = 20_000
 """Members of whom it is remembered by which entry they were let in. Whoever is forgotten is let in once more, at worst,
 when an old part of the log is read.
 """
+
+_OF_MEMBERS: Final = (b'{"type":"member.left"', b'{"type":"member.changed"')
+
+_LONGEST: Final = max(map(len, _OF_MEMBERS))
 
 _CAME_OR_WENT: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT)
 
@@ -147,6 +158,24 @@ class EngineAnnouncer:
         if self._engine is not None:
             notice = StandingNotice(conversation, list(users))
             self._engine.operations.notify(STANDING_NOTICE, msgspec.json.encode(notice))
+
+    def heard(self, delivery: Delivery) -> None:
+        """Something came over the bus. The notice of who left may be lost where the entry is not: they take different
+        ways, and a cursor that has it is never read over again.
+        """
+        if not bytes(memoryview(delivery.publication.data)[:_LONGEST]).startswith(_OF_MEMBERS):
+            return
+        try:
+            event = msgspec.json.decode(delivery.publication.data, type=MemberLeft | MemberChanged)
+        except msgspec.MsgspecError:
+            return  # of another version; the log says the same
+        self._access.forget(event.conversation, [event.user])
+        if isinstance(event, MemberLeft) and event.offset > self._let_in.get((event.conversation, event.user), 0):
+            self._apply(MembershipNotice(event.conversation, [event.user], came=False))
+
+    def out(self, conversation: str, users: Collection[str]) -> None:
+        """These were looked up, and are no members."""
+        self._apply(MembershipNotice(conversation, list(users), came=False))
 
     def read_entries(self, conversation: str, entries: Iterable[Entry]) -> None:
         """Entries were read. Where this process had not heard of them, it had not heard their notices either, as a

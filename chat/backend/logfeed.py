@@ -1,7 +1,7 @@
 """Conversation logs as feeds of channels, and where their heads stand."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -94,9 +94,11 @@ class LogHeads:
     server a moment before they can be read.
     """
 
-    def __init__(self, store: Store, feed: LogFeed) -> None:
+    def __init__(self, store: Store, feed: LogFeed, look: Callable[[Iterable[str]], Awaitable[None]]) -> None:
+        """`look` is called with the channels that moved."""
         self._store = store
         self._feed = feed
+        self._look = look
 
     def feed(self, channel: str) -> Feed | None:
         return self._feed if channel.startswith(render.CONVERSATION_PREFIX) else None
@@ -113,4 +115,6 @@ class LogHeads:
                     at, after = page[-1].at, page[-1].conversation
                     newest = max(newest, at)
                 if len(page) < MAX_CHANGED:
-                    return moved, str(newest)
+                    break
+            await self._look(name for name, _ in moved)
+        return moved, str(newest)

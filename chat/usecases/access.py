@@ -2,8 +2,8 @@
 
 Memberships are cached per conversation. The cache is exact for writing: whoever appends has examined every entry of the
 log up to the tail, and an examined membership entry drops what was cached before it, so that a send is decided by the
-membership at its own place in the log. For reading it may be late by as long as the notice of a change takes, at most
-`MAX_AGE_S`.
+membership at its own place in the log. For reading it may be late by as long as the notice of a change takes; while
+there can be none, or one may have been lost, by as long as `Freshness` says.
 """
 
 from collections import OrderedDict
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chat.usecases.failures import Unseen, told
+from chat.usecases.freshness import Freshness
 from chat.usecases.rights import WRITING, Right, allowed
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
@@ -20,7 +21,6 @@ from storage.store import Store, clock_ms
 
 MAX_CONVERSATIONS: Final = 20_000
 MAX_STANDINGS: Final = 100_000
-MAX_AGE_S: Final = 15.0
 
 _MEMBERSHIP: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT, EntryKind.MEMBER_CHANGED)
 
@@ -80,9 +80,16 @@ class Access:
     was not used for longest goes first; of a single conversation, what was looked up first.
     """
 
-    def __init__(self, store: Store, monotonic: Callable[[], float], clock_ms: Callable[[], int] = clock_ms) -> None:
+    def __init__(
+        self,
+        store: Store,
+        monotonic: Callable[[], float],
+        clock_ms: Callable[[], int] = clock_ms,
+        freshness: Freshness | None = None,
+    ) -> None:
         self._store = store
         self._monotonic = monotonic
+        self._freshness = freshness or Freshness(monotonic)
         self._clock_ms = clock_ms
         self._facts: OrderedDict[str, Facts] = OrderedDict()
         self._standings: OrderedDict[str, dict[str, Standing]] = OrderedDict()
@@ -123,7 +130,7 @@ class Access:
         if members is None:
             return None
         standing = members.get(user)
-        if standing is None or self._monotonic() - standing.known_at > MAX_AGE_S:
+        if standing is None or not self._freshness.holds(standing.known_at):
             return None
         self._standings.move_to_end(conversation)
         return standing
@@ -198,7 +205,7 @@ class Access:
         known_at = self._monotonic()
         with told():
             facts = self._facts.get(conversation)
-            if facts is None or known_at - facts.known_at > MAX_AGE_S:
+            if facts is None or not self._freshness.holds(facts.known_at):
                 record = await self._store.conversations.get(conversation)
                 if record is None:
                     return None

@@ -10,6 +10,7 @@ from typing import Final
 
 from chat.usecases.checking import check_new_user
 from chat.usecases.failures import told
+from chat.usecases.freshness import Freshness
 from chat.usecases.ports import Announcer, Limits, Outdating
 from chat.vocabulary.blocks import BlockedPage, BlockedUser, UserBlock, UserBlocked, UserUnblock
 from chat.vocabulary.events import UserChanged
@@ -19,20 +20,21 @@ from realtime.protocol.codes import ClientError
 from storage.store import Store
 
 MAX_USERS: Final = 20_000
-MAX_AGE_S: Final = 15.0
 
 _Known = tuple[frozenset[str], float]
 
 
 class BlockLists:
-    """Whom users block, remembered: exact for what changes through this process, at most `MAX_AGE_S` late for others.
+    """Whom users block, remembered: exact for what changes through this process, late by a notice for what others do,
+    or as long as `Freshness` says.
 
     Bound: the lists of the `MAX_USERS` users that were asked about last; beyond them it asks again.
     """
 
-    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+    def __init__(self, store: Store, monotonic: Callable[[], float], freshness: Freshness | None = None) -> None:
         self._store = store
         self._monotonic = monotonic
+        self._freshness = freshness or Freshness(monotonic)
         self._lists: OrderedDict[str, _Known] = OrderedDict()
         self._changes = 0
 
@@ -50,7 +52,7 @@ class BlockLists:
         found: dict[str, frozenset[str]] = {}
         for user in users:
             known = self._lists.get(user)
-            if known is not None and now - known[1] <= MAX_AGE_S:
+            if known is not None and self._freshness.holds(known[1]):
                 self._lists.move_to_end(user)
                 found[user] = known[0]
         unknown = [user for user in users if user not in found]

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chat.usecases.access import MAX_AGE_S, Access
+from chat.usecases.access import Access
+from chat.usecases.freshness import USUAL_S
 from chat.usecases.rights import Right
 from realtime.protocol.codes import PERMISSION_DENIED, ClientError
 from storage.model import ConversationKind, Role
@@ -83,7 +84,7 @@ async def test_what_is_known_ends_by_itself_after_a_while(store):
     async with conversation(store) as group:
         await access.require("alice", group, Right.SEND)
         assert access.cached("alice", group) is not None
-        now = MAX_AGE_S + 1
+        now = USUAL_S + 1
         assert access.cached("alice", group) is None
 
 
