@@ -41,11 +41,11 @@ class Connection:
         """Send a command and wait for its reply, passing over whatever is pushed meanwhile."""
         self._next_id += 1
         wanted = f'"id":{self._next_id}'.encode()
-        self._writer.write(_masked(json.dumps({"id": self._next_id, command: fields}).encode()))
+        self._writer.write(masked(json.dumps({"id": self._next_id, command: fields}).encode()))
         while True:
             payload = await self._frame()
             if payload == b"{}":
-                self._writer.write(_masked(b"{}"))
+                self._writer.write(masked(b"{}"))
                 continue
             for line in payload.split(b"\n"):
                 if wanted in line[:24]:
@@ -56,7 +56,7 @@ class Connection:
         """Read and throw away, for receivers."""
         while True:
             if await self._frame() == b"{}":
-                self._writer.write(_masked(b"{}"))
+                self._writer.write(masked(b"{}"))
 
     async def _frame(self) -> bytes:
         head = await self._reader.readexactly(2)
@@ -74,7 +74,7 @@ class Connection:
         self._writer.close()
 
 
-def _masked(payload: bytes) -> bytes:
+def masked(payload: bytes) -> bytes:
     """A client's text frame, masked with zeros."""
     size = len(payload)
     if size < 126:
