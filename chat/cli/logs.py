@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import time
 from io import StringIO
 from typing import Any, Final, TextIO
 
@@ -11,10 +12,15 @@ import orjson
 import structlog
 from structlog.typing import ExcInfo, Processor
 
+from chat.cli.flood import Flood
 from chat.cli.printable import escaped, only_printable, printable
 from chat.config.schema import LogSection
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+LINES_AT_ONCE: Final = 100
+LINES_PER_S: Final = 20.0
+"""Of one event, errors apart."""
 
 
 def configure_logs(section: LogSection) -> None:
@@ -27,9 +33,10 @@ def configure_logs(section: LogSection) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     rendering = _console() if console else _json()
+    flood = Flood(burst=LINES_AT_ONCE, per_s=LINES_PER_S, monotonic=time.monotonic)
     level = _LEVELS[section.level]
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=[flood, *shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         # Nothing logs on a hot path, and a cached logger could not be configured again.
