@@ -80,7 +80,10 @@ class KeySet:
         return tuple((self._keys or {}).values())
 
     async def refresh(self) -> None:
-        """Fetch the set now, if the last time was long enough ago. Failing changes nothing, and is logged."""
+        """Fetch the set now, however long ago the last time was. Failing changes nothing, and is logged."""
+        if (before := self._refresh) is not None:
+            await asyncio.shield(before)  # may have read what was before
+        self._tried_at_s = None
         if (refresh := self._start_refresh()) is not None:
             await asyncio.shield(refresh)
 
