@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 CONNECTIONS_PER_S: Final = 200.0
 """How fast connections are closed where there is time: so many handshakes a second are no wave for those who stay."""
 
+FEW_PER_S: Final = 50.0
+FEW_WITHIN_S: Final = 1.0
+"""Also a few do not come back together, as not every SDK waits before it connects for the first time."""
+
 _TOGETHER_S: Final = 0.05
 _SPREAD_SHARE: Final = 0.5
 _ANSWERS_SHARE: Final = 0.2
@@ -45,9 +49,8 @@ class Plan:
     @classmethod
     def of(cls, connections: int, left_s: float) -> "Plan":
         """Half of the time at most for the spread: the rest is for answers, closes and the flush."""
-        return cls(
-            min(connections / CONNECTIONS_PER_S, left_s * _SPREAD_SHARE), min(ANSWERS_S, left_s * _ANSWERS_SHARE)
-        )
+        wanted_s = max(connections / CONNECTIONS_PER_S, min(connections / FEW_PER_S, FEW_WITHIN_S))
+        return cls(min(wanted_s, left_s * _SPREAD_SHARE), min(ANSWERS_S, left_s * _ANSWERS_SHARE))
 
 
 class Leaving:

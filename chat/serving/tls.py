@@ -95,8 +95,9 @@ def _load(context: ssl.SSLContext, section: TlsSection) -> None:
     try:
         context.load_cert_chain(section.certificate, section.key, _no_password)
     except ssl.SSLError as error:
-        reason = (error.reason or "not PEM").lower().replace("_", " ")
-        raise TlsUnusable("server.tls.key" if "key" in reason else "server.tls.certificate", reason) from error
+        _expires_at(section.certificate)  # one of the two it is, and OpenSSL does not say which
+        reason = (error.reason or "is not a private key in PEM").lower().replace("_", " ")
+        raise TlsUnusable("server.tls.key", reason) from error
     except (OSError, ValueError) as error:
         raise TlsUnusable("server.tls.key", str(error)) from error
 
