@@ -20,12 +20,17 @@ SEND: Final = "message.send"
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Runs methods and measures them; under overload it puts some off (see `chat.shedding`)."""
+    """Runs methods and measures them; under overload it puts some off (see `chat.shedding`).
+
+    While the store is known to be away (`available`) nothing is begun: what waits for it would hold up what its user
+    asks next, and each further question of the same call would wait as long again.
+    """
 
     service: Service
     stats: MethodStats
     shedding: Shedding
     monotonic: Callable[[], float]
+    available: Callable[[], bool]
 
     async def run(self, user: str, method: Method, request: Any) -> Struct:
         """The result of the method. Raises what it raises; cancelling gives up waiting, not what was begun."""
@@ -34,6 +39,11 @@ class Calls:
 
     async def start(self, user: str, method: Method, request: Any) -> Outcome:
         """As `run`, but what the method promises is returned as a promise: calls of one user begin in their order."""
+        if not self.available():
+            self.stats.failed(method.name, codes.UNAVAILABLE.slug)
+            raise ClientError(
+                codes.UNAVAILABLE, "the store does not answer just now; the same request may be repeated"
+            )
         wait_ms = self.shedding.begin(method.name)
         if wait_ms is not None:
             self.stats.failed(method.name, codes.UNAVAILABLE.slug)

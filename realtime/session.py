@@ -412,6 +412,9 @@ class Session:
         if self.ended:
             return None
         now = self._ctx.monotonic()
+        if self._receiving:
+            # A command that waits for a server that is away holds up what came after it, pongs too.
+            self._machine.unread(now)
         for effect in self._machine.tick(now):
             match effect:
                 case Ping():

@@ -137,6 +137,8 @@ class Ping:
 
 Effect: TypeAlias = Invoke | Answer | Close
 _PING: Final = Ping()
+_UNREAD_S: Final = 1.0
+"""For so long after the connection was last not read, a pong that was due may still be found in what is read next."""
 
 
 class ConnectionMachine:
@@ -215,6 +217,11 @@ class ConnectionMachine:
     def close(self) -> None:
         """The connection ended, whoever ended it. Everything after it is ignored."""
         self._state = _CLOSED
+
+    def unread(self, now: float) -> None:
+        """The connection is not being read at the moment: a pong may be there already. No close for want of it yet."""
+        if isinstance(self._state, Connected) and self._state.pong_deadline_at != math.inf:
+            self._state.pong_deadline_at = max(self._state.pong_deadline_at, now + _UNREAD_S)
 
     def tick(self, now: float) -> list[Ping | Close]:
         """What the passing of time asks for. Harmless when early; a late call sends one ping, not those missed."""

@@ -14,12 +14,17 @@ from storage.mongo.client import Database, translated
 PROBE_TIMEOUT_S: Final = 1.0
 """Twice the driver's shortest pause between two looks at a server, so that one hiccup is not an outage."""
 PROBE_INTERVAL_S: Final = 0.25
+ANYHOW_S: Final = 1.0
+"""Without any doubt it is probed this often: who only reads would learn from the first deadline that it hangs, and a
+driver that waits for a frozen server takes longer.
+"""
 
 _logger = structlog.get_logger(__name__)
 
 
 class Health:
-    """Probes MongoDB while there is reason to doubt it. An async context manager; owns the probing task.
+    """Probes MongoDB once a second, and at once while there is reason to doubt it. An async context manager; owns the
+    probing task.
 
     Doubt comes from the driver, which hears of a lost primary by itself and is looked at every PROBE_INTERVAL_S, or
     from whoever calls `doubt`. `available` turns False when a probe failed and True when one succeeded; `on_change` is
@@ -52,19 +57,28 @@ class Health:
         """Round trip to the primary. Raises Unavailable."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        with translated(), pymongo.timeout(timeout_s):
-            await self._db.command("ping")
+        try:
+            # The driver's deadline begins when one of its threads is free, and they may all be waiting for MongoDB.
+            async with asyncio.timeout(timeout_s * 1.5):
+                with translated(), pymongo.timeout(timeout_s):
+                    await self._db.command("ping")
+        except TimeoutError as error:
+            raise Unavailable("MongoDB: every connection waits for it") from error
         return (loop.time() - started) * 1000
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        probed_at = loop.time()
         while True:
             try:
                 async with asyncio.timeout(PROBE_INTERVAL_S):
                     await self._doubted.wait()
             except TimeoutError:
-                if self.available and self._db.client.delegate.topology_description.has_writable_server():
+                has_primary = self._db.client.delegate.topology_description.has_writable_server()
+                if self.available and has_primary and loop.time() - probed_at < ANYHOW_S:
                     continue
             self._doubted.clear()
+            probed_at = loop.time()
             try:
                 await self.ping_ms()
             except Unavailable as error:

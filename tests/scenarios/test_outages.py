@@ -1,5 +1,8 @@
 """Redis or MongoDB away: what is promised then, and that it heals by itself."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from storage.local.mongod import mongod
@@ -74,6 +77,27 @@ async def test_with_mongodb_frozen_sends_get_a_temporary_error_and_the_retry_lan
         await eventually(lands)
         page = await alice.rpc("history.page", conversation=conversation)
         assert [message["text"] for message in page["items"]] == ["once"]
+
+
+async def test_with_mongodb_frozen_everything_that_is_asked_at_once_is_answered_in_time(
+    own_mongod, database_name, redis_url, redis_prefix
+):
+    """Nothing waits for what is asked in front of it, and the pongs behind it are not missed."""
+    config = test_config(own_mongod.url, database_name, redis_url, redis_prefix)
+    config = replace(config, client=replace(config.client, ping_interval=1.0, pong_timeout=0.5))
+    async with serve_app(config) as app, wire_client(app.websocket) as alice:
+        await alice.connect(app.token("alice"))
+        conversation = await group(alice)
+        with frozen(own_mongod.pid):
+            started = time.monotonic()
+            ids = [
+                await alice.send(rpc={"method": "history.page", "data": {"conversation": conversation, "after": after}})
+                for after in range(40)
+            ]
+            await alice.until(lambda: alice.close_code is not None or alice.replies.keys() >= set(ids), within_s=20)
+            assert alice.close_code is None
+            assert {alice.replies[one]["error"]["temporary"] for one in ids} == {True}
+            assert time.monotonic() - started < 5.0
 
 
 async def test_a_hub_that_is_killed_loses_nothing_that_was_acknowledged(

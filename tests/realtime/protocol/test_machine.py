@@ -384,6 +384,20 @@ def test_a_second_ping_does_not_put_off_the_missing_pong() -> None:
     assert [type(action) for action in machine.tick(START + 13)] == [Close]
 
 
+def test_a_pong_may_be_in_what_was_not_read_yet() -> None:
+    machine = connected()
+    machine.unread(START)
+    assert machine.tick(START + 25) == [Ping()]
+    machine.unread(START + 40)
+    assert machine.tick(START + 40) == []
+    machine.receive(Pong())
+    assert machine.tick(START + 41) == []
+
+    assert machine.tick(START + 50) == [Ping()]
+    machine.unread(START + 58)
+    assert machine.tick(START + 59) == [Close(CLOSE_NO_PONG, "no pong")]
+
+
 def test_an_unsolicited_pong_is_tolerated() -> None:
     machine = connected()
     assert [machine.receive(Pong()) for _ in range(3)] == [None, None, None]
