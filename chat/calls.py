@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ SEND: Final = "message.send"
 class Calls:
     """Runs methods and measures them; under overload it puts some off (see `chat.shedding`).
 
-    While the store is known to be away (`available`) nothing is begun: what waits for it would hold up what its user
-    asks next, and each further question of the same call would wait as long again.
+    While the store is known to be away (`available`) nothing is begun, and what was begun is given up as soon as that
+    is known (`store_changed`): it would wait for one of the driver's threads, and then once more for its own deadline.
     """
 
     service: Service
@@ -31,6 +31,14 @@ class Calls:
     shedding: Shedding
     monotonic: Callable[[], float]
     available: Callable[[], bool]
+    begun: set[asyncio.Timeout] = field(default_factory=set)
+
+    def store_changed(self, available: bool) -> None:
+        """The store was found to be away, or back."""
+        if not available:
+            at = asyncio.get_running_loop().time()
+            for deadline in self.begun:
+                deadline.reschedule(at)
 
     async def run(self, user: str, method: Method, request: Any) -> Struct:
         """The result of the method. Raises what it raises; cancelling gives up waiting, not what was begun."""
@@ -41,16 +49,14 @@ class Calls:
         """As `run`, but what the method promises is returned as a promise: calls of one user begin in their order."""
         if not self.available():
             self.stats.failed(method.name, codes.UNAVAILABLE.slug)
-            raise ClientError(
-                codes.UNAVAILABLE, "the store does not answer just now; the same request may be repeated"
-            )
+            raise _away()
         wait_ms = self.shedding.begin(method.name)
         if wait_ms is not None:
             self.stats.failed(method.name, codes.UNAVAILABLE.slug)
             raise ClientError(codes.UNAVAILABLE, "the server is overloaded; try again", retry_after_ms=wait_ms)
         started = self.monotonic()
         try:
-            outcome = await method.run(self.service, user, request)
+            outcome = await self._begin(user, method, request)
         except ClientError as error:
             self.stats.failed(method.name, error.code.slug)
             self.stats.duration[method.name].observe(self.monotonic() - started)
@@ -62,6 +68,19 @@ class Calls:
         else:
             outcome.add_done_callback(partial(self._promise_kept, method.name, started))
         return outcome
+
+    async def _begin(self, user: str, method: Method, request: Any) -> Outcome:
+        deadline = asyncio.timeout(None)
+        try:
+            async with deadline:
+                self.begun.add(deadline)
+                return await method.run(self.service, user, request)
+        except TimeoutError:
+            if deadline.expired():
+                raise _away() from None
+            raise
+        finally:
+            self.begun.discard(deadline)
 
     def _promise_kept(self, name: str, started: float, promise: "asyncio.Future[Any]") -> None:
         if promise.cancelled():
@@ -79,3 +98,7 @@ class Calls:
         self.stats.duration[name].observe(took_s)
         if name == SEND:
             self.stats.ack.observe(took_s)
+
+
+def _away() -> ClientError:
+    return ClientError(codes.UNAVAILABLE, "the store does not answer just now; the same request may be repeated")

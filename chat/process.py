@@ -30,6 +30,7 @@ from chat.calls import Calls
 from chat.channels import Namespaces
 from chat.config import Config
 from chat.control.enforcing import NOTICE, EngineEnforcer
+from chat.control.proving import prove
 from chat.control.restricting import Restricting
 from chat.control.restricting import running as restrictions_running
 from chat.files.opening import open_uploading
@@ -38,6 +39,7 @@ from chat.limits.opening import RateLimits, connection_rates, open_limits
 from chat.limits.sharing import sharing
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
+from chat.sealing import Sealer
 from chat.shedding import Shedding
 from chat.usecases import ports
 from chat.usecases.access import Access
@@ -83,6 +85,7 @@ class Process:
     files: Files | None
     limits: RateLimits
     restricting: Restricting
+    sealer: Sealer
     stats: Stats
     registry: CollectorRegistry
 
@@ -118,6 +121,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry)
         )
         verifiers = await stack.enter_async_context(open_verifiers(config, clock=time.time, monotonic=time.monotonic))
+        sealer = Sealer.from_config(config)
+        await prove(store, sealer)
         enforcer = EngineEnforcer()
         restricting = Restricting(
             store, enforcer, verifiers.doubt, clock=time.time, interval_s=config.client.access_check_interval
@@ -170,6 +175,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             time.monotonic,
             lambda: store.appender.available,
         )
+        store.appender.on_available = calls.store_changed
         plain = PlainChannels(
             Namespaces(config.channel),
             verifiers.subscriptions,
@@ -233,6 +239,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             files,
             rate_limits,
             restricting,
+            sealer,
             stats,
             registry,
         )

@@ -50,7 +50,8 @@ class Appender:
     (repeated ones included), ascending, before their futures are done. `on_examined(conversation, entries)` is called
     with what other processes appended, as far as it was read here. `on_skipped(conversation, upto)`: the log reaches
     `upto`, and what lies below was not read, so what the caller knows of the conversation from an older offset may be
-    out of date. All three run on the event loop and should not raise; `note` likewise, with every entry committed here.
+    out of date. `on_available` is called when MongoDB is found to be away (False), and to be back. All of them run on
+    the event loop and should not raise; `note` likewise, with every entry committed here.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Appender:
         self.on_committed: Callable[[Sequence[Appended]], None] = lambda _run: None
         self.on_examined: Callable[[str, Sequence[Entry]], None] = lambda _conversation, _entries: None
         self.on_skipped: Callable[[str, int], None] = lambda _conversation, _upto: None
+        self.on_available: Callable[[bool], None] = lambda _available: None
         self._writer = writer
         self._health = health
         self._stats = stats
@@ -260,6 +262,7 @@ class Appender:
         self._stats.available = int(available)
         if not available:
             self._lanes.fail_queued(Unavailable("MongoDB is away"))
+        self.on_available(available)
         self._pump()
 
 
