@@ -3,6 +3,8 @@
 from typing import Final
 
 from chaos.fault import Fault
-from chaos.faults import mongodb, redis
+from chaos.faults import hubs, mongodb, redis
 
-FAULTS: Final[tuple[Fault, ...]] = tuple(sorted((*redis.FAULTS, *mongodb.FAULTS), key=lambda fault: int(fault.number)))
+_ALL: Final = (*redis.FAULTS, *mongodb.FAULTS, *hubs.FAULTS)
+
+FAULTS: Final[tuple[Fault, ...]] = tuple(sorted(_ALL, key=lambda fault: int(fault.number)))
