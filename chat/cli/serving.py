@@ -11,7 +11,7 @@ from pathlib import Path
 from chat.cli.loading import load_config
 from chat.cli.outcome import EXIT_CONFIG, Failed, Unreachable, put, put_json
 from chat.config import Config, Loaded, refuse_insecure
-from storage.errors import NotMigrated, Unavailable
+from storage.errors import NotMigrated, StorageError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ def serve(options: ServeOptions) -> int:
 
     config = load_again()
     configure_logs(config.log)
+    _check_urls(config)
     _check_tls(config)
     source = Source(load_again, configure_logs)
     with _explained():
@@ -59,6 +60,7 @@ def work(config: Path | None) -> int:
 
     loaded = load_config(config)
     configure_logs(loaded.config.log)
+    _check_urls(loaded.config)
     with _explained():
         return worker.main(loaded.config, Source(lambda: load_config(config).config, configure_logs))
 
@@ -113,6 +115,22 @@ def child_arguments(options: ServeOptions, config: Config, port: int) -> Sequenc
     return ("serve", "--supervised", *file, *flags)
 
 
+def _check_urls(config: Config) -> None:
+    """A URL that can never work is not waited for."""
+    from realtime.redis.address import parse_address
+    from storage.mongo.client import check_url
+
+    try:
+        check_url(config.mongodb.url.reveal())
+    except ValueError as error:
+        raise Failed(f"mongodb.url: {error}", EXIT_CONFIG) from error
+    for url in config.redis.urls:
+        try:
+            parse_address(url.reveal())
+        except ValueError as error:
+            raise Failed(f"redis.urls: {error}", EXIT_CONFIG) from error
+
+
 def _check_tls(config: Config) -> None:
     """A certificate that cannot be shown is a wrong configuration, and nobody has to wait for a process to see it."""
     from chat.serving.tls import TlsUnusable, checked_context
@@ -159,3 +177,6 @@ def _explained() -> Iterator[None]:
         raise Failed(str(error), EXIT_CONFIG) from error
     except Unavailable as error:
         raise Unreachable(f"{error} (mongodb.url)") from error
+    except StorageError as error:
+        # Asked for the first time it refused, a password as a rule: it will again.
+        raise Failed(f"{error} (mongodb.url)", EXIT_CONFIG) from error

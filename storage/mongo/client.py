@@ -57,6 +57,17 @@ _UNLESS_IN_URL: Final[dict[str, Any]] = {
 }
 
 
+def check_url(url: str) -> None:
+    """Raises ValueError for what is not the URL of a MongoDB; the text does not repeat it. Asks nobody, nor DNS."""
+    if not url.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("expected mongodb://… or mongodb+srv://…")
+    if url.startswith("mongodb://"):
+        try:
+            parse_uri(url, warn=False)
+        except (ConfigurationError, InvalidURI, ValueError) as error:
+            raise ValueError(f"not a MongoDB URL that can be used: {error}") from None
+
+
 @asynccontextmanager
 async def connect(
     url: str, database: str, *, app_name: str = "hubbub", listeners: Sequence[CommandListener] = ()

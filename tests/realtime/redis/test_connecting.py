@@ -162,3 +162,33 @@ async def test_a_certificate_nobody_vouches_for_is_refused(tls_port: int) -> Non
         async with process("p1", Heard(), f"rediss://localhost:{tls_port}") as opened:
             await eventually(lambda: any("CERTIFICATE_VERIFY_FAILED" in str(entry.get("reason")) for entry in logs))
             assert not opened.bus.alive
+
+
+async def test_a_certificate_of_another_name_is_refused_by_the_bus_and_by_requests(
+    tls_port: int, certificate: Path
+) -> None:
+    with capture_logs() as logs:
+        url = f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate}"  # it is the certificate of localhost
+        async with process("p1", Heard(), url) as opened:
+            await eventually(lambda: any("CERTIFICATE_VERIFY_FAILED" in str(entry.get("reason")) for entry in logs))
+            assert not opened.bus.alive
+            with pytest.raises(ConnectionError):
+                await opened.presence.stats("room")
+
+
+async def test_user_and_password_go_by_tls(server: RedisServer, tls_port: int, certificate: Path) -> None:
+    async with redis.asyncio.from_url(server.url, protocol=2) as client:
+        rules = ("~t:*", "resetchannels", "&t:*", "+@all")
+        await client.execute_command("ACL", "SETUSER", "bea", "on", ">a secret/with:signs", *rules)
+    at = f"localhost:{tls_port}?ssl_ca_certs={certificate}"
+    heard = Heard()
+    async with process("p1", heard, f"rediss://bea:a%20secret%2Fwith%3Asigns@{at}") as opened:
+        await subscribed(opened, "news")
+        opened.bus.publish(pub("news", b"1"))
+        assert await opened.presence.stats("room") == (0, 0)
+        await eventually(lambda: heard.deliveries)
+    with capture_logs() as logs:
+        async with process("p2", Heard(), f"rediss://bea:wrong@{at}") as opened:
+            await eventually(lambda: any("WRONGPASS" in str(entry.get("reason")) for entry in logs))
+            assert not opened.bus.alive
+    assert not any("wrong@" in str(entry) or "secret" in str(entry) for entry in logs)
