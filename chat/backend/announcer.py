@@ -34,9 +34,9 @@ MEMBERSHIP_NOTICE: Final = "membership"
 
 STANDING_NOTICE: Final = "standing"
 
-MAX_LET_IN: Final = 20_000
-"""Members of whom it is remembered by which entry they were let in. Whoever is forgotten is let in once more, at worst,
-when an old part of the log is read.
+MAX_MOVED: Final = 20_000
+"""Members of whom it is remembered by which entry they came or went last. Of whoever is forgotten an old notice, or an
+old part of the log, is believed once more.
 """
 
 _OF_MEMBERS: Final = (b'{"type":"member.left"', b'{"type":"member.changed"')
@@ -47,7 +47,8 @@ _CAME_OR_WENT: Final = (EntryKind.MEMBER_JOINED, EntryKind.MEMBER_LEFT)
 
 
 class MembershipNotice(Struct, frozen=True):
-    """What processes tell each other about members: `came` by the entry at `offset`, after `n` messages, or went.
+    """What processes tell each other about members: `came` by the entry at `offset`, after `n` messages, or went by it
+    (0: by none, or by one that is not known).
 
     `read`: how far who came has read, (offset, n); None: up to that entry.
     """
@@ -116,7 +117,7 @@ class EngineAnnouncer:
         self._epoch = epoch
         self._access = access
         self._engine: Engine | None = None
-        self._let_in: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._moved: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def attach(self, engine: Engine) -> None:
         """Speak through this engine from now on. Before that everything is dropped: there is nobody to tell."""
@@ -138,10 +139,10 @@ class EngineAnnouncer:
         for user in users:
             self.personal(user, ConversationJoined(conversation, at, by))
 
-    def put_out(self, conversation: str, users: Collection[str], *, by: str, at: int) -> None:
+    def put_out(self, conversation: str, users: Collection[str], *, offset: int, by: str, at: int) -> None:
         for user in users:
             self.personal(user, ConversationRemoved(conversation, at, by))
-        self._notify(MembershipNotice(conversation, list(users), came=False))
+        self._notify(MembershipNotice(conversation, list(users), came=False, offset=offset))
 
     def followed(self, thread: str, read: Mapping[str, model.Position], *, after: model.Position, at: int) -> None:
         for user, position in read.items():
@@ -170,8 +171,8 @@ class EngineAnnouncer:
         except msgspec.MsgspecError:
             return  # of another version; the log says the same
         self._access.forget(event.conversation, [event.user])
-        if isinstance(event, MemberLeft) and event.offset > self._let_in.get((event.conversation, event.user), 0):
-            self._apply(MembershipNotice(event.conversation, [event.user], came=False))
+        if isinstance(event, MemberLeft) and event.offset > self._moved.get((event.conversation, event.user), 0):
+            self._apply(MembershipNotice(event.conversation, [event.user], came=False, offset=event.offset))
 
     def out(self, conversation: str, users: Collection[str]) -> None:
         """These were looked up, and are no members."""
@@ -187,7 +188,7 @@ class EngineAnnouncer:
             if heard is not None and entry.offset > heard and entry.kind in _CAME_OR_WENT:
                 came = entry.kind is EntryKind.MEMBER_JOINED
                 for user in changed_users(entry):
-                    if entry.offset > self._let_in.get((conversation, user), 0):
+                    if entry.offset > self._moved.get((conversation, user), 0):
                         last[user] = MembershipNotice(conversation, [user], came, entry.offset, entry.n)
         for notice in last.values():
             self._apply(notice)
@@ -228,8 +229,9 @@ class EngineAnnouncer:
         channel = render.conversation_channel(notice.conversation)
         # For users who are not here as well: they may be about to connect, by what was true before.
         for user in notice.users:
+            if not self._is_news(user, notice):
+                continue
             if notice.came:
-                self._remember(user, notice)
                 engine.operations.apply(self._subscribe(user, channel, notice))
             else:
                 code = UNSUBSCRIBE_SERVER
@@ -238,12 +240,17 @@ class EngineAnnouncer:
                 threads = render.threads_prefix(notice.conversation)
                 engine.operations.apply(UnsubscribeSessions(Target(user), threads, code.code, code.reason, prefix=True))
 
-    def _remember(self, user: str, notice: MembershipNotice) -> None:
+    def _is_news(self, user: str, notice: MembershipNotice) -> bool:
+        """False for what was overtaken: notices wait in their sender's queue while Redis is away, entries do not."""
+        if not notice.offset:
+            return True
         member = (notice.conversation, user)
-        self._let_in[member] = max(notice.offset, self._let_in.get(member, 0))
-        self._let_in.move_to_end(member)
-        if len(self._let_in) > MAX_LET_IN:
-            self._let_in.popitem(last=False)
+        known = self._moved.get(member, 0)
+        self._moved[member] = max(notice.offset, known)
+        self._moved.move_to_end(member)
+        if len(self._moved) > MAX_MOVED:
+            self._moved.popitem(last=False)
+        return notice.offset >= known
 
     def _subscribe(self, user: str, channel: str, notice: MembershipNotice) -> SubscribeSessions:
         # What was said before is history, not unread: whoever comes has read up to the entry that let them in.

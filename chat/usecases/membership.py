@@ -134,8 +134,8 @@ class Membership:
         await self._access.require(user, request.conversation, Right.LEAVE)
         at = self._clock_ms()
         with told():
-            await self._store.members.leave(request.conversation, user, at=at, owned=True)
-        self.went(request.conversation, user, by=user, at=at)
+            appended = await self._store.members.leave(request.conversation, user, at=at, owned=True)
+        self.went(request.conversation, user, appended, by=user, at=at)
         return Done()
 
     async def add_members(self, user: str, request: ConversationAddMembers) -> Done:
@@ -171,10 +171,10 @@ class Membership:
     async def remove_member(self, user: str, request: ConversationRemoveMember) -> Done:
         conversation, at = request.conversation, self._clock_ms()
 
-        async def remove() -> None:
+        async def remove() -> Appended | None:
             standing = await self._access.require(user, conversation, Right.REMOVE_MEMBER)
             subject = await acted_on(self._access, standing, conversation, request.user)
-            await self._store.members.remove(
+            return await self._store.members.remove(
                 conversation,
                 request.user,
                 by=user,
@@ -183,8 +183,7 @@ class Membership:
                 check=self._access.check(conversation, {request.user: subject, user: standing}),
             )
 
-        await decided(remove)
-        self.went(conversation, request.user, by=user, at=at)
+        self.went(conversation, request.user, await decided(remove), by=user, at=at)
         return Done()
 
     async def set_role(self, user: str, request: ConversationSetRole) -> Done:
@@ -226,10 +225,11 @@ class Membership:
         if appended is not None and users:
             self._announcer.let_in(conversation, users, position=appended.entry.position, by=by, at=at)
 
-    def went(self, conversation: str, user: str, *, by: str, at: int) -> None:
-        """Tell of a member who is none any more."""
+    def went(self, conversation: str, user: str, appended: Appended | None, *, by: str, at: int) -> None:
+        """Tell of a member who is none any more, by an entry that was appended now or, without one, before."""
         self._access.forget(conversation, [user])
-        self._announcer.put_out(conversation, [user], by=by, at=at)
+        offset = 0 if appended is None else appended.entry.offset
+        self._announcer.put_out(conversation, [user], offset=offset, by=by, at=at)
 
 
 @contextmanager

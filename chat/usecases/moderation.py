@@ -22,7 +22,7 @@ from chat.vocabulary.types import END_OF_TIME
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import PreconditionFailed
-from storage.model import Member
+from storage.model import Appended, Member
 from storage.store import Store
 
 
@@ -50,7 +50,7 @@ class Moderation:
         conversation, at = request.conversation, self._clock_ms()
         until = given(request.until)
 
-        async def put_out() -> bool:
+        async def put_out() -> Appended | None:
             standing = await self._access.require(user, conversation, Right.BAN)
             _check_other(user, request.user)
             check_until(request.until, at)
@@ -59,7 +59,7 @@ class Moderation:
                 check_new_user(request.user, self._limits, "user")
                 if not await self._store.members.keep_out(conversation, request.user, at=at, until=until):
                     raise PreconditionFailed("came in meanwhile")
-                return False
+                return None
             require_rank(standing, subject)
             appended = await self._store.members.ban(
                 conversation,
@@ -73,10 +73,10 @@ class Moderation:
             if appended is None:
                 self._access.forget(conversation, [request.user])
                 raise PreconditionFailed("left meanwhile")
-            return True
+            return appended
 
-        if await decided(put_out):
-            self._membership.went(conversation, request.user, by=user, at=at)
+        if (appended := await decided(put_out)) is not None:
+            self._membership.went(conversation, request.user, appended, by=user, at=at)
         return Done()
 
     async def unban(self, user: str, request: ConversationUnban) -> Done:

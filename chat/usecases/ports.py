@@ -37,8 +37,8 @@ class Announcer(Protocol):
     def unfollowed(self, thread: str, user: str, *, at: int) -> None:
         """The user follows the thread no longer: end the subscriptions."""
 
-    def put_out(self, conversation: str, users: Collection[str], *, by: str, at: int) -> None:
-        """These users are members no longer: end their subscriptions."""
+    def put_out(self, conversation: str, users: Collection[str], *, offset: int, by: str, at: int) -> None:
+        """These users are members no longer, by the entry at `offset` (0: there is none): end their subscriptions."""
 
 
 class Online(Protocol):

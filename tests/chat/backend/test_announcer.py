@@ -2,9 +2,10 @@
 
 import time
 
+import msgspec
 import pytest
 
-from chat.backend.announcer import EngineAnnouncer
+from chat.backend.announcer import EngineAnnouncer, MembershipNotice
 from chat.usecases.access import Access
 from storage.model import Entry, EntryKind, Position
 from storage.mongo.client import connect
@@ -61,6 +62,23 @@ async def test_whoever_was_let_in_by_notice_is_not_let_in_again_by_the_entry(ser
         await alice.until(lambda: any("subscribe" in push for push in alice.pushes))
         (subscribed,) = [push["subscribe"] for push in alice.pushes if "subscribe" in push]
         assert subscribed["data"]["head"]["offset"] == 2
+
+
+async def test_an_arrival_before_the_last_departure_is_history_however_late_its_notice_comes(served, announcer):
+    """It may have waited in another process for Redis to come back."""
+    late = msgspec.json.encode(MembershipNotice(CONVERSATION, ["alice"], came=True, offset=1))
+    async with wire_client(served.url) as alice:
+        await alice.connect("alice")
+        (session,) = served.engine.hub.users["alice"]
+        announcer.read_entries(CONVERSATION, [joined(1, "alice"), left(2, "alice")])
+        announcer._heard(late)
+        assert not session.subscribed(CHANNEL)
+        announcer.let_in(CONVERSATION, ["alice"], position=Position(3, 0), by="bob", at=1)
+        await alice.until(lambda: any("subscribe" in push for push in alice.pushes))
+        announcer.put_out(CONVERSATION, ["alice"], offset=4, by="bob", at=1)
+        assert not session.subscribed(CHANNEL)
+        announcer._heard(late)
+        assert not session.subscribed(CHANNEL)
 
 
 async def test_a_departure_before_the_last_arrival_is_history(served, announcer):
