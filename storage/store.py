@@ -37,6 +37,7 @@ from storage.mongo.reading import Reading
 from storage.mongo.restrictions import Restrictions
 from storage.mongo.retention import Retention
 from storage.mongo.rewording import Rewording
+from storage.mongo.sealing import Sealing
 from storage.mongo.searching import Searching
 from storage.mongo.summaries import Summaries
 from storage.mongo.sweep import Sweep
@@ -84,6 +85,7 @@ class Store:
     expiring: Expiring
     retention: Retention
     restrictions: Restrictions
+    sealing: Sealing
     summaries: Summaries
     stats: Stats
     health: Health
@@ -197,6 +199,7 @@ async def open_store(
                     expiring=expiring,
                     retention=retention,
                     restrictions=restrictions,
+                    sealing=Sealing(db),
                     summaries=summaries,
                     stats=stats,
                     health=health,

@@ -39,6 +39,7 @@ def check_config(path: Path | None, *, as_json: bool) -> int:
 def check_all(loaded: Loaded) -> list[Problem]:
     """What keeps `serve` from starting with a configuration that was loaded: insecure options, unusable keys."""
     from chat.auth.verifier import check_keys
+    from chat.sealing import Sealer
 
     problems: list[Problem] = []
     try:
@@ -47,6 +48,10 @@ def check_all(loaded: Loaded) -> list[Problem]:
         problems += error.problems
     try:
         check_keys(loaded.config)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        Sealer.from_config(loaded.config)
     except ConfigError as error:
         problems += error.problems
     return problems

@@ -48,7 +48,7 @@ _READY_POLL_S: Final = 0.05
 _READY_ANSWER_S: Final = 2.0
 _CHILD_GRACE_S: Final = 10.0
 _LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
-_NO_KEYS: Final = Keys(token="-" * 64, api="-" * 64, admin="-" * 64)
+_NO_KEYS: Final = Keys(token="-" * 64, api="-" * 64, admin="-" * 64, sealing=f"none:{'A' * 43}")
 
 
 @dataclass(frozen=True, slots=True)

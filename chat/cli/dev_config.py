@@ -45,6 +45,7 @@ def presets(keys: Keys) -> dict[str, object]:
         "token.hmac_secret_key": keys.token,
         "api.key": keys.api,
         "admin.secret": keys.admin,
+        "secrets.keys": [keys.sealing],
         "channel.namespaces": [dict(NEWS)],
         "log.level": "warning",
     }

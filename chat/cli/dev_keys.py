@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from chat.auth.mint import new_secret
+from chat.sealing import new_key
 
 
 class KeysUnusable(Exception):
@@ -15,11 +16,14 @@ class KeysUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Secrets as text. `token` signs users' tokens, `api` opens the server API, `admin` signs admin links."""
+    """Secrets as text. `token` signs users' tokens, `api` opens the server API, `admin` signs admin links, `sealing`
+    seals what is secret in the database.
+    """
 
     token: str
     api: str
     admin: str
+    sealing: str
 
     def __repr__(self) -> str:
         return "Keys(***)"
@@ -33,15 +37,19 @@ def keys_in(path: Path, *, make: Callable[[], str] = new_secret) -> tuple[Keys, 
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        keys = Keys(token=make(), api=make(), admin=make())
+        keys = Keys(token=make(), api=make(), admin=make(), sealing=new_key())
         write_private(path, json.dumps(asdict(keys), indent=2) + "\n")
         return keys, True
     path.chmod(0o600)
     try:
         found = json.loads(text)
-        keys = Keys(**{field.name: found[field.name] for field in fields(Keys)})
+        # Files of before there was one have no key for sealing.
+        more = {} if "sealing" in found else {"sealing": new_key()}
+        keys = Keys(**{field.name: {**found, **more}[field.name] for field in fields(Keys)})
     except (ValueError, KeyError, TypeError):
         raise KeysUnusable(f"{path} is damaged: delete it, and new keys are made") from None
+    if more:
+        write_private(path, json.dumps(asdict(keys), indent=2) + "\n")
     return keys, False
 
 

@@ -68,12 +68,16 @@ def make_token(config: Config, options: TokenOptions) -> str:
 def keys(path: Path | None, *, as_env: bool) -> None:
     """Make the secrets that a deployment needs; into a new file that only its owner can read, or on stdout."""
     from chat.auth.mint import new_secret
+    from chat.sealing import new_key
 
     made = {"token.hmac_secret_key": new_secret(), "api.key": new_secret(), "admin.secret": new_secret()}
+    sealing = new_key()
     if as_env:
         lines = [f"HUBBUB_{key.replace('.', '__').upper()}={secret}" for key, secret in made.items()]
+        lines.append(f"HUBBUB_SECRETS__KEYS={sealing}")
     else:
         lines = [f'{key} = "{secret}"' for key, secret in made.items()]
+        lines.append(f'secrets.keys = ["{sealing}"]')
     if path is None:
         for line in lines:
             put(line)

@@ -77,6 +77,17 @@ class AdminSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsSection:
+    keys: Annotated[
+        tuple[Secret, ...],
+        Rule(
+            "Keys that seal secrets in the database, each `<id>:<32 bytes as base64url>`: the first one seals, all of "
+            "them open. `hubbub keys` makes one. To rotate: add the new one at the end everywhere, then put it first."
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     level: Annotated[str, Rule("Least severity that is written.", choices=("debug", "info", "warning", "error"))] = (
         "info"
@@ -114,6 +125,9 @@ class Config:
     channel: Annotated[ChannelSection, Table("Channels for application events. Conversations are not concerned.")] = (
         field(default_factory=ChannelSection)
     )
+    secrets: Annotated[
+        SecretsSection, Table("How secrets are kept in the database. The keys themselves are not there.")
+    ] = field(default_factory=SecretsSection)
     log: Annotated[LogSection, Table("What the processes say on stderr.")] = field(default_factory=LogSection)
     limits: Annotated[LimitsSection, Table("Bounds of messages, requests and recovery.")] = field(
         default_factory=LimitsSection

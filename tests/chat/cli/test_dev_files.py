@@ -11,7 +11,7 @@ from chat.cli.dev_config import as_file, child_environment, effective, is_given
 from chat.cli.dev_keys import Keys, KeysUnusable, keys_in, write_private
 from chat.config import load
 
-KEYS = Keys(token="t" * 64, api="a" * 64, admin="s" * 64)
+KEYS = Keys(token="t" * 64, api="a" * 64, admin="s" * 64, sealing=f"k1:{'A' * 43}")
 
 
 def mode(path: Path) -> int:
@@ -116,3 +116,11 @@ def test_the_file_says_how_other_commands_use_it(tmp_path: Path) -> None:
     assert f"HUBBUB_CONFIG={tmp_path}/config.toml hubbub token alice" in text
     assert tomllib.loads(text)["token"]["hmac_secret_key"] == KEYS.token
     assert json.loads(json.dumps(tomllib.loads(text)))
+
+
+def test_a_file_of_keys_from_before_gets_the_key_for_sealing(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text('{"token": "t", "api": "a", "admin": "s"}')
+    keys, new = keys_in(path)
+    assert (keys.token, new) == ("t", False)
+    assert keys_in(path) == (keys, False)

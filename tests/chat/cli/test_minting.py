@@ -15,6 +15,7 @@ from chat.auth.keys import KeyRing
 from chat.auth.tokens import verify, verify_subscription
 from chat.auth.verifier import policy_of
 from chat.config import load
+from chat.sealing import Sealer
 from support.command_line import hubbub
 
 KEY = "k" * 32
@@ -84,6 +85,7 @@ def test_keys_are_in_a_file_for_its_owner_alone_and_are_never_overwritten(tmp_pa
     secrets = {config.token.hmac_secret_key.reveal(), config.api.key.reveal(), config.admin.secret.reveal()}
     assert {len(secret) for secret in secrets} == {64}
     assert len(secrets) == 3
+    assert Sealer.from_config(config)
     before = path.read_text()
     again = hubbub("keys", "keys.toml")
     assert (again.code, path.read_text()) == (1, before)
@@ -91,9 +93,11 @@ def test_keys_are_in_a_file_for_its_owner_alone_and_are_never_overwritten(tmp_pa
 
 
 def test_keys_go_to_stdout_as_toml_or_as_variables() -> None:
-    assert set(tomllib.loads(hubbub("keys").out)) == {"token", "api", "admin"}
+    assert set(tomllib.loads(hubbub("keys").out)) == {"token", "api", "admin", "secrets"}
     variables = dict(line.split("=", 1) for line in hubbub("keys", "--env").out.splitlines())
-    assert load(None, variables).config.api.key.reveal() == variables["HUBBUB_API__KEY"]
+    config = load(None, variables).config
+    assert config.api.key.reveal() == variables["HUBBUB_API__KEY"]
+    assert Sealer.from_config(config)
 
 
 def test_an_admin_link_is_signed_for_this_configuration(file: Path) -> None:
