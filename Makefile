@@ -11,7 +11,7 @@ JS := tests/js/node_modules/.package-lock.json
 # The whole suite, on all cores: each process has its own MongoDB and Redis, and keeps what a file's tests share.
 WHOLE := -n auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
-.PHONY: help run test fuzz lint fmt types imports clean
+.PHONY: help run test fuzz chaos soak lint fmt types imports clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,14 @@ test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -
 fuzz: $(STAMPS)/test  ## Call everything in the API description, many times: make fuzz EXAMPLES=100
 	@.ci/prepare packages libcurl
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest tests/conformance/test_schemathesis.py
+
+chaos: $(STAMPS)/test  ## Break a real cluster in every way there is: make chaos ARGS="F3 F9", ARGS=mutants, ARGS=--list
+	@.ci/prepare packages libcurl
+	@exec $(BIN)/python tests/chaos/run.py $(ARGS)
+
+soak: $(STAMPS)/test  ## Break it at random: make soak SEED=7 MINUTES=30 (the same seed is the same schedule)
+	@.ci/prepare packages libcurl
+	@exec $(BIN)/python tests/chaos/run.py soak $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),30) $(ARGS)
 
 lint: $(STAMPS)/lint  ## Check style and format
 	$(BIN)/ruff check --no-cache .

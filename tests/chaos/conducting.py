@@ -287,8 +287,9 @@ async def _sample(cluster: LiveCluster, history: History, phase: str) -> None:
         with contextlib.suppress(Exception):  # frozen, gone, or busy: then there is no sample of these
             metrics = await asyncio.wait_for(hub.metrics(), 0.7)
         kept = {name: value for name, value in metrics.items() if name.startswith(KEPT)}
-        # Pools of connections to MongoDB are as large as the worst moment needed, up to their bound, and stay so.
-        pooled = sum(link.connections for link in cluster.links if link.name.startswith(f"{hub.name}-mongod"))
+        # Not those of clients, who change places, nor of the pool of MongoDB, which stays as large as it ever was.
+        ways = (f"{hub.name}-mongod", f"clients-{hub.name}")
+        pooled = sum(link.connections for link in cluster.links if link.name.startswith(ways))
         history.add(Sample(now(), hub.name, phase, hub.descriptors() - pooled, hub.resident_bytes(), kept))
 
 

@@ -147,7 +147,9 @@ class Happened(_Event, frozen=True, tag="server"):
 
 
 class Sample(_Event, frozen=True, tag="sample"):
-    """What a hub holds. `phase`: `before` the fault, `during`, or `after` it healed."""
+    """What a hub holds. `phase`: `before` the fault, `during`, or `after` it healed. `descriptors` without those of
+    connections of clients and to MongoDB.
+    """
 
     hub: str
     phase: str

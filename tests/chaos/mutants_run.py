@@ -14,7 +14,7 @@ from chaos.replica_set import Member
 from chaos.workload import Plan
 
 PATIENCE_S: Final = 10.0
-"""A broken hub need not heal: longer is not waited for."""
+"""A broken hub need not heal: no longer is waited for."""
 PLAN: Final = Plan(gives_up_s=10.0, borrowed=0.1)
 RESETS: Final = 6
 KILLS: Final = 3
@@ -69,7 +69,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
 async def run_mutant(name: str, seed: int, directory: Path) -> Result:
     """One broken hub, on a cluster of its own."""
     mutant = MUTANTS[name]
-    topology = Topology(mongods=mutant.mongods)
+    # Without a worker: it would not start where a promise of the database is broken, and takes no part here.
+    topology = Topology(workers=0, mongods=mutant.mongods)
     async with open_cluster(topology, directory / name, mutant=name) as cluster:
         fault = FAULTS[mutant.under]
         return await conduct(cluster, [Act((fault,))], seed=seed, directory=directory, plan=PLAN, patience_s=PATIENCE_S)
