@@ -94,9 +94,14 @@ def _publish_before_insert() -> None:
 
 def _no_idempotency() -> None:
     import chat.process
-    from storage.mongo.client import connect
-    from storage.mongo.schema import KEY_INDEX, MESSAGES
+    import storage.store
+    from storage.mongo.client import Database, connect
+    from storage.mongo.schema import KEY_INDEX, MESSAGES, META
     from storage.store import Store, open_store
+
+    async def unverified(db: Database) -> str:
+        schema = await db[META].find_one({"_id": "schema"})
+        return str((schema or {})["epoch"])
 
     @asynccontextmanager
     async def opened(url: str, database: str, **options: Any) -> AsyncIterator[Store]:
@@ -106,6 +111,7 @@ def _no_idempotency() -> None:
                     await db[MESSAGES].drop_index(KEY_INDEX)
             yield store
 
+    storage.store.verify = unverified
     chat.process.open_store = opened  # type: ignore[attr-defined]
     _without_joining()
 
