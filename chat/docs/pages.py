@@ -30,6 +30,8 @@ _TITLES: Final = {
     "operations": "Operations",
     "architecture": "Architecture",
     "performance": "Performance",
+    "reliability": "Reliability",
+    "chaos": "Chaos",
 }
 """Pages in the order of the menu. That of the features has a folder of its own."""
 
