@@ -36,7 +36,9 @@ class GuardedSocket(web.WebSocketResponse[Literal[False]]):
     and no close frame was sent. Bound: messages of `max_frame_bytes`, a larger one is 1009.
     """
 
-    def __init__(self, *, max_frame_bytes: int) -> None:
+    def __init__(self, *, max_frame_bytes: int, any_opcode: bool = False) -> None:
+        """`any_opcode`: text and binary frames alike, whatever the subprotocol is sent in (conformance tests)."""
+        self._any_opcode = any_opcode
         super().__init__(
             protocols=SUBPROTOCOLS,
             autoclose=False,
@@ -55,7 +57,8 @@ class GuardedSocket(web.WebSocketResponse[Literal[False]]):
         queue = WebSocketDataQueue(request.protocol, READ_AHEAD_BYTES, loop=asyncio.get_running_loop())
         reader = WebSocketReader(queue, self._max_msg_size, compress=False, decode_text=False)
         self._reader, self._parser = queue, reader
-        guard = FrameGuard(BINARY if protocol == PROTOBUF_SUBPROTOCOL else TEXT, monotonic=time.monotonic)
+        opcode = BINARY if protocol == PROTOBUF_SUBPROTOCOL else TEXT
+        guard = FrameGuard(None if self._any_opcode else opcode, monotonic=time.monotonic)
         self._guarded = _Guarded(guard, reader, queue)
         request.protocol.set_parser(cast("WebSocketReader", self._guarded))
         request.protocol.keep_alive(False)

@@ -51,10 +51,10 @@ class FrameGuard:
 
     __slots__ = ("_budget", "_filled_at", "_fragments", "_head", "_monotonic", "_opcode", "_payload_left", "_usual")
 
-    def __init__(self, opcode: int, *, monotonic: Callable[[], float]) -> None:
-        """`opcode` is that of the connection's data frames: 1 (text) or 2 (binary)."""
+    def __init__(self, opcode: int | None, *, monotonic: Callable[[], float]) -> None:
+        """`opcode` is that of the connection's data frames: 1 (text) or 2 (binary); None: either."""
         self._opcode = opcode
-        self._usual = _FIN | opcode
+        self._usual = _FIN | (opcode or _DATA[0])
         self._monotonic = monotonic
         self._head = b""
         self._payload_left = 0
@@ -111,7 +111,7 @@ class FrameGuard:
         if opcode in _DATA:
             if self._fragments:
                 return CLOSE_FRAME_PROTOCOL, "a message begins within another one"
-            if opcode != self._opcode:
+            if self._opcode is not None and opcode != self._opcode:
                 return CLOSE_FRAME_TYPE, f"this subprotocol is sent in {'binary' if opcode == 1 else 'text'} frames"
             self._fragments = 0 if first & _FIN else 1
         elif opcode == _CONTINUATION:
