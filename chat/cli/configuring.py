@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chat.cli.loading import load_config
 from chat.cli.outcome import EXIT_CONFIG, EXIT_OK, colored, put, put_json, say
+from chat.cli.servable import unservable
 from chat.config import ConfigError, Loaded, Problem, refuse_insecure
 from chat.config.checks import remarks
 from chat.config.render import default_toml, reference_markdown, shown, shown_lines
@@ -54,7 +55,7 @@ def check_all(loaded: Loaded) -> list[Problem]:
         Sealer.from_config(loaded.config)
     except ConfigError as error:
         problems += error.problems
-    return problems
+    return [*problems, *unservable(loaded.config)]
 
 
 def show(path: Path | None, *, origin: bool, changed: bool, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from chat.config.values import MASK
 
 _CHECK_TIMEOUT_S: Final = 4.0
 _ENOUGH_FILES: Final = 8192
+_CERTIFICATE_DAYS: Final = 14
 _COLORS: Final = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
@@ -64,6 +65,7 @@ def examine(path: Path | None, *, url: str | None = None) -> list[Finding]:
     findings = [Finding(Severity.OK, "the configuration can be read")]
     findings += _configuration(loaded)
     findings += _files(loaded)
+    findings += _certificate(loaded.config)
     findings += _open_files()
     findings += asyncio.run(_servers(loaded.config, base_url(loaded.config, url)))
     return findings
@@ -84,6 +86,26 @@ def _files(loaded: Loaded) -> Iterator[Finding]:
         mode = stat.S_IMODE(Path(name).stat().st_mode)
         if mode & 0o077:
             yield _wrong(f"{name} has secrets and mode {mode:04o}", "others here can read it", f"chmod 600 {name}")
+
+
+def _certificate(config: Config) -> Iterator[Finding]:
+    """How long the server's certificate is good. That it can be shown at all was looked at before."""
+    from chat.serving.tls import Certificate, TlsUnusable, days_left
+
+    if not config.server.tls.certificate:
+        return
+    try:
+        days = days_left(Certificate(config.server.tls))
+    except TlsUnusable:
+        return
+    said = f"the certificate {config.server.tls.certificate}"
+    help_ = "renew it: a new file is loaded within seconds, or at once by kill -HUP"
+    if days < 0:
+        yield _wrong(f"{said} has expired", "every client refuses it", help_)
+    elif days < _CERTIFICATE_DAYS:
+        yield Finding(Severity.WARNING, f"{said} expires in {days:.0f} days", "then every client refuses it", help_)
+    else:
+        yield Finding(Severity.OK, f"{said} is good for {days:.0f} days")
 
 
 def _secrets(loaded: Loaded) -> Iterator[str]:

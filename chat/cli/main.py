@@ -142,11 +142,12 @@ def migrate(
 def check_config(config: ConfigPath = None, as_json: Json = False) -> None:
     """Check the configuration without starting anything.
 
-    Unknown keys, wrong values, insecure options that are not confirmed, keys that cannot be used.
+    Unknown keys, wrong values, insecure options that are not confirmed, keys and certificates that cannot be used. A
+    server that runs takes over token keys, certificate and log settings on SIGHUP, if they pass this.
 
     \b
     Examples:
-      hubbub check-config
+      hubbub check-config && kill -HUP <pid>
       hubbub check-config --config /etc/hubbub/config.toml --json
     """
     from chat.cli.configuring import check_config as run

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from chat.cli.loading import load_config
 from chat.cli.outcome import EXIT_CONFIG, Failed, Unreachable, put, put_json
-from chat.config import Config, Loaded, refuse_insecure
+from chat.cli.servable import unservable
+from chat.config import Config, ConfigError, Loaded, refuse_insecure
 from storage.errors import NotMigrated, StorageError, Unavailable
 
 
@@ -40,8 +41,7 @@ def serve(options: ServeOptions) -> int:
 
     config = load_again()
     configure_logs(config.log)
-    _check_urls(config)
-    _check_tls(config)
+    _refuse_unservable(config)
     source = Source(load_again, configure_logs)
     with _explained():
         if options.supervised:
@@ -60,7 +60,7 @@ def work(config: Path | None) -> int:
 
     loaded = load_config(config)
     configure_logs(loaded.config.log)
-    _check_urls(loaded.config)
+    _refuse_unservable(loaded.config)
     with _explained():
         return worker.main(loaded.config, Source(lambda: load_config(config).config, configure_logs))
 
@@ -115,31 +115,10 @@ def child_arguments(options: ServeOptions, config: Config, port: int) -> Sequenc
     return ("serve", "--supervised", *file, *flags)
 
 
-def _check_urls(config: Config) -> None:
-    """A URL that can never work is not waited for."""
-    from realtime.redis.address import parse_address
-    from storage.mongo.client import check_url
-
-    try:
-        check_url(config.mongodb.url.reveal())
-    except ValueError as error:
-        raise Failed(f"mongodb.url: {error}", EXIT_CONFIG) from error
-    for url in config.redis.urls:
-        try:
-            parse_address(url.reveal())
-        except ValueError as error:
-            raise Failed(f"redis.urls: {error}", EXIT_CONFIG) from error
-
-
-def _check_tls(config: Config) -> None:
-    """A certificate that cannot be shown is a wrong configuration, and nobody has to wait for a process to see it."""
-    from chat.serving.tls import TlsUnusable, checked_context
-
-    if config.server.tls.certificate:
-        try:
-            checked_context(config.server.tls)
-        except TlsUnusable as error:
-            raise Failed(str(error), EXIT_CONFIG) from error
+def _refuse_unservable(config: Config) -> None:
+    """What can never work is not waited for."""
+    if problems := list(unservable(config)):
+        raise ConfigError(problems)
 
 
 def _check_port(config: Config) -> None:

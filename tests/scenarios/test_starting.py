@@ -11,6 +11,7 @@ from storage.local.mongod import mongod
 from storage.local.ports import free_port
 from storage.mongo.client import connect
 from storage.mongo.migrate import migrate
+from storage.mongo.schema import KEY_INDEX, MESSAGES
 from support.app import test_config
 from support.hub_process import HubProcess, hub_process
 from support.servers import short_directory
@@ -80,12 +81,10 @@ async def test_without_a_unique_index_nothing_is_served(config):
     """Without it a repeated send would be stored twice."""
     async with hub_process(config) as hub:
         async with connect(config.mongodb.url.reveal(), config.mongodb.database) as database:
-            indexes = await database["messages"].index_information()
-            unique = next(name for name, index in indexes.items() if index.get("unique"))
-            await database["messages"].drop_index(unique)
+            await database[MESSAGES].drop_index(KEY_INDEX)
         await hub.start()
         assert await hub.ended() == 3
-        assert "messages" in hub.log.read_text()
+        assert KEY_INDEX in hub.log.read_text()
 
 
 @pytest.mark.parametrize(
