@@ -204,6 +204,10 @@ class Access:
     async def _read(self, user: str, conversation: str, upto: int) -> Standing | None:
         known_at = self._monotonic()
         with told():
+            # Asked first, so that it takes strangers as long to hear of what there is as of what there is not.
+            member = await self._store.members.get(conversation, user)
+            if member is None or not member.live:
+                return None
             facts = self._facts.get(conversation)
             if facts is None or not self._freshness.holds(facts.known_at):
                 record = await self._store.conversations.get(conversation)
@@ -211,9 +215,6 @@ class Access:
                     return None
                 facts = Facts(record.kind, record.settings, record.peers, record.members_count, known_at)
                 self._remember_facts(conversation, facts)
-            member = await self._store.members.get(conversation, user)
-        if member is None or not member.live:
-            return None
         return Standing(facts.kind, member.role, known_at, upto, facts, member.muted_until, member.hides)
 
     def _remember(self, user: str, conversation: str, standing: Standing) -> None:

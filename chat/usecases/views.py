@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chat.usecases.access import foreign
+from chat.usecases.access import foreign, parent_of
 from chat.usecases.failures import told
 from chat.usecases.unread import Unreads
 from chat.vocabulary import render
@@ -21,15 +21,16 @@ class Views:
 
     async def one(self, user: str, conversation: str) -> Conversation:
         """Raises ClientError for whoever is no member now."""
+        # Asked first, so that it takes strangers as long to hear of what there is as of what there is not.
+        member = await self.member(parent_of(conversation) or conversation, user)
+        if member is None:
+            raise foreign()
         with told():
             record = await self._store.conversations.get(conversation)
         if record is None:
             raise foreign()
-        member = await self.member(record.parent or conversation, user)
-        if member is not None and record.parent is not None:
+        if record.parent is not None:
             member = await self._in_thread(record, member)
-        if member is None:
-            raise foreign()
         return (await self.of([(member, record)]))[0]
 
     async def of(self, rows: Sequence[tuple[model.Member, model.Conversation]]) -> list[Conversation]:
