@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -75,6 +76,12 @@ class KeySet:
             await asyncio.wait(tasks)
 
     @property
+    def name(self) -> str:
+        """Where it comes from, for people: without what may be secret in a URL."""
+        parts = urlsplit(self._url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
     def known(self) -> tuple[VerificationKey, ...]:
         """The keys that count now."""
         return tuple((self._keys or {}).values())
@@ -133,9 +140,9 @@ class KeySet:
             self._fetched_at_s = self._monotonic()
             self._replace(keys)
         except (OSError, ValueError) as error:
-            _log.warning("jwks_refresh_failed", url=self._url, error=type(error).__name__, reason=str(error))
+            _log.warning("jwks_refresh_failed", url=self.name, error=type(error).__name__, reason=str(error))
         else:
-            _log.info("jwks_refreshed", url=self._url, keys=len(keys))
+            _log.info("jwks_refreshed", url=self.name, keys=len(keys))
         finally:
             self._refresh = None
 
@@ -144,7 +151,7 @@ class KeySet:
         staying = {key.fingerprint for key in self.known}
         gone = [key for key in before if key.fingerprint not in staying]
         if gone:
-            _log.info("jwks_keys_withdrawn", url=self._url, keys=len(gone))
+            _log.info("jwks_keys_withdrawn", url=self.name, keys=len(gone))
             self._on_withdrawn(gone)
 
     async def _keep(self) -> None:

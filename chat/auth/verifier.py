@@ -258,7 +258,7 @@ class Verifiers:
                     if self._started:
                         await opened[source].key_set.refresh()
                         if not opened[source].key_set.known:
-                            raise KeysUnavailable(f"{source.url} has no key set")
+                            raise KeysUnavailable(f"{opened[source].key_set.name} has no key set")
             unless_kept.pop_all()
         return opened
 
