@@ -14,6 +14,7 @@ import structlog
 
 from realtime.backend import Backend, Credential, Identity, Peer
 from realtime.channel import SERVER_SIDE, Subscription
+from realtime.conduct import came_too_soon, count_answer, count_refused
 from realtime.hub import Hub
 from realtime.outbox import Priority
 from realtime.ports import Bus, Presence, Streams
@@ -24,10 +25,7 @@ from realtime.protocol.frames import frame
 from realtime.protocol.machine import Answer, Close, ConnectionMachine, Invoke, Ping
 from realtime.protocol.messages import (
     ClientInfo,
-    Command,
-    Error,
     Event,
-    Invalid,
     Payload,
     Pong,
     Publication,
@@ -37,7 +35,6 @@ from realtime.protocol.messages import (
     Result,
     RPCResult,
     Subscribe,
-    UnsubscribeRequest,
     failure,
 )
 from realtime.protocol.messages import Unsubscribe as UnsubscribePush
@@ -51,20 +48,6 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
-
-_OF_CONTENT: Final = frozenset(
-    code.code
-    for code in (
-        codes.UNAUTHORIZED,
-        codes.UNKNOWN_CHANNEL,
-        codes.PERMISSION_DENIED,
-        codes.METHOD_NOT_FOUND,
-        codes.LIMIT_EXCEEDED,
-        codes.BAD_REQUEST,
-        codes.NOT_AVAILABLE,
-    )
-)
-"""Errors that the same command gets again however often it is sent."""
 
 STUCK_S: Final = 20.0
 """With frames queued, the socket has to take about `wire.WRITE_AHEAD_BYTES` in this time: a slower reader never catches
@@ -133,7 +116,6 @@ class Session:
         "_in_flight",
         "_leaving",
         "_machine",
-        "_meter",
         "_pacer",
         "_receiving",
         "_wire",
@@ -141,6 +123,7 @@ class Session:
         "codec",
         "ended_with",
         "identity",
+        "meter",
         "opened_at",
         "peer",
         "sdk",
@@ -166,7 +149,7 @@ class Session:
         # The transport, while a frame may go straight to it. None once something is queued, and after the end.
         self._direct = wire.direct
         self._machine = ConnectionMachine(ctx.settings.connection, now=now)
-        self._meter = Meter(ctx.settings.rates)
+        self.meter = Meter(ctx.settings.rates)
         self._in_flight: set[asyncio.Future[Payload]] | None = None
         self._leaving: Disconnect | None = None
         self._pacer: asyncio.Task[None] | None = None
@@ -227,7 +210,7 @@ class Session:
             return
         now = self._ctx.monotonic()
         for item in received:
-            if not isinstance(item, Pong) and (wait_s := self._meter.command(now)) and self._beyond_rate(item, wait_s):
+            if not isinstance(item, Pong) and (wait_s := self.meter.command(now)) and came_too_soon(self, item, wait_s):
                 if self.ended:
                     return
                 continue
@@ -235,44 +218,14 @@ class Session:
                 case Invoke(command_id, request):
                     await self._invoke(command_id, request)
                 case Answer(reply):
-                    self._answer(reply)
+                    self.reply(reply)
+                    count_answer(self, reply)
                 case Close(disconnect, reason):
                     self.end(disconnect, reason)
                 case None:
                     pass
             if self.ended:
                 return
-
-    def _beyond_rate(self, item: Command | Invalid, wait_s: float) -> bool:
-        """A command came too soon: refuse it. False: it has to be done all the same."""
-        rate = self._ctx.settings.rates.commands
-        self._ctx.stats.rate_limited["connection_commands"] += 1
-        self._count_refusal()
-        if isinstance(item, Command) and isinstance(item.request, UnsubscribeRequest):
-            return False  # an error would make SDKs reconnect, which costs more
-        if rate is not None and item.id and not self.ended:
-            self._ctx.stats.failed(codes.TOO_MANY_REQUESTS.code)
-            self.reply(failure(item.id, rate.refusal(wait_s)))
-        return True
-
-    def _count_refusal(self) -> None:
-        """It was too much again, of whatever limit: who goes on and on is closed."""
-        if self._meter.refused(self._ctx.monotonic()) and not self.ended:
-            self._ctx.stats.rate_limited["connection_refusals"] += 1
-            log.info("too_many_requests", user=self.user, client=self.client, address=self.peer.address)
-            self.end(codes.CLOSE_TOO_MANY_REQUESTS)
-
-    def _count_error(self, code: int) -> None:
-        """A command was refused for what it contains: who goes on and on is closed."""
-        if code in _OF_CONTENT and self._meter.failed(self._ctx.monotonic()) and not self.ended:
-            self._ctx.stats.rate_limited["connection_errors"] += 1
-            log.info("too_many_errors", user=self.user, client=self.client, address=self.peer.address)
-            self.end(codes.CLOSE_TOO_MANY_ERRORS)
-
-    def _answer(self, reply: Reply) -> None:
-        self.reply(reply)
-        if isinstance(reply.result, Error):
-            self._count_error(reply.result.code)
 
     async def _invoke(self, command_id: int, request: Request) -> None:
         ctx = self._ctx
@@ -332,11 +285,7 @@ class Session:
             self._ctx.wake(self, self._machine.due_at)
         self._ctx.stats.failed(error.code.code)
         self.reply(failure(command_id, error))
-        if error.code is codes.TOO_MANY_REQUESTS:
-            self._count_refusal()
-        elif name != "subscribe":
-            # Whoever was away may have lost any number of subscriptions meanwhile.
-            self._count_error(error.code.code)
+        count_refused(self, name, error.code)
 
     def accepted(self, identity: Identity, sdk: str) -> None:
         """The connect was accepted: the session is somebody from here on."""
