@@ -71,6 +71,7 @@ class LiveCluster:
     redis_ports: Sequence[int] = ()
     links: list[ProxyLink] = field(default_factory=list)
     observers: list[Observe] = field(default_factory=list)
+    _client_ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def servers(self) -> Sequence[ChildServer | Member]:
@@ -115,6 +116,10 @@ class LiveCluster:
         url = f"mongodb://127.0.0.1:{self.mongods[number].port}/?directConnection=true"
         async with AsyncMongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=3000) as client:
             yield client
+
+    def client_ports(self) -> dict[str, int]:
+        """Where clients reach each hub."""
+        return dict(self._client_ports)
 
     def token(self, user: str, *, ttl_s: float = TOKEN_TTL_S) -> str:
         return connection_token(user, Secret(SECRET), now_s=time.time(), ttl_s=ttl_s)
@@ -237,6 +242,7 @@ async def _hub(
     name, port = f"h{number}", free_port()
     links = await _links(stack, cluster, name)
     clients = await _link(stack, cluster, f"clients-{name}", port)
+    cluster._client_ports[name] = clients.port
     path = cluster.directory / f"{name}.toml"
     path.write_text(toml({**common, "server.port": port, "server.node_name": name, **links.settings}))
     argv = (_hubbub(), "serve") if not mutant and not links.redirect else (sys.executable, str(LAUNCHER), "serve")
@@ -317,7 +323,7 @@ async def _links(stack: AsyncExitStack, cluster: LiveCluster, hub: str) -> _Link
     redis = [
         await _link(stack, cluster, f"{hub}-redis{number + 1}", port) for number, port in enumerate(cluster.redis_ports)
     ]
-    mongo = [await _link(stack, cluster, f"{hub}-{member.name}", member.port) for member in cluster.mongods]
+    mongo = [await _link(stack, cluster, f"{hub}-{member.name}", member.own_port) for member in cluster.mongods]
     urls = [f"redis://127.0.0.1:{link.port}" for link in redis]
     single = len(mongo) == 1
     # A driver asks a replica set for its members' addresses and goes there, past any link, so the launcher turns it.

@@ -28,7 +28,7 @@ async def open_members(count: int, data: Path, logs: Path, observe: Observe) -> 
             test_commands=True,
         )
         member = Member("mongod1", service, observe)
-        member.port = service.port
+        member.port = member.own_port = service.port
         stack.push_async_callback(member.close)
         await member.start()
         yield (member,)

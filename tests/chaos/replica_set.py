@@ -25,16 +25,17 @@ from storage.local.find import located
 from storage.local.mongod import prepared_mongod
 
 REPLICA_SET: Final = "rs0"
-ELECTION_TIMEOUT_MS: Final = 3000
-"""A third of MongoDB's own, so that runs stay short; the machine is too busy for less."""
+ELECTION_TIMEOUT_MS: Final = 5000
+"""Half of MongoDB's own, so that runs stay short; the machine is too busy for less."""
 
 _POLL_S: Final = 0.05
 
 
 class Member(ChildServer):
-    """A mongod. `port` is where others know it: for three members a port of the proxy, for one its own."""
+    """A mongod. `port` is where others know it: for three members a port of the proxy, for one its own (`own_port`)."""
 
     port: int = 0
+    own_port: int = 0
     replica_set: str = REPLICA_SET
     ways: Sequence[ProxyLink] = ()
     """All links from it to the other members and from them to it."""
@@ -113,7 +114,7 @@ async def open_replica_set(count: int, data: Path, logs: Path, observe: Observe)
             name = f"mongod{place + 1}"
             service = Service(replace(one.command, name=name), _Answers(one.port).wait, ready_within_s=60.0)
             member = Member(name, service, observe)
-            member.port = mesh.listeners[place].port
+            member.port, member.own_port = mesh.listeners[place].port, one.port
             member.ways = mesh.ways_of(place)
             stack.push_async_callback(member.close)
             members.append(member)
@@ -149,7 +150,7 @@ async def _initiate(own: int, ports: Sequence[int]) -> None:
         "settings": {
             "electionTimeoutMillis": ELECTION_TIMEOUT_MS,
             "heartbeatIntervalMillis": 500,
-            "heartbeatTimeoutSecs": 3,
+            "heartbeatTimeoutSecs": 5,
         },
     }
     url = f"mongodb://127.0.0.1:{own}/?directConnection=true"
