@@ -294,7 +294,7 @@ async def watched(
 async def one_storm(herd: Herd, counters: Counters, pid: int, port: int) -> dict[str, Any]:
     """All of them come at once; until the last one has everything."""
     herd.port, herd.coming_back = port, True
-    used = cpu_s(pid)
+    used, own = cpu_s(pid), time.process_time()
     counters.reset()
     print("storm", file=sys.stderr, flush=True)
     herd.connect_all(over_s=0.5)
@@ -320,6 +320,7 @@ async def one_storm(herd: Herd, counters: Counters, pid: int, port: int) -> dict
         "refused by the hub": refused,
         "mongodb": asked,
         "hub CPU (s)": cpu_s(pid) - used,
+        "CPU of the clients (s)": time.process_time() - own,
         "hub RSS (MB)": rss_mb(pid),
     }
 
