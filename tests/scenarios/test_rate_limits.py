@@ -4,7 +4,9 @@ proxies tell.
 """
 
 import asyncio
+import json
 import re
+import time
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -291,3 +293,81 @@ async def test_a_thousand_guesses_are_refused_after_the_first(serving):
             assert statuses.count(401) < 60
             assert set(statuses) == {401, 429}
         await eventually(lambda: app.running.process.stats.rate_limited["address_failed_sign_ins"] >= 940)
+
+
+async def over_another_connection(app, alice, conversation) -> bool:
+    async with connected(app, "alice") as another:
+        return "error" in await say(another, conversation, "x")
+
+
+async def with_another_token(app, alice, conversation) -> bool:
+    async with wire_client(app.websocket) as another:
+        await another.connect(app.token("alice", ttl_s=60, info={"name": "Somebody"}))
+        return "error" in await say(another, conversation, "x")
+
+
+async def by_rest_from_another_address(app, alice, conversation) -> bool:
+    async with app.rest("alice") as rest:
+        path, body = f"/v1/conversations/{conversation}/messages", {"text": "x", "idempotency_key": str(uuid4())}
+        headers = {"X-Forwarded-For": str(uuid4())}
+        return (await rest.post(path, json=body, headers=headers)).status == 429
+
+
+async def by_the_rpc_of_rest(app, alice, conversation) -> bool:
+    async with app.rest("alice") as rest:
+        body = {"conversation": conversation, "text": "x", "idempotency_key": str(uuid4())}
+        return (await rest.post("/v1/rpc/message.send", json=body)).status == 429
+
+
+async def as_a_publication(app, alice, conversation) -> bool:
+    data = {"text": "x", "idempotency_key": str(uuid4())}
+    return "error" in await alice.call(publish={"channel": f"conv:{conversation}", "data": data})
+
+
+async def all_in_one_frame(app, alice, conversation) -> bool:
+    fields = {"conversation": conversation, "text": "x"}
+    commands = [
+        {"id": number, "rpc": {"method": "message.send", "data": {**fields, "idempotency_key": str(uuid4())}}}
+        for number in range(9000, 9050)
+    ]
+    await alice.socket.send_str("\n".join(map(json.dumps, commands)))
+    await alice.until(lambda: 9049 in alice.replies)
+    return sum("error" not in alice.replies[number] for number in range(9000, 9050)) <= 2
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        pytest.param(over_another_connection, id="A20-another-connection"),
+        pytest.param(with_another_token, id="A20-another-token"),
+        pytest.param(by_rest_from_another_address, id="A20-rest-and-another-address"),
+        pytest.param(by_the_rpc_of_rest, id="A20-rpc-of-rest"),
+        pytest.param(as_a_publication, id="A20-a-publication"),
+        pytest.param(all_in_one_frame, id="A20-one-frame"),
+    ],
+)
+async def test_there_is_no_way_around_what_a_user_may_send(serving, attempt):
+    async with serving(user_sends=1, user_sends_burst=200) as app, connected(app, "alice") as alice:
+        conversation = await group(alice, "bob")
+        # As if she had sent so much elsewhere: nothing comes back while this runs.
+        app.running.process.limits.users.spender("alice").sends.raise_to(300.0, time.monotonic())
+        assert await attempt(app, alice, conversation)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        pytest.param([f"2a00:1:2:3::{number:x}" for number in range(8)], id="A20-ipv6-of-one-network"),
+        pytest.param(
+            [f"{number}.{number}.{number}.{number}, {PUBLIC}" for number in range(1, 9)], id="A20-forged-hops"
+        ),
+        pytest.param([f"::ffff:{PUBLIC}", PUBLIC, f"{PUBLIC}:1", f"[::ffff:{PUBLIC}]:2"] * 2, id="A20-spellings"),
+    ],
+)
+async def test_there_is_no_way_around_what_an_address_may_fail(serving, addresses):
+    async with (
+        serving(address_failed_sign_ins=1, address_failed_sign_ins_burst=3) as app,
+        aiohttp.ClientSession(app.http, headers={"Authorization": "Bearer a.b.c"}) as http,
+    ):
+        statuses = [(await http.get("/v1/me", headers={"X-Forwarded-For": each})).status for each in addresses]
+        assert statuses == [401] * 3 + [429] * 5
