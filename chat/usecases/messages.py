@@ -1,7 +1,7 @@
 """Sending and reading single messages."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -18,16 +18,16 @@ from chat.usecases.ports import Limits
 from chat.usecases.rights import Right
 from chat.usecases.sending import SendingRules
 from chat.usecases.threads import Threads
+from chat.usecases.turns import Sending, Turns
 from chat.usecases.uploads import Uploads
 from chat.vocabulary import render
 from chat.vocabulary.messages import MentionsGroup, MessageGet, MessageResult, MessageSend, MessageSent
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.errors import PreconditionFailed
 from storage.model import Appended, EntryKind, NewEntry
 from storage.store import Store
 
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 8
 """How often a send looks up the sender's membership again when it changed under way."""
 
 
@@ -54,9 +54,7 @@ class Messages:
         self._limits = limits
         self._clock_ms = clock_ms
         self._composer = Composer(store, access, hiding, uploads)
-        # Each lives as long as one look-up and ends by itself; the answer it settles is bounded by the appender's
-        # queue.
-        self._again: set[asyncio.Task[None]] = set()
+        self._turns = Turns(self._may_send, self._append)
 
     async def send(self, user: str, request: MessageSend) -> "asyncio.Future[MessageSent]":
         """Queue a message. The returned future is done when it is committed.
@@ -80,7 +78,11 @@ class Messages:
             body=expiring(body, request.expires_in_s, standing.facts.settings, self._limits, at=at),
         )
         answer: asyncio.Future[MessageSent] = asyncio.get_running_loop().create_future()
-        self._append(new, standing, answer, ATTEMPTS)
+        sending = Sending(self._turns.next_number(), new, answer, ATTEMPTS)
+        if self._turns.waits(sending.sender):
+            self._turns.put(sending)
+        else:
+            self._append(sending, standing)
         return answer
 
     async def _completed(
@@ -108,33 +110,35 @@ class Messages:
             found = {**found, "attachments": await self._uploads.attached(user, request.attachments)}
         return {**found, **meant}
 
-    def _append(self, new: NewEntry, standing: Standing, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
+    async def _may_send(self, user: str, conversation: str) -> Standing:
+        return await self._access.require(user, conversation, Right.SEND)
+
+    def _append(self, sending: Sending, standing: Standing) -> None:
         """Append, and settle the answer when it is known what came of it. Raises what is known at once."""
+        new, refused = sending.new, False
+
+        def still() -> bool:
+            if self._access.still(new.by, new.conversation, standing):
+                return True
+            sending.attempts -= 1
+            return False
+
+        def turned_away() -> None:
+            # The sender's membership may have changed before the message had its place: look again, then append.
+            nonlocal refused
+            if sending.attempts and not sending.answer.done():
+                refused = True
+                self._turns.put(sending)
 
         def done(appended: "asyncio.Future[Appended]") -> None:
-            changed = not appended.cancelled() and isinstance(appended.exception(), PreconditionFailed)
-            if changed and attempts > 1 and not answer.done():
-                self._spawn(self._append_again(new, answer, attempts - 1))
+            if refused:
+                appended.exception()  # seen to
             else:
-                settle(answer, appended, _sent)
+                settle(sending.answer, appended, _sent)
 
         with told():
-            appended = self._threads.append(new, check=lambda: self._access.still(new.by, new.conversation, standing))
+            appended = self._threads.append(new, check=still, refused=turned_away)
         appended.add_done_callback(done)
-
-    async def _append_again(self, new: NewEntry, answer: "asyncio.Future[MessageSent]", attempts: int) -> None:
-        """The sender's membership may have changed before the message had its place: look again, then append."""
-        try:
-            standing = await self._access.require(new.by, new.conversation, Right.SEND)
-            self._append(new, standing, answer, attempts)
-        except ClientError as error:
-            if not answer.done():
-                answer.set_exception(error)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="append-again")
-        self._again.add(task)
-        task.add_done_callback(self._again.discard)
 
     async def get(self, user: str, request: MessageGet) -> MessageResult:
         standing = await self._access.require(user, request.conversation, Right.READ)

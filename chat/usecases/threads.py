@@ -43,15 +43,17 @@ class Threads:
         self._monotonic = monotonic
         self._following: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def append(self, new: NewEntry, *, check: Callable[[], bool]) -> "asyncio.Future[Appended]":
+    def append(
+        self, new: NewEntry, *, check: Callable[[], bool], refused: Callable[[], None]
+    ) -> "asyncio.Future[Appended]":
         """As `Appender.append`. Of a thread, what is missing is made: the thread, and that its writer follows it.
 
         That is a transaction. Whoever is known to follow the thread writes there as anywhere. The future also raises
         Denied where there is no message that the thread could be below.
         """
         if parent_of(new.conversation) is None or self._known(new.conversation, new.by):
-            return self._store.appender.append(new, check=check)
-        appending, came = self._store.threads.append(new, check=check)
+            return self._store.appender.append(new, check=check, refused=refused)
+        appending, came = self._store.threads.append(new, check=check, refused=refused)
         answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
 
         def done(source: "asyncio.Future[Appended | None]") -> None:

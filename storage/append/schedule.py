@@ -216,15 +216,28 @@ class Schedule:
             if item.alone is not alone or (items and item.size_bytes > room):
                 break
             lane.waiting.popleft()
+            given_up = item.settled
             if self._unanswered.permitted(item):
                 offset, n = offset + 1, n + item.new.kind.counts
                 items.append(item)
                 entries.append(_placed(item, offset, n))
                 room -= item.size_bytes
+            elif not given_up:
+                self._refuse_after(lane, item)
         if not items:
             self.place(lane)
             return None
         return Run(lane.conversation, base, tuple(items), tuple(entries))
+
+    def _refuse_after(self, lane: Lane, refused: Pending) -> None:
+        """The sender's later messages share the fate of one whose check failed: they must not come to stand before it
+        when it is asked for again.
+        """
+        if not refused.decided:
+            return
+        for item in [item for item in lane.waiting if item.decided and item.sender == refused.sender]:
+            lane.waiting.remove(item)
+            self._unanswered.refuse(item)
 
 
 def _placed(item: Pending, offset: int, n: int) -> Entry:

@@ -66,5 +66,9 @@ class Unanswered:
             self.answer(item, error)
             return False
         if not permitted:
-            self.answer(item, PreconditionFailed("the log moved on, and the caller's check no longer holds"))
+            self.refuse(item)
         return permitted
+
+    def refuse(self, item: Pending) -> None:
+        """What was decided before it was queued is to be decided again."""
+        self.answer(item, PreconditionFailed("the log moved on, and the caller's check no longer holds"))

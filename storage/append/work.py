@@ -39,6 +39,11 @@ class Pending:
         """Whose entries keep their order: a sender's within one conversation."""
         return self.new.conversation, self.new.by
 
+    @property
+    def decided(self) -> bool:
+        """A message that somebody was found to be allowed to send: their check may fail."""
+        return self.check is not None and self.new.kind.counts
+
     def permitted(self) -> bool:
         """Whether the caller's check still says yes."""
         return self.check is None or self.check()

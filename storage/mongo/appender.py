@@ -23,7 +23,7 @@ from storage.append.work import (
     Transact,
     Work,
 )
-from storage.errors import Overloaded, StorageError, Unavailable
+from storage.errors import Overloaded, PreconditionFailed, StorageError, Unavailable
 from storage.model import Appended, Entry, NewEntry, Position
 from storage.mongo.documents import Prepared, prepare
 from storage.mongo.health import Health
@@ -111,21 +111,30 @@ class Appender:
         """False while MongoDB is known to be away: every append is then refused at once."""
         return self._health.available
 
-    def append(self, new: NewEntry, *, check: Callable[[], bool] | None = None) -> "asyncio.Future[Appended]":
+    def append(
+        self, new: NewEntry, *, check: Callable[[], bool] | None = None, refused: Callable[[], None] | None = None
+    ) -> "asyncio.Future[Appended]":
         """Queue an entry. Returns at once; cancelling the future does not stop the write.
 
         The future gives what the log has under the entry's key, once it is on a majority, within DEADLINE_S; or it
         raises Unavailable (the outcome is unknown; repeat with the same key), or PreconditionFailed when `check`, asked
         after everything below the entry's place was examined, said no. When an entry is given up, those that the same
-        sender queued after it in the conversation are too, so that none overtakes it.
+        sender queued after it in the conversation are too, so that none overtakes it; likewise messages with a `check`.
+        `refused` is called before a PreconditionFailed is raised and before anything else happens, in the order of the
+        queue: to see to it that nothing overtakes it from outside either.
 
         Raises at once: Invalid, Overloaded (LaneSettings has the bounds), Unavailable.
         """
         prepared = prepare(new, own_key=self._own_key)
-        return cast("asyncio.Future[Appended]", self._queue(new, prepared, prepared, check, alone=False))
+        return cast("asyncio.Future[Appended]", self._queue(new, prepared, prepared, check, refused, alone=False))
 
     def append_with(
-        self, new: NewEntry, changes: Changes, *, check: Callable[[], bool] | None = None
+        self,
+        new: NewEntry,
+        changes: Changes,
+        *,
+        check: Callable[[], bool] | None = None,
+        refused: Callable[[], None] | None = None,
     ) -> "asyncio.Future[Appended | None]":
         """As `append`, with changes of other rows in the same transaction; None when there was nothing to change.
 
@@ -133,7 +142,7 @@ class Appender:
         """
         own_key = self._own_key()
         prepared = prepare(new, own_key=lambda: own_key)
-        return self._queue(new, prepared, Changing(changes, own_key), check, alone=True)
+        return self._queue(new, prepared, Changing(changes, own_key), check, refused, alone=True)
 
     def learn(self, conversation: str, offset: int, n: int) -> None:
         """Take from elsewhere that the log is committed up to `offset`, e.g. from gossip that was sent after a commit.
@@ -147,7 +156,14 @@ class Appender:
         return self._lanes.tail(conversation)
 
     def _queue(
-        self, new: NewEntry, prepared: Prepared, payload: object, check: Callable[[], bool] | None, *, alone: bool
+        self,
+        new: NewEntry,
+        prepared: Prepared,
+        payload: object,
+        check: Callable[[], bool] | None,
+        refused: Callable[[], None] | None,
+        *,
+        alone: bool,
     ) -> "asyncio.Future[Appended | None]":
         if self._closing or not self._health.available:
             raise Unavailable("MongoDB is away" if not self._closing else "the process is going down")
@@ -159,7 +175,7 @@ class Appender:
             prepared.size_bytes,
             self._loop.time() + self._deadline_s,
             payload,
-            [partial(self._answer, future)],
+            [partial(self._answer, future, refused)],
             check,
             alone,
         )
@@ -174,9 +190,13 @@ class Appender:
             self._loop.call_soon(self._pump)
         return future
 
-    def _answer(self, future: "asyncio.Future[Appended | None]", outcome: Outcome) -> None:
+    def _answer(
+        self, future: "asyncio.Future[Appended | None]", refused: Callable[[], None] | None, outcome: Outcome
+    ) -> None:
         if isinstance(outcome, Unavailable):
             self._stats.expired += 1
+        elif isinstance(outcome, PreconditionFailed) and refused is not None:
+            refused()
         if future.done():
             return
         if isinstance(outcome, Exception):

@@ -95,7 +95,7 @@ class Threads:
         await self._coming.__aexit__(kind, error, traceback)
 
     def append(
-        self, new: NewEntry, *, check: Callable[[], bool] | None = None
+        self, new: NewEntry, *, check: Callable[[], bool] | None = None, refused: Callable[[], None] | None = None
     ) -> "tuple[asyncio.Future[Appended | None], dict[str, Position]]":
         """As `Appender.append`, into a thread that may not be there yet, by somebody who may not follow it yet.
 
@@ -104,7 +104,7 @@ class Threads:
         no message that the thread could be below) and Conflict (that message was deleted before anybody replied).
         """
         came: dict[str, Position] = {}
-        return self._appender.append_with(new, partial(self._open, came), check=check), came
+        return self._appender.append_with(new, partial(self._open, came), check=check, refused=refused), came
 
     async def follow(self, thread: str, user: str, *, at: int) -> Followed:
         """What was said before is read. Raises NotFound (nobody has replied there yet), Overloaded."""

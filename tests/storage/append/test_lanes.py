@@ -8,7 +8,7 @@ from storage.append.lanes import Lanes
 from storage.append.schedule import LaneSettings
 from storage.append.tails import Tails
 from storage.append.work import CatchUp, Found, Insert, InsertOutcome, Lookup, Outcome, Pending, ReadHeads, Transact
-from storage.errors import Overloaded, Unavailable
+from storage.errors import Overloaded, PreconditionFailed, Unavailable
 from storage.model import Appended, Entry, Position
 from support.entries import message
 
@@ -245,6 +245,24 @@ def test_nothing_of_a_sender_overtakes_what_was_given_up(lanes: Lanes) -> None:
     resumed = lanes.next_work(lanes.due_at() or 0.0)
     assert isinstance(resumed, Insert)
     assert [item.new.by for item in resumed.runs[0].items] == ["bob"]
+
+
+def test_no_message_of_a_sender_overtakes_one_whose_check_failed(lanes: Lanes) -> None:
+    answers: dict[str, list[Outcome]] = {}
+    for name, by, check in (
+        ("refused", "ada", lambda: False),
+        ("after it", "ada", lambda: True),
+        ("of another", "bob", lambda: True),
+        ("unchecked", "ada", None),
+    ):
+        item, answers[name] = pending(A, by=by)
+        item.check = check
+        lanes.add(item)
+    insert = next_insert(lanes)
+    assert [item.new.by for item in insert.runs[0].items] == ["bob", "ada"]
+    assert [type(*answers[name]) for name in ("refused", "after it")] == [PreconditionFailed, PreconditionFailed]
+    assert not answers["of another"]
+    assert not answers["unchecked"]
 
 
 def test_what_commits_after_it_was_given_up_is_still_told(lanes: Lanes, told: Told) -> None:
