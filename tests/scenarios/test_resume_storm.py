@@ -1,44 +1,21 @@
 """Everybody comes back at once: what it costs MongoDB depends on the conversations, not on the clients."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from chat.vocabulary.history import HistoryPage
 from storage.mongo.schema import CONVERSATIONS, MEMBERS, MESSAGES, USERS
 from support.app import App
+from support.profile import Profile
 from support.talking import created, group, say
 from support.waiting import eventually
 from support.wire_client import WireClient, wire_client
 
 CLIENTS = 40
 MISSED = 30
-
-
-class Profile:
-    """What a database was asked, by collection; from `reset` on."""
-
-    def __init__(self, client: MongoClient[dict[str, Any]], name: str) -> None:
-        self._database = client[name]
-
-    def reset(self) -> None:
-        self._database.command({"profile": 0})
-        self._database["system.profile"].drop()
-        self._database.command({"profile": 2})
-
-    def reads(self) -> Counter[str]:
-        """Finds and aggregations by collection."""
-        query = {"op": {"$in": ["query", "command"]}, "ns": {"$ne": f"{self._database.name}.system.profile"}}
-        return Counter(
-            str(one["ns"]).partition(".")[2]
-            for one in self._database["system.profile"].find(query, {"ns": 1, "command": 1})
-            if {"find", "aggregate"} & one["command"].keys()
-        )
 
 
 @pytest.fixture
