@@ -129,5 +129,5 @@ def decode(data: bytes) -> Envelope:
     """Raises ValueError on anything that is not one of ours, for example from a newer version."""
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None

@@ -94,7 +94,7 @@ def decode_info(packed: bytes) -> ClientInfo:
     """Raises EnvelopeError."""
     try:
         return _unpack_info(_INFOS.decode(packed))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvelopeError("not a client's info") from error
 
 
@@ -108,7 +108,7 @@ def _digits(offset: bytes) -> bytes:
 def _unpack(packed: bytes, offset: int) -> tuple[str, Publication]:
     try:
         read = _BODIES.decode(packed)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvelopeError("the body is not of this version") from error
     if read.version != VERSION:
         raise EnvelopeError("the body is of another version")
