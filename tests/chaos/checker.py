@@ -286,7 +286,6 @@ def _out(facts: Facts, page: Page, stayed: dict[str, list[_Stay]]) -> bool:
 def _check_answers(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
     """Every attempt has an outcome, in time; but nobody is answered by a hub that cannot speak."""
     mute = _mute(facts)
-    stalls = facts.stalls
     for attempts in facts.sends.values():
         ended = {(one.device, one.attempt): one for one in attempts.outcomes}
         for place, invoke in attempts.invokes.items():
@@ -299,11 +298,10 @@ def _check_answers(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
             until = outcome.t if outcome is not None else late_by
             if any(begin <= until and end >= invoke.t for begin, end in mute.get(invoke.hub, ())):
                 continue
-            lag_s = sum(one.lag_s for one in stalls if invoke.t <= one.t <= until + _NS)
-            if outcome is not None and outcome.t <= late_by + int(lag_s * _NS) and outcome.why != "timeout":
+            lag_s = facts.starving.between(invoke.t, until, invoke.hub)
+            lag_s += sum(one.lag_s for one in facts.stalls if invoke.t <= one.t <= until + _NS)
+            if outcome is not None and outcome.t <= late_by + int(lag_s * _NS):
                 continue
-            if lag_s > bounds.answer_s / 2:
-                continue  # the harness hardly ran
             took = "never" if outcome is None else f"{outcome.type} after {(outcome.t - invoke.t) / _NS:.1f} s"
             verdict.broke("I7", "stuck", f"{invoke.key} of {invoke.user} by {invoke.hub}: {took} {invoke.why}".strip())
             verdict.counts.stuck += 1
@@ -338,7 +336,8 @@ def _check_healing(facts: Facts, verdict: Verdict) -> None:
             end = ended.pop(fault.name)
             took_s = (fault.t - end.t) / _NS
             worst = max(worst or 0.0, took_s)
-            lag_s = sum(one.lag_s for one in facts.stalls if end.t <= one.t <= fault.t)
+            lag_s = facts.starving.between(end.t, fault.t)
+            lag_s += sum(one.lag_s for one in facts.stalls if end.t <= one.t <= fault.t)
             if end.within_s and took_s > end.within_s + lag_s:
                 verdict.broke("I8", "healed late", f"{fault.name}: after {took_s:.1f} s")
         elif fault.type == "unhealed":

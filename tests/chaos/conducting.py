@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from chaos import checker, reading
 from chaos.cluster import API_KEY, DATABASE, LiveCluster
 from chaos.device import Address
 from chaos.fault import Fault
-from chaos.history import CaughtUp, Event, Happened, History, Sample, as_mapping, now
+from chaos.history import CaughtUp, Event, Happened, History, Sample, Waited, as_mapping, now
 from chaos.history import Fault as FaultEvent
+from chaos.servers import waited_s
+from chaos.starving import HARNESS
 from chaos.verdict import Verdict
 from chaos.workload import Plan, Workload
 
@@ -165,7 +168,7 @@ async def conduct(
 
 
 def _workload(cluster: LiveCluster, history: History, random: Random, plan: Plan | None) -> Workload:
-    hubs = [Address(hub.name, hub.clients.port) for hub in cluster.hubs]
+    hubs = [Address(name, port) for name, port in cluster.client_ports().items()]
     tag = f"r{random.getrandbits(24):06x}"
     return Workload(hubs, history, Random(random.getrandbits(64)), cluster.token, tag, plan or Plan())
 
@@ -277,8 +280,17 @@ async def _read_back(cluster: LiveCluster, workload: Workload, history: History,
 
 async def _sample_on(cluster: LiveCluster, history: History) -> None:
     while True:
-        await asyncio.sleep(1.0)
+        for _ in range(4):
+            _note_waiting(cluster, history)
+            await asyncio.sleep(0.25)
         await _sample(cluster, history, "during")
+
+
+def _note_waiting(cluster: LiveCluster, history: History) -> None:
+    history.add(Waited(now(), HARNESS, waited_s(os.getpid())))
+    for server in (*cluster.hubs, *cluster.mongods):
+        if server.running:
+            history.add(Waited(now(), server.name, waited_s(server.pid)))
 
 
 async def _sample(cluster: LiveCluster, history: History, phase: str) -> None:

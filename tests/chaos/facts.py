@@ -21,8 +21,10 @@ from chaos.history import (
     Stall,
     Subscribed,
     Unsubscribed,
+    Waited,
     Whole,
 )
+from chaos.starving import Starving
 from chaos.views import View
 
 Key: TypeAlias = tuple[str, str, str]
@@ -64,6 +66,7 @@ class Facts:
     happened: list[Happened] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     stalls: list[Stall] = field(default_factory=list)
+    starving: Starving = field(default_factory=Starving)
     reconnects: int = 0
 
     def view(self, device: str, conv: str) -> View:
@@ -104,7 +107,7 @@ def gather(events: Iterable[Event]) -> Facts:
     return facts
 
 
-def _gather_circumstance(facts: Facts, event: Fault | Happened | Sample | Stall) -> None:
+def _gather_circumstance(facts: Facts, event: Fault | Happened | Sample | Stall | Waited) -> None:
     match event:
         case Fault():
             facts.faults.append(event)
@@ -114,6 +117,8 @@ def _gather_circumstance(facts: Facts, event: Fault | Happened | Sample | Stall)
             facts.samples.append(event)
         case Stall():
             facts.stalls.append(event)
+        case Waited():
+            facts.starving.add(event)
 
 
 def _gather_send(facts: Facts, event: Send, acked: dict[str, int]) -> None:

@@ -102,10 +102,17 @@ class Hub(Server, Protocol):
 
 
 class Cluster(Protocol):
-    hubs: Sequence[Hub]
-    workers: Sequence[Server]
-    mongods: Sequence[Server]
-    redises: Sequence[Server]
+    @property
+    def hubs(self) -> Sequence[Hub]: ...
+
+    @property
+    def workers(self) -> Sequence[Server]: ...
+
+    @property
+    def mongods(self) -> Sequence[Server]: ...
+
+    @property
+    def redises(self) -> Sequence[Server]: ...
 
     async def mongo(self, command: Mapping[str, object], *, member: int | None = None) -> Mapping[str, object]:
         """Run an admin command on the primary, or on one member."""
@@ -120,8 +127,10 @@ class Cluster(Protocol):
 class Run(Protocol):
     """What a fault may use while it is injected."""
 
-    cluster: Cluster
     random: random.Random
+
+    @property
+    def cluster(self) -> Cluster: ...
 
     def note(self, name: str, value: object) -> None:
         """A figure for the report, such as how long an election took."""

@@ -20,6 +20,7 @@ from chaos.history import (
     Send,
     Subscribed,
     Unsubscribed,
+    Waited,
     Whole,
 )
 
@@ -87,6 +88,9 @@ class Story:
 
     def happened(self, what: str, hub: str = "h1") -> None:
         self.events.append(Happened(self._at(), hub, what))
+
+    def waited(self, name: str, waited_s: float) -> None:
+        self.events.append(Waited(self._at(), name, waited_s))
 
     def sample(self, phase: str, descriptors: int, resident_bytes: int = 100 << 20) -> None:
         self.events.append(Sample(self._at(), "h1", phase, descriptors, resident_bytes))

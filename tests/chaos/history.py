@@ -164,6 +164,15 @@ class Stall(_Event, frozen=True, tag="stall"):
     lag_s: float
 
 
+class Waited(_Event, frozen=True, tag="waited"):
+    """For how long a process could have run and was given no processor, since it started. `name`: a server's, or
+    `harness`.
+    """
+
+    name: str
+    waited_s: float
+
+
 class Whole(_Event, frozen=True, tag="whole"):
     """A conversation as it is in the end, complete. `source`: `log` (the truth), or who else told the same."""
 
@@ -192,6 +201,7 @@ Event = (
     | Happened
     | Sample
     | Stall
+    | Waited
     | Whole
     | CaughtUp
 )

@@ -25,7 +25,7 @@ def redirect(pairs: str) -> None:
             address = (address[0], ports[address[1]], *address[2:])
         connect(self, address)
 
-    socket.socket.connect = connect_elsewhere  # type: ignore[method-assign]  # what this script is for
+    socket.socket.connect = connect_elsewhere  # type: ignore[method-assign,assignment]  # for tests
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def _no_idempotency() -> None:
                     await db[MESSAGES].drop_index(KEY_INDEX)
             yield store
 
-    storage.store.verify = unverified
+    storage.store.verify = unverified  # type: ignore[attr-defined]
     chat.process.open_store = opened  # type: ignore[attr-defined]
     _without_joining()
 
@@ -160,7 +160,7 @@ def _holes() -> None:
         return real(item, offset + (random.random() < 0.05), n)
 
     schedule._placed = placed
-    log._assert_consecutive = lambda _conversation, _documents: None
+    log._assert_consecutive = lambda conversation, found: None
 
 
 def _foreign_duplicate() -> None:
@@ -189,10 +189,9 @@ def _still_told() -> None:
 
     real = Operations.apply
 
-    def apply(self: Operations, command: Any) -> Any:
-        if isinstance(command, UnsubscribeSessions):
-            return None
-        return real(self, command)
+    def apply(self: Operations, operation: Any) -> None:
+        if not isinstance(operation, UnsubscribeSessions):
+            real(self, operation)
 
     Operations.apply = apply  # type: ignore[method-assign]
 

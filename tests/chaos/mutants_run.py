@@ -59,10 +59,10 @@ async def primary_isolated(run: Run) -> AsyncIterator[None]:
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
-    "nothing": Fault(0, "nothing", nothing, lasts_s=9.0),
-    "clients-reset": Fault(0, "clients-reset", clients_reset, lasts_s=1.0),
-    "mongod-killed": Fault(0, "mongod-killed", mongod_killed, lasts_s=2.0),
-    "primary-isolated": Fault(0, "primary-isolated", primary_isolated, Topology(mongods=3), lasts_s=1.0),
+    "nothing": Fault("", "nothing", nothing, lasts_s=9.0),
+    "clients-reset": Fault("", "clients-reset", clients_reset, lasts_s=1.0),
+    "mongod-killed": Fault("", "mongod-killed", mongod_killed, lasts_s=2.0),
+    "primary-isolated": Fault("", "primary-isolated", primary_isolated, Topology(mongods=3), lasts_s=1.0),
 }
 
 

@@ -63,9 +63,10 @@ class Clusters:
         await self._stack.aclose()
 
 
-async def run_faults(faults: Sequence[Fault], options: argparse.Namespace, directory: Path) -> list[Result]:
-    """Each fault by itself; results in the order of their numbers."""
-    results: list[Result] = []
+async def run_faults(
+    faults: Sequence[Fault], options: argparse.Namespace, directory: Path, results: list[Result]
+) -> None:
+    """Each fault by itself."""
     clusters = Clusters(directory)
     try:
         for topology, some in schedule.grouped([one for one in faults if one.skipped() is None]):
@@ -81,14 +82,16 @@ async def run_faults(faults: Sequence[Fault], options: argparse.Namespace, direc
         if (why := fault.skipped()) is not None:
             results.append(Result(f"F{fault.number}", fault.title, options.seed, skipped=why))
             tell(results[-1])
-    return sorted(results, key=lambda result: int(result.name.removeprefix("F") or 0))
 
 
 async def run_segments(
-    segments: Sequence[schedule.Segment], names: Sequence[str], options: argparse.Namespace, directory: Path
-) -> list[Result]:
+    segments: Sequence[schedule.Segment],
+    names: Sequence[str],
+    options: argparse.Namespace,
+    directory: Path,
+    results: list[Result],
+) -> None:
     """Schedules of several acts."""
-    results: list[Result] = []
     clusters = Clusters(directory)
     try:
         for number, (segment, name) in enumerate(zip(segments, names, strict=True)):
@@ -102,7 +105,6 @@ async def run_segments(
                 await clusters.close()
     finally:
         await clusters.close()
-    return results
 
 
 def _planned(act: Act) -> str:
@@ -176,30 +178,40 @@ async def main(options: argparse.Namespace) -> int:
             report.into_docs(DOCS, "mutants", text)
         return int(not caught)
     say(report.head())
+    results: list[Result] = []
     place = "faults"
-    if what == ["soak"]:
-        command += f" --minutes {options.minutes:g}"
-        able = [fault for fault in FAULTS if fault.skipped() is None]
-        segments = schedule.soak(able, seed=options.seed, minutes=options.minutes)
-        results = await run_segments(segments, [f"part {one + 1}" for one in range(len(segments))], options, directory)
-        place = f"soak-{options.seed}"
-    elif what and all(name in schedule.NAMED for name in what):
-        segments = [schedule.named(name, FAULTS) for name in what]
-        results = await run_segments(segments, what, options, directory)
-        place = "schedules"
-    else:
-        results = await run_faults(chosen(what), options, directory)
-    text = report.as_markdown(results, command)
-    (directory / "report.md").write_text(text + "\n")
-    (directory / "report.json").write_text(report.as_json(results))
-    if options.docs:
-        report.into_docs(DOCS, place, text)
+    try:
+        if what == ["soak"]:
+            command, place = f"{command} --minutes {options.minutes:g}", f"soak-{options.seed}"
+            able = [fault for fault in FAULTS if fault.skipped() is None]
+            segments = schedule.soak(able, seed=options.seed, minutes=options.minutes)
+            names = [f"part {number}" for number in range(1, len(segments) + 1)]
+            await run_segments(segments, names, options, directory, results)
+        elif what and all(name in schedule.NAMED for name in what):
+            place = "schedules"
+            await run_segments([schedule.named(name, FAULTS) for name in what], what, options, directory, results)
+        else:
+            await run_faults(chosen(what), options, directory, results)
+    finally:
+        # What is there by now, also when somebody has had enough.
+        if place == "faults":
+            results.sort(key=lambda result: int(result.name.removeprefix("F")))
+        text = report.as_markdown(results, command)
+        (directory / "report.md").write_text(text + "\n")
+        (directory / "report.json").write_text(report.as_json(results))
+        if options.docs:
+            report.into_docs(DOCS, place, text)
+    return _ended(results, time.monotonic() - started)
+
+
+def _ended(results: Sequence[Result], took_s: float) -> int:
+    """The last line, and the exit code."""
     broken = [result.name for result in results if result.skipped is None and not result.holds]
     skipped = sum(result.skipped is not None for result in results)
     which = f": {', '.join(broken)}" if broken else ""
     say(
         f"{len(results) - len(broken) - skipped} held, {len(broken)} broken{which}, {skipped} skipped, "
-        f"{(time.monotonic() - started) / 60:.1f} min"
+        f"{took_s / 60:.1f} min"
     )
     return int(bool(broken))
 

@@ -8,15 +8,15 @@ from typing import Final
 from chaos.conducting import Act
 from chaos.fault import Fault, Topology
 
-NAMED: Final[Mapping[str, tuple[tuple[int, ...], ...]]] = {
+NAMED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     # A rolling restart while a key is changed and a client is slow.
-    "deploy": ((16,), (16, 21), (32,)),
+    "deploy": (("16",), ("16", "21"), ("32",)),
     # Everything stutters at once: the brokers, the database, the network.
-    "cloud-blip": ((1, 9), (25,), (4, 20)),
+    "cloud-blip": (("1", "9"), ("25",), ("4", "20")),
     # What Jepsen does to a replica set: the primary goes, and a process of ours with it.
-    "jepsen-pair": ((10, 15), (8, 3)),
+    "jepsen-pair": (("10", "15"), ("8", "3")),
     # One thing after the other, each before the last is forgotten.
-    "bad-night": ((3,), (15,), (9,), (2, 26), (8,), (16, 5)),
+    "bad-night": (("3",), ("15",), ("9",), ("2", "26"), ("8",), ("16", "5")),
 }
 """Acts of overlapping faults, by their numbers."""
 

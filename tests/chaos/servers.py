@@ -172,6 +172,18 @@ class HubServer(ChildServer):
             await asyncio.sleep(_POLL_S)
 
 
+def waited_s(pid: int) -> float:
+    """How long the thread of a process that waited most could have run and was given no processor; 0 if it is gone."""
+    longest_ns = 0
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                longest_ns = max(longest_ns, int((task / "schedstat").read_text().split()[1]))
+    except OSError:
+        return 0.0
+    return longest_ns / 1e9
+
+
 def samples(exposition: str) -> dict[str, float]:
     """Prometheus' text format as a mapping; labels stay in the name."""
     found: dict[str, float] = {}

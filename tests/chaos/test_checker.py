@@ -346,6 +346,17 @@ def test_nobody_is_answered_by_a_hub_that_cannot_speak() -> None:
     assert not kinds(story.end(LOG))
 
 
+def test_time_without_a_processor_is_not_counted_against_a_hub() -> None:
+    for waited_s, expected in ((4.0, set[tuple[str, str]]()), (0.5, {("I7", "stuck")})):
+        story = good()
+        story.invoke("ann", "k4")
+        story.waited("h1", 0.0)
+        story.wait(7)
+        story.answer("ok", "ann", "k4", 5)
+        story.waited("h1", waited_s)
+        assert kinds(story.end((*LOG, message(5, "ann", "k4")))) == expected
+
+
 def test_a_client_that_lost_its_connection_knows_at_once() -> None:
     story = good()
     story.invoke("ann", "k4")

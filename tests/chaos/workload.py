@@ -35,7 +35,7 @@ class Plan:
     devices: int = 20
     conversations: int = 5
     roamers: int = 2
-    sends_per_s: float = 25.0
+    sends_per_s: float = 15.0
     hot: float = 0.5
     burst: float = 0.12
     hedged: float = 0.08
@@ -156,6 +156,7 @@ class Workload:
 
     async def _sure(self, user: str, method: str, /, **params: Any) -> Any:
         """A call that must succeed, repeated until it does."""
+        outcome = Outcome("info")
         for attempt in range(60):
             outcome = await self.rest.rpc(self.hubs[attempt % len(self.hubs)], user, method, **params)
             if outcome.type == "ok":
@@ -239,10 +240,14 @@ class Workload:
         user = device.about.user
         hub = device.hub if by_socket else self.random.choice(self.hubs)
         connection = device.connection if by_socket else ""
-        common = {"device": device.about.device, "user": user, "conv": conv, "key": key, "attempt": attempt}
+        common: dict[str, Any] = {"user": user, "conv": conv, "key": key, "attempt": attempt}
 
         def note(kind: Any, **more: Any) -> None:
-            self.history.add(Send(now(), kind, hub=hub.name, connection=connection, order=order, **common, **more))
+            self.history.add(
+                Send(
+                    now(), kind, device.about.device, hub=hub.name, connection=connection, order=order, **common, **more
+                )
+            )
 
         note("invoke")
         params = {"idempotency_key": key, "text": f"{key} by {user}"}
