@@ -18,6 +18,7 @@ from chat.config import Secret
 from storage.local.redis_server import redis_server
 from support.app import SECRET, App, serve_app, test_config
 from support.servers import frozen, short_directory
+from support.talking import created, group, say
 from support.waiting import eventually
 from support.wire_client import WireClient, wire_client
 
@@ -246,3 +247,27 @@ async def test_a_warm_token_costs_no_query(hubs: Hubs) -> None:
 def signed(**claims: Any) -> str:
 
     return jwt.encode(claims, SECRET, "HS256")
+
+
+async def test_an_expired_token_ends_the_socket_and_nothing_comes_after(
+    mongodb_url, database_name, redis_url, redis_prefix
+):
+    config = test_config(mongodb_url, database_name, redis_url, redis_prefix, client__expired_close_delay="1s")
+    async with (
+        serve_app(config) as app,
+        wire_client(app.websocket) as ada,
+        wire_client(app.websocket) as bob,
+        wire_client(app.websocket) as cleo,
+    ):
+        expires_at = int(time.time()) + 2
+        for client, user in ((ada, "ada"), (bob, "bob"), (cleo, "cleo")):
+            connected = await client.connect(app.token(user, exp=expires_at if user != "cleo" else expires_at + 600))
+            assert connected["client"]
+        group_of_all = await group(cleo, "ada", "bob")
+        # Who refreshes in time goes on, with a token of its own only.
+        assert "error" not in await bob.call(refresh={"token": app.token("bob")})
+        assert await ada.closed() == 3005
+        assert time.time() < expires_at + 1 + 2
+        await say(cleo, group_of_all, "after")
+        await bob.until(lambda: "after" in created(bob, group_of_all))
+        assert "after" not in created(ada, group_of_all)
