@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -13,6 +13,7 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 5.0
+LAST_WRITE_S: Final = 1.0
 MAX_USERS: Final = 50_000
 
 
@@ -58,4 +59,6 @@ async def open_last_seen(store: Store, clock_ms: Callable[[], int]) -> AsyncIter
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await last_seen.write()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITE_S):
+                await last_seen.write()

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 from motor.core import AgnosticClient, AgnosticClientSession
@@ -35,6 +36,8 @@ Client: TypeAlias = "AgnosticClient[Document]"
 OPERATION_TIMEOUT_MS: Final = 3000
 """Budget of one operation, finding a primary included. Client SDKs give up on a reply after 5 s."""
 
+CLOSE_TIMEOUT_S: Final = 1.0
+
 _ALWAYS: Final[dict[str, Any]] = {
     # An acknowledgement means durable, and what was read once is never taken back by a failover.
     "w": "majority",
@@ -55,6 +58,25 @@ _UNLESS_IN_URL: Final[dict[str, Any]] = {
     # How long the driver may go on believing that there is no primary when there is one again.
     "heartbeatFrequencyMS": 2000,
 }
+
+
+async def _close(client: Client) -> None:
+    """Close the connections, within CLOSE_TIMEOUT_S.
+
+    The driver says goodbye to the server first and waits, where there is none, until it gives up looking for one: so
+    not on the event loop, and not in a thread that somebody joins.
+    """
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+    def close() -> None:
+        client.close()
+        with suppress(RuntimeError):  # the loop is closed: nobody waited for so long
+            loop.call_soon_threadsafe(closed.set)
+
+    threading.Thread(target=close, name="close-mongodb", daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await closed.wait()
 
 
 def check_url(url: str) -> None:
@@ -92,7 +114,7 @@ async def connect(
     try:
         yield client[database]
     finally:
-        client.close()
+        await _close(client)
 
 
 @contextmanager
