@@ -11,7 +11,7 @@ JS := tests/js/node_modules/.package-lock.json
 # The whole suite, on all cores: each process has its own MongoDB and Redis, and keeps what a file's tests share.
 WHOLE := -n auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
-.PHONY: help run test fuzz chaos soak lint fmt types imports clean
+.PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,9 @@ chaos: $(STAMPS)/test  ## Break a real cluster in every way there is: make chaos
 soak: $(STAMPS)/test  ## Break it at random: make soak SEED=7 MINUTES=30 (the same seed is the same schedule)
 	@.ci/prepare packages libcurl
 	@exec $(BIN)/python tests/chaos/run.py soak $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),30) $(ARGS)
+
+autobahn: $(STAMPS)/test  ## Try the frames of RFC 6455 with Autobahn|Testsuite, beside bare aiohttp; writes docs/autobahn.md
+	@exec $(BIN)/python tests/conformance/autobahn/run.py
 
 lint: $(STAMPS)/lint  ## Check style and format
 	$(BIN)/ruff check --no-cache .

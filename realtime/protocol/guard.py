@@ -31,6 +31,9 @@ _PING_PONG: Final = (9, 10)
 _UNASSIGNED_CLOSE_CODES: Final = frozenset({1004, 1005, 1006})
 _LAST_STANDARD_CLOSE_CODE: Final = 1014
 _MAX_SMALL: Final = 125
+_LONG: Final = _MASKED + 126
+_LEAST: Final = 6
+"""The size of an empty frame: two bytes and the mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,14 @@ class FrameGuard:
                 self._payload_left -= size
                 return None
             at, self._payload_left = self._payload_left, 0
-        elif (
-            # What nearly always comes: one whole small message.
-            6 <= size <= 6 + _MAX_SMALL
-            and data[0] == self._usual
-            and data[1] == _MASKED + size - 6
-            and not self._head
-            and not self._fragments
-        ):
-            return None
+        elif size >= _LEAST and data[0] == self._usual and not self._head and not self._fragments:
+            # What nearly always comes: one whole message, small or of less than 64 KiB.
+            second = data[1]
+            if second < _LONG:
+                if second - _MASKED == size - _LEAST:
+                    return None
+            elif second == _LONG and _MAX_SMALL < size - _LEAST - 2 == data[2] << 8 | data[3]:
+                return None
         while at < size:
             known = len(self._head)
             head = self._head + data[at : at + 16 - known]
