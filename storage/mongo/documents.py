@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import msgspec
+import structlog
 from bson import Binary
 
 from storage.errors import Invalid
 from storage.model import Entry, EntryKind, NewEntry, Position, uploads_of
 from storage.model.keys import log_key, parse_log_key
 from storage.mongo.client import Document
+
+_logger = structlog.get_logger(__name__)
 
 MAX_ENTRY_BYTES: Final = 256 * 1024
 """An entry may be as large as a whole batch. Callers refuse far earlier; this keeps a batch from being refused."""
@@ -29,6 +32,8 @@ BODY_FIELDS: Final = ("x", "r", "m", "w", "e", "f", "j")
 
 MAX_KEY_LENGTH: Final = 128
 _OVERHEAD_BYTES: Final = 128
+_READABLE_BYTES: Final = 2 * MAX_ENTRY_BYTES
+"""Nothing of this size was ever stored by `prepare`, and nobody could be given it."""
 _UUID_SUBTYPE: Final = 4
 
 KeyIdentity: TypeAlias = str | bytes
@@ -89,28 +94,62 @@ def document_of(fields: Document, conversation: str, offset: int, n: int) -> Doc
 
 
 def entry_of(document: Mapping[str, Any]) -> Entry:
-    """The entry that a document of the log holds."""
+    """The entry that a document of the log holds.
+
+    What nobody can read (written by hand, by a newer version, broken) keeps its place all the same, else nobody would
+    get past it: a message reads as one that was deleted, anything else as a change of the conversation that changes
+    nothing.
+    """
     conversation, offset = parse_log_key(document["_id"])
+    try:
+        return Entry(
+            conversation=conversation,
+            offset=offset,
+            n=_integer(document["n"]),
+            kind=EntryKind(document.get("y", 0)),
+            by=_text(document["u"]),
+            at=_integer(document["t"]),
+            key=_key_of(document["k"]),
+            body=_body_of(document),
+        )
+    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        _logger.warning("entry_unreadable", entry=document["_id"], error=repr(error)[:200])
+        return _unreadable(document, conversation, offset)
+
+
+def _unreadable(document: Mapping[str, Any], conversation: str, offset: int) -> Entry:
+    """What can be said of an entry that is none."""
+    n, by, at = document.get("n"), document.get("u"), document.get("t")
+    when = at if isinstance(at, int) else 0
+    is_message = document.get("y", 0) == EntryKind.MESSAGE_CREATED
     return Entry(
         conversation=conversation,
         offset=offset,
-        n=int(document["n"]),
-        kind=EntryKind(document.get("y", 0)),
-        by=document["u"],
-        at=int(document["t"]),
-        key=_key_of(document["k"]),
-        body=_body_of(document),
+        n=n if isinstance(n, int) else 0,
+        kind=EntryKind.MESSAGE_CREATED if is_message else EntryKind.CONVERSATION_UPDATED,
+        by=by if isinstance(by, str) else "",
+        at=when,
+        key=None,
+        body={"deleted_at": when} if is_message else {},
     )
 
 
 def position_of(document: Mapping[str, Any]) -> Position:
     """The place of a document of which only `_id` and `n` may have been read."""
-    return Position(parse_log_key(document["_id"])[1], int(document["n"]))
+    n = document.get("n")
+    # Without a count that can be read it begins anew: better than a conversation that nobody can write to.
+    return Position(parse_log_key(document["_id"])[1], n if isinstance(n, int) else 0)
 
 
 def size_of(document: Mapping[str, Any]) -> int:
     """About how many bytes the entry takes, as `Prepared.size_bytes` has it, from characters instead of bytes."""
-    return _OVERHEAD_BYTES + len(document.get("x", "")) + len(document.get("j", "")) + 40 * len(document.get("m", ()))
+    text, rest, mentions = document.get("x", ""), document.get("j", ""), document.get("m", ())
+    return _OVERHEAD_BYTES + _length(text) + _length(rest) + 40 * _length(mentions)
+
+
+def _length(value: object) -> int:
+    """0 for what has none: it is no field of ours."""
+    return len(value) if isinstance(value, str | list | tuple) else 0
 
 
 def key_identity(key: str) -> KeyIdentity:
@@ -189,22 +228,36 @@ def _put_body(fields: Document, kind: EntryKind, body: Mapping[str, Any]) -> int
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("a user that is not a string")
+        raise TypeError("a text that is none")
     return value
 
 
+def _integer(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("a number that is none")
+    return int(value)
+
+
+def _texts(value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError("a list that is none")
+    return [_text(one) for one in value]
+
+
 def _body_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    if size_of(document) > _READABLE_BYTES:
+        raise ValueError("larger than anything that was ever stored by this product")
     body: dict[str, Any] = {}
     if "x" in document:
-        body["text"] = document["x"]
+        body["text"] = _text(document["x"])
     if "r" in document:
-        body["reply_to"] = int(document["r"])
+        body["reply_to"] = _integer(document["r"])
     if "m" in document:
-        body["mentions"] = list(document["m"])
+        body["mentions"] = _texts(document["m"])
     if "w" in document:
-        body["meant"] = list(document["w"])
+        body["meant"] = _texts(document["w"])
     if "e" in document:
-        body["expires_at"] = int(document["e"])
+        body["expires_at"] = _integer(document["e"])
     if "j" in document:
-        body.update(msgspec.json.decode(document["j"]))
+        body.update(msgspec.json.decode(document["j"], type=dict[str, Any]))
     return body

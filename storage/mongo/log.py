@@ -315,7 +315,7 @@ class _Page:
                 return False
             self._room -= size
             self.entries.append(entry_of(document))
-        self.last = position_of(document).offset
+        self.last = parse_log_key(document["_id"])[1]
         if self.first is None:
             self.first = self.last
         self.budget -= 1

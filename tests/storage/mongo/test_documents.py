@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from storage.errors import Invalid
 from storage.model import EntryKind, NewEntry
+from storage.model.keys import log_key
 from storage.mongo.documents import (
     MAX_ENTRY_BYTES,
     document_of,
     entry_of,
     identity_of,
     key_identity,
+    position_of,
     prepare,
     stored_key,
 )
@@ -130,3 +132,47 @@ def test_what_cannot_be_stored_is_refused_at_the_door(body: dict[str, Any]) -> N
 def test_a_key_that_cannot_be_stored_is_refused(key: str) -> None:
     with pytest.raises(Invalid):
         prepare(a_new_entry({}, key), own_key=bytes)
+
+
+READABLE: dict[str, Any] = {"_id": log_key("c1", 7), "c": "c1", "u": "ann", "k": "key", "t": 5, "n": 3, "x": "hi"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"x": 5},
+        {"x": ["hi"]},
+        {"j": "{not json"},
+        {"j": "[1]"},
+        {"j": 5},
+        {"m": 7},
+        {"m": [7]},
+        {"w": "all"},
+        {"r": "1"},
+        {"e": "never"},
+        {"u": None},
+        {"n": "many"},
+        {"t": "yesterday"},
+        {"x": "x" * (3 * MAX_ENTRY_BYTES)},
+    ],
+)
+def test_a_message_that_nobody_can_read_keeps_its_place_as_one_that_was_deleted(broken: dict[str, Any]) -> None:
+    entry = entry_of({**READABLE, **broken})
+    assert (entry.conversation, entry.offset, entry.kind) == ("c1", 7, EntryKind.MESSAGE_CREATED)
+    assert entry.body == {"deleted_at": entry.at}
+    assert entry.key is None
+    assert isinstance(entry.by, str)
+    assert isinstance(entry.n, int)
+
+
+@pytest.mark.parametrize("missing", ["u", "k", "t", "n"])
+def test_a_message_that_lacks_something_keeps_its_place_too(missing: str) -> None:
+    document = {name: value for name, value in READABLE.items() if name != missing}
+    assert entry_of(document).body == {"deleted_at": entry_of(document).at}
+    assert position_of(document).offset == 7
+
+
+@pytest.mark.parametrize("kind", [9999, -1, "new", None, [1]])
+def test_an_entry_of_an_unknown_kind_changes_nothing(kind: object) -> None:
+    entry = entry_of({**READABLE, "y": kind})
+    assert (entry.offset, entry.kind, entry.body) == (7, EntryKind.CONVERSATION_UPDATED, {})
