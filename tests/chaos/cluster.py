@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -130,18 +131,18 @@ class LiveCluster:
 
     def tracebacks(self, *, since: Mapping[Path, int] | None = None) -> list[str]:
         """Lines of the hubs' and workers' logs with a traceback; `since` has the bytes that are old news."""
-        found: list[str] = []
+        found: Counter[str] = Counter()
         for path in sorted(self.directory.glob("*.log")):
             if path.name.startswith(("mongod", "redis")):
                 continue
             with path.open("rb") as file:
                 file.seek((since or {}).get(path, 0))
-                found += [
+                found.update(
                     f"{path.name}: {_brief(line.decode(errors='replace'))}"
                     for line in file
                     if b"Traceback (most recent call last)" in line
-                ]
-        return found
+                )
+        return [told if times == 1 else f"{told} ({times} times)" for told, times in found.items()]
 
     def log_sizes(self) -> dict[Path, int]:
         return {path: path.stat().st_size for path in self.directory.glob("*.log")}
