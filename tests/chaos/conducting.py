@@ -17,7 +17,7 @@ from chaos.device import Address
 from chaos.fault import Fault
 from chaos.history import CaughtUp, Event, Happened, History, Sample, Waited, as_mapping, now
 from chaos.history import Fault as FaultEvent
-from chaos.servers import waited_s
+from chaos.servers import slowness, waited_s
 from chaos.starving import HARNESS
 from chaos.verdict import Verdict
 from chaos.workload import Plan, Workload
@@ -114,6 +114,9 @@ class Conductor:
     def acked(self) -> int:
         return self._workload.acked
 
+    def slowness(self) -> float:
+        return max((slowness(hub.pid) for hub in self.cluster.hubs if hub.running), default=1.0)
+
     async def history(self) -> AsyncIterator[Mapping[str, object]]:
         mine: list[Event] = []
         self._history.listeners.append(mine)
@@ -194,6 +197,7 @@ async def _perform(
                 result.notes[f"{act.name} told"] = [one.told for one in conductor.requirements if not one.holds]
             conductor.requirements = []
         result.notes.update(conductor.notes)
+        result.notes["the machine is slower than by itself"] = f"{conductor.slowness():.1f} times"
         await asyncio.sleep(AFTER_S)
         await workload.quiet(QUIET_S)
         await _read_back(cluster, workload, history, result)

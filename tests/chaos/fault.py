@@ -144,6 +144,9 @@ class Run(Protocol):
     def acked(self) -> int:
         """Sends acknowledged so far."""
 
+    def slowness(self) -> float:
+        """How many times as long as by itself a hub takes here, as others want the processors too; 1 at least."""
+
     def history(self) -> AsyncIterator[Mapping[str, object]]:
         """What clients record from now on, as it happens."""
 

@@ -184,6 +184,15 @@ def waited_s(pid: int) -> float:
     return longest_ns / 1e9
 
 
+def slowness(pid: int) -> float:
+    """How many times as long as with a processor of its own the first thread of a process has taken; 1 at least."""
+    try:
+        ran, waited, _ = (int(field) for field in Path(f"/proc/{pid}/schedstat").read_text().split())
+    except (OSError, ValueError):
+        return 1.0
+    return (ran + waited) / max(ran, 1)
+
+
 def samples(exposition: str) -> dict[str, float]:
     """Prometheus' text format as a mapping; labels stay in the name."""
     found: dict[str, float] = {}
