@@ -73,7 +73,9 @@ async def run_mutant(name: str, seed: int, directory: Path) -> Result:
     topology = Topology(workers=0, mongods=mutant.mongods)
     async with open_cluster(topology, directory / name, mutant=name) as cluster:
         fault = FAULTS[mutant.under]
-        return await conduct(cluster, [Act((fault,))], seed=seed, directory=directory, plan=PLAN, patience_s=PATIENCE_S)
+        return await conduct(
+            cluster, [Act((fault,))], seed=seed, directory=directory / name, plan=PLAN, patience_s=PATIENCE_S
+        )
 
 
 async def run_mutants(
