@@ -100,7 +100,9 @@ class Restricting:
     async def unblock(self, user: str) -> None:
         """The user may come again. Raises ClientError."""
         with told():
-            await self._rows.lift(restriction_key(BLOCKED, user))
+            lifted = await self._rows.lift(restriction_key(BLOCKED, user))
+        if lifted:
+            log.info("restriction_lifted", kind=BLOCKED.value, user=user)
 
     async def revoke(self, token: str, *, expires_at: int | None) -> None:
         """The token of this name (`jti`, or SHA-256 in hex) is good for nothing. Raises ClientError."""
@@ -153,7 +155,8 @@ class Restricting:
         with told():
             made = await self._rows.impose(restriction)
             self._enforcer.tell()
-            log.info("restriction_imposed", kind=made.kind.value, revision=made.revision, expires_at=made.expires_at)
+            user = {} if made.kind is REVOKED else {"user": made.subject}
+            log.info("restriction_imposed", kind=made.kind.value, expires_at=made.expires_at, **user)
             # Whoever asked for it may rely on it here as soon as there is an answer.
             await self.catch_up()
 
