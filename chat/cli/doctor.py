@@ -67,7 +67,7 @@ def examine(path: Path | None, *, url: str | None = None) -> list[Finding]:
     findings += _files(loaded)
     findings += _certificate(loaded.config)
     findings += _open_files()
-    findings += asyncio.run(_servers(loaded.config, base_url(loaded.config, url)))
+    findings += asyncio.run(_servers(loaded.config, base_url(loaded.config, url), by_name=bool(url)))
     return findings
 
 
@@ -130,12 +130,12 @@ def _open_files() -> Iterator[Finding]:
         )
 
 
-async def _servers(config: Config, url: str) -> list[Finding]:
+async def _servers(config: Config, url: str, *, by_name: bool) -> list[Finding]:
     from chat.cli.logs import configure_logs
 
     configure_logs(LogSection(level="error"))  # what else is found, the findings say
     redis = [_redis(one.reveal(), one.masked) for one in config.redis.urls]
-    others = asyncio.gather(*redis, _uploads(config), _hub(url))
+    others = asyncio.gather(*redis, _uploads(config), _hub(url, by_name=by_name or bool(config.server.public_url)))
     return [*await _mongodb(config), *await others]
 
 
@@ -204,10 +204,14 @@ def _upload_store(config: Config) -> str:
     return f"the directory of uploads {Path(config.uploads.directory).absolute()}"
 
 
-async def _hub(url: str) -> Finding:
+async def _hub(url: str, *, by_name: bool) -> Finding:
+    """`by_name`: the URL has the name that the certificate is for, and not only the address on this machine."""
     timeout = aiohttp.ClientTimeout(total=_CHECK_TIMEOUT_S)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/readyz") as response:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=by_name)) as session,
+            session.get(f"{url}/readyz") as response,
+        ):
             document: object = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return Finding(

@@ -43,6 +43,18 @@ def test_what_serve_would_refuse_is_a_problem_here_too() -> None:
     assert hubbub("check-config", env=confirmed).code == 0
 
 
+def test_urls_and_certificates_of_no_use_are_problems_here_too() -> None:
+    ran = hubbub("check-config", env={"MONGODB_URL": "postgres://u:hunter2@db", "REDIS_URL": "http://u:hunter2@cache"})
+    assert ran.code == 3
+    assert "mongodb.url: expected mongodb://" in ran.err
+    assert "redis.urls: not a usable Redis URL" in ran.err
+    assert "hunter2" not in ran.err
+    files = {"HUBBUB_SERVER__TLS__CERTIFICATE": "/does/not/exist.pem", "HUBBUB_SERVER__TLS__KEY": "/neither.pem"}
+    assert "server.tls.certificate: cannot read /does/not/exist.pem" in hubbub("check-config", env=files).err
+    del files["HUBBUB_SERVER__TLS__KEY"]
+    assert "server.tls.key: is required with server.tls.certificate" in hubbub("check-config", env=files).err
+
+
 def test_remarks_do_not_fail(file: Path) -> None:
     file.write_text("")
     ran = hubbub("check-config")

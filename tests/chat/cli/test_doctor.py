@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from chat.cli.doctor import Severity, examine
+from support.certificates import Authority
 from support.command_line import hubbub
 
 GOOD = f'[token]\nhmac_secret_key = "{"k" * 32}"\n[api]\nkey = "{"a" * 32}"\n'
@@ -92,3 +93,21 @@ def test_a_store_of_files_that_cannot_be_written_is_a_problem(
     assert "hunter" not in found()
     monkeypatch.setenv("HUBBUB_UPLOADS__STORE", "off")
     assert found() == "ok uploads are off"
+
+
+@pytest.mark.parametrize(
+    ("days", "severity", "says"),
+    [
+        (-1, Severity.PROBLEM, "has expired"),
+        (5.5, Severity.WARNING, "expires in 5 days"),
+        (90.5, Severity.OK, "good for"),
+    ],
+)
+def test_the_days_of_a_certificate_are_counted(
+    file: Path, tmp_path: Path, days: float, severity: Severity, says: str
+) -> None:
+    files = Authority(tmp_path).issue("server", days=days)
+    file.write_text(f'{GOOD}[server.tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
+    findings = [one for one in examine(None, url="https://127.0.0.1:1") if "the certificate" in one.what]
+    assert [one.severity for one in findings] == [severity]
+    assert says in findings[0].what
