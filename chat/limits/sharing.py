@@ -1,8 +1,9 @@
 """Tells the other processes what users spent here, and learns what they spent there.
 
 Redis keeps a bucket per user that all processes take from, after the fact: about once a second each process says what
-its users took, in one call per server, and hears how full the buckets are then. So a limit holds over all processes
-within about a second; with n processes n bursts may pass before. While Redis is away, each process counts by itself.
+its users took (who took next to nothing is left out), in one pipelined call per server and thousand users, and hears
+how full the buckets are then. So a limit holds over all processes within about a second; with n processes n bursts may
+pass before. While Redis is away, each process counts by itself.
 """
 
 import asyncio
@@ -13,11 +14,13 @@ from typing import Final, Protocol
 import structlog
 
 from chat.limits.users import UserLimits
-from realtime.rates import Rate
 
 log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 1.0
+
+USERS_PER_CALL: Final = 1000
+"""Told in one call; the event loop has a turn between calls."""
 
 MAX_DEBT_S: Final = 10.0
 """What others spent may empty a bucket so far beyond its burst, and no further: nobody waits for ever."""
@@ -67,28 +70,21 @@ async def _share_until_cancelled(
 
 async def share(users: UserLimits, shared: Shared) -> None:
     """Once. What could not be told is forgotten: it would be too late for anybody."""
-    asked_at, spent = users.take_spent()
-    if not spent:
-        return
-    charges: list[tuple[str, float, float, float]] = []
-    for spender, commands, sends, ago_s in spent:
-        charges += (
-            *_charge(f"commands:{spender.user}", users.commands, commands, ago_s),
-            *_charge(f"sends:{spender.user}", users.sends, sends, ago_s),
-        )
-    levels = iter(await shared.spend(charges))
-    users.learn(
-        asked_at,
-        [
-            (
-                spender,
-                next(levels) if users.commands is not None else 0.0,
-                next(levels) if users.sends is not None else 0.0,
+    for tally in users.tallies:
+        spent = tally.take_spent()
+        for start in range(0, len(spent), USERS_PER_CALL):
+            some, now = spent[start : start + USERS_PER_CALL], users.monotonic()
+            levels = await shared.spend(
+                [
+                    (
+                        f"{tally.name}:{one.spender.user}",
+                        one.count * tally.rate.interval_s,
+                        tally.rate.full_s + MAX_DEBT_S,
+                        now - one.since,
+                    )
+                    for one in some
+                ]
             )
-            for spender, *_ in spent
-        ],
-    )
-
-
-def _charge(name: str, rate: Rate | None, count: int, ago_s: float) -> list[tuple[str, float, float, float]]:
-    return [] if rate is None else [(name, count * rate.interval_s, rate.full_s + MAX_DEBT_S, ago_s)]
+            tally.learn(now, zip((one.spender for one in some), levels, strict=True))
+        # Not before: who is full as far as is known here may have spent elsewhere.
+        tally.forget_full(users.monotonic())

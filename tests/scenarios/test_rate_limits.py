@@ -350,7 +350,7 @@ async def test_there_is_no_way_around_what_a_user_may_send(serving, attempt):
     async with serving(user_sends=1, user_sends_burst=200) as app, connected(app, "alice") as alice:
         conversation = await group(alice, "bob")
         # As if she had sent so much elsewhere: nothing comes back while this runs.
-        app.running.process.limits.users.spender("alice").sends.raise_to(300.0, time.monotonic())
+        app.running.process.limits.users.sends.spender("alice").raise_to(300.0, time.monotonic())
         assert await attempt(app, alice, conversation)
 
 

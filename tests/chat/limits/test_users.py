@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.limits.sharing import MAX_DEBT_S, share, sharing
-from chat.limits.users import UserLimits
+from chat.limits.users import SMALL_SHARE, UserLimits
 from realtime.protocol.codes import ClientError
 from realtime.rates import Rate
 from support.waiting import eventually
@@ -76,25 +76,63 @@ def test_users_and_kinds_are_counted_apart_and_refusals_by_limit():
 def test_without_rates_nothing_is_counted_or_shared():
     users = limits(Clock())
     assert all(passes(users) and passes(users, send=True) for _ in range(10_000))
-    assert (len(users), users.take_spent()[1], users.fields("alice", sends=True)) == (0, [], {})
+    assert (users.tallies, users.fields("alice", sends=True)) == ([], {})
 
 
 def test_any_number_of_users_takes_bounded_memory():
     users = limits(Clock(), commands=Rate(1, 1), most=100)
     for number in range(1000):
         assert passes(users, f"u{number}")
-    assert len(users) == 100
+    assert len(users.commands) == 100
 
 
-def test_who_has_been_quiet_until_full_is_forgotten():
+async def test_who_has_been_quiet_until_full_is_forgotten():
     clock = Clock()
     users = limits(clock, commands=Rate(1, 5))
     for number in range(100):
         passes(users, f"u{number}")
+    await share(users, Buckets(clock))
+    assert len(users.commands) == 100
     clock.now += 2
     passes(users, "late")
-    users.take_spent()
-    assert len(users) == 1
+    await share(users, Buckets(clock))
+    assert len(users.commands) == 1
+
+
+async def test_who_is_full_here_and_spends_elsewhere_is_not_forgotten():
+    clock = Clock()
+    shared = Buckets(clock)
+    here, there = (limits(clock, commands=Rate(10, 20)) for _ in range(2))
+    assert all(passes(there) for _ in range(20))
+    await share(there, shared)
+    assert passes(here)
+    clock.now += 0.5
+    await share(here, shared)
+    assert sum(passes(here) for _ in range(20)) <= 5
+
+
+async def test_who_takes_next_to_nothing_is_not_told_of():
+    clock = Clock()
+    shared = Buckets(clock)
+    users = limits(clock, commands=Rate(100, 2000), sends=Rate(20, 100))
+    for number in range(100):
+        assert all(passes(users, f"u{number}") for _ in range(9))
+        assert passes(users, f"u{number}", send=True)
+    await share(users, shared)
+    assert shared.calls == 0
+    assert all(passes(users) for _ in range(10))
+    await share(users, shared)
+    assert set(shared.full_at) == {"commands:alice"}
+
+
+async def test_many_users_are_told_of_in_several_calls():
+    clock = Clock()
+    shared = Buckets(clock)
+    users = limits(clock, commands=Rate(1, 5))
+    for number in range(2500):
+        passes(users, f"u{number}")
+    await share(users, shared)
+    assert (shared.calls, len(shared.full_at)) == (3, 2500)
 
 
 async def test_what_was_spent_elsewhere_is_known_after_one_exchange():
@@ -117,9 +155,10 @@ async def test_what_is_spent_while_the_exchange_is_under_way_counts_too():
     shared = Buckets(clock)
     users = limits(clock, commands=Rate(1, 10))
     passes(users)
-    asked_at, spent = users.take_spent()
+    (spent,) = users.commands.take_spent()
+    assert (spent.count, spent.since) == (1, clock.now)
     assert all(passes(users) for _ in range(9))
-    users.learn(asked_at, [(spender, 1.0, 0.0) for spender, *_ in spent])
+    users.commands.learn(clock.now, [(spent.spender, 1.0)])
     assert not passes(users)
     await share(users, shared)
     assert shared.full_at["commands:alice"] == clock.now + 9
@@ -219,7 +258,8 @@ def test_over_any_time_all_processes_together_let_through_what_one_would_and_a_s
             for hub in hubs:
                 await share(hub, shared)
         took_s = len(asked_per_s)
-        assert passed <= processes * (rate.burst + math.ceil(rate.per_s)) + rate.per_s * took_s + 1
+        untold = SMALL_SHARE * rate.per_s * took_s
+        assert passed <= processes * (rate.burst + math.ceil(rate.per_s) + untold) + rate.per_s * took_s + 1
         if processes == 1:
             assert passed <= rate.burst + rate.per_s * took_s + 1
 
