@@ -127,7 +127,7 @@ def acks_go_on(run: Run, watch: Watch, since: int, what: str, *, most_s: float |
     run.require(f"sends are acknowledged {what}", len(during) > 0, f"{len(during)} acks")
     if before and during:
         # On a machine that is busy with other things a p99 of some tens of milliseconds says nothing.
-        most = most_s if most_s is not None else max(2 * was, 0.5 * run.slowness())
+        most = most_s if most_s is not None else max(2 * was, run.slowness())
         run.require(
             f"as fast {what} as before", took <= most, f"p99 {took * 1000:.0f} ms, at most {most * 1000:.0f} ms"
         )
