@@ -5,7 +5,7 @@ A test carries the number of the attack in its id (`R16-a-body-of-one-byte-a-sec
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +21,14 @@ _ROW: Final = re.compile(r"^\| ([JHWPARD][0-9]{1,2}) \|(.*)\|$", re.MULTILINE)
 _REFERENCE: Final = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
-def numbered_ids() -> Iterator[tuple[str, Path]]:
-    """Every id of a test that begins with a number of the catalogue, with its file."""
-    for path in TESTS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := _ID.fullmatch(node.value)):
-                yield match[1], path
+@cache
+def numbers_in_ids() -> frozenset[str]:
+    """The numbers of the catalogue that ids of tests begin with."""
+    texts = (path.read_text() for path in TESTS.rglob("*.py"))
+    trees = (ast.parse(text) for text in texts if _ID.search(text))
+    constants = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    ids = (_ID.fullmatch(value) for value in constants if isinstance(value, str))
+    return frozenset(match[1] for match in ids if match)
 
 
 def rows() -> dict[str, list[tuple[str, str]]]:
@@ -37,6 +39,7 @@ def rows() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+@cache
 def functions(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -44,7 +47,7 @@ def functions(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("letter", COUNTS)
 def test_every_attack_has_a_row_and_a_test_or_a_reason(letter: str) -> None:
-    ids, named, told = {number for number, _ in numbered_ids()}, rows(), PAGE.read_text()
+    ids, named, told = numbers_in_ids(), rows(), PAGE.read_text()
     _, _, differently = told.partition("## Answered differently")
     for number in NUMBERS:
         if number.startswith(letter):
@@ -61,5 +64,5 @@ def test_the_tests_that_the_page_names_are_there() -> None:
 
 
 def test_ids_and_rows_have_no_numbers_that_there_are_not() -> None:
-    assert {number for number, _ in numbered_ids()} <= set(NUMBERS)
+    assert numbers_in_ids() <= set(NUMBERS)
     assert set(rows()) <= set(NUMBERS)
