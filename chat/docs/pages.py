@@ -32,6 +32,7 @@ _TITLES: Final = {
     "performance": "Performance",
     "reliability": "Reliability",
     "chaos": "Chaos",
+    "autobahn": "Autobahn",
 }
 """Pages in the order of the menu. That of the features has a folder of its own."""
 
