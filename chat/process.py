@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 
@@ -55,6 +56,10 @@ from realtime.redis.settings import RedisSettings
 from realtime.settings import Settings
 from realtime.stats import Stats
 from storage.store import Store, open_store
+
+BUSY_CONNECTING: Final = 16
+BUSY_LAG_S: Final = 0.2
+"""With so many connects in progress, or so late an event loop, what is best effort makes room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +224,17 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         announcer.attach(engine)
         threadless.attach(engine)
         engine.hub.on_heard = announcer.heard
+        publisher.on_entries = announcer.committed
         outdating.attach(engine)
         feed.cursor_of = engine.hub.cursor_of
         publisher.attach(engine)
         enforcer.attach(engine)
         engine.operations.on_notice(NOTICE, lambda _: restricting.hear())
-        await stack.enter_async_context(open_comings(service.presence, redis.presence, time.monotonic))
+
+        def busy() -> bool:
+            return stats.connecting >= BUSY_CONNECTING or calls.shedding.lag_s >= BUSY_LAG_S
+
+        await stack.enter_async_context(open_comings(service.presence, redis.presence, time.monotonic, busy))
         files = uploading.files
         await stack.enter_async_context(restrictions_running(restricting))
         yield Process(

@@ -72,10 +72,11 @@ class Publisher:
     """What the log has committed goes out as publications. Called by the appender for every acknowledged run.
 
     Duplicates are published again: that heals a process that died between commit and publish, and whoever has the
-    offset already drops it.
+    offset already drops it. `on_entries` is called with them after that.
     """
 
     def __init__(self, epoch: str, access: Access) -> None:
+        self.on_entries: Callable[[Sequence[Entry]], None] = lambda _entries: None
         self._epoch = epoch
         self._access = access
         self._engine: Engine | None = None
@@ -91,6 +92,7 @@ class Publisher:
         for entry in entries:
             channel = render.conversation_channel(entry.conversation)
             self._engine.hub.publish(Delivery(channel, "pub", render.publication(entry), self._epoch))
+        self.on_entries(entries)
 
 
 class BusPublisher:
@@ -173,6 +175,13 @@ class EngineAnnouncer:
         self._access.forget(event.conversation, [event.user])
         if isinstance(event, MemberLeft) and event.offset > self._moved.get((event.conversation, event.user), 0):
             self._apply(MembershipNotice(event.conversation, [event.user], came=False, offset=event.offset))
+
+    def committed(self, entries: Iterable[Entry]) -> None:
+        """These were committed here. Whoever asked for it may have given up waiting, and will tell nobody."""
+        for entry in entries:
+            if entry.kind is EntryKind.MEMBER_LEFT:
+                users = list(changed_users(entry))
+                self._apply(MembershipNotice(entry.conversation, users, came=False, offset=entry.offset))
 
     def out(self, conversation: str, users: Collection[str]) -> None:
         """These were looked up, and are no members."""

@@ -1,9 +1,16 @@
 """Who is in and who is out, and who may say so."""
 
+import asyncio
+
+import msgspec
 import pytest
 
+from chat.methods import METHODS
 from chat.usecases.membership import STEP
+from support.app import serve_app, test_config
+from support.fail_points import failing
 from support.talking import created, group, say
+from support.waiting import eventually
 from support.wire_client import WireClient, wire_client
 
 
@@ -192,3 +199,28 @@ async def test_very_many_are_added_in_steps_and_a_repeat_brings_the_rest(alice):
     told = [pub["data"] for pub in alice.publications(f"conv:{conversation}")]
     joined = [len(data["members"]) for data in told if data["type"] == "member.joined"]
     assert joined == [1, 10, STEP - 10, STEP, 1]
+
+
+async def test_whoever_is_removed_is_put_out_though_nobody_waits_for_it_any_more(
+    mongodb_url, database_name, redis_url, redis_prefix
+):
+    config = test_config(mongodb_url, database_name, redis_url, redis_prefix)
+    async with (
+        serve_app(config) as app,
+        wire_client(app.websocket) as alice,
+        wire_client(app.websocket) as bob,
+    ):
+        await alice.connect(app.token("alice"))
+        await bob.connect(app.token("bob"))
+        conversation = await group(alice, "bob")
+        channel = f"conv:{conversation}"
+        await bob.until(lambda: bob.offsets(channel) == [1])
+        method = METHODS["conversation.remove_member"]
+        request = msgspec.convert({"conversation": conversation, "user": "bob"}, method.request)
+        slow = {"blockConnection": True, "blockTimeMS": 500}
+        async with failing(mongodb_url, "hubbub", ["commitTransaction"], times=1, **slow):
+            removing = asyncio.create_task(app.running.process.calls.run("alice", method, request))
+            await eventually(lambda: app.running.process.store.appender._lanes.queued or removing.done())
+            removing.cancel()
+            await bob.until(lambda: any("unsubscribe" in push for push in bob.pushes if push["channel"] == channel))
+        assert removing.cancelled()
