@@ -28,7 +28,7 @@ from chaos.faults.looking import (
 from chaos.faults.someone import someone
 from storage.local.children import Child, ChildFailed
 
-ROUNDS: Final = 2
+ROUNDS: Final = 1
 
 
 @asynccontextmanager
@@ -89,7 +89,7 @@ async def told_to_end(run: Run) -> AsyncIterator[None]:
             run.require(f"{hub.name} ends in time", took_s <= GRACE_S + 1.0, f"{took_s:.1f} s of {GRACE_S:g}")
             unknown = [one for one in watch.sends("info", since=since, until=ended, hub=hub.name) if _by_drain(one)]
             run.require(f"no send is left unanswered by {hub.name}", not unknown, f"{len(unknown)}: {unknown[:2]}")
-            codes = [one["code"] for one in watch.closes(since=since, hub=hub.name)]
+            codes = [one.get("code", 0) for one in watch.closes(since=since, hub=hub.name)]
             run.require(f"clients of {hub.name} are told to come again", set(codes) <= {3001}, f"{sorted(set(codes))}")
             await hub.start()
             await asyncio.sleep(1.0)
@@ -241,7 +241,7 @@ async def wrong_clock(run: Run) -> AsyncIterator[None]:
                 run.note(f"a send at {jump}, on the other hub", f"{answer.status}, {other.status}")
                 run.require(f"the other hub is not affected at {jump}", other.ok, f"{other.status} {other.body}")
                 await asyncio.sleep(3.0)
-                codes = [one["code"] for one in watch.closes(since=since, hub=hub.name)]
+                codes = [one.get("code", 0) for one in watch.closes(since=since, hub=hub.name)]
                 expired = [code for code in codes if code != 3005]
                 run.note(f"closed at {jump}", f"{len(codes)}: {sorted(set(codes))}")
                 run.require(f"nobody is cut off for another reason than expiry at {jump}", not expired, f"{expired}")

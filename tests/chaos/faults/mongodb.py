@@ -161,7 +161,7 @@ async def minority(run: Run) -> AsyncIterator[None]:
             strange = [
                 one
                 for one in watch.received(since=since)
-                if one["key"] and (one["conv"], one["key"]) not in acked and _only_tried(watch, one, here.name)
+                if one.get("key") and (one["conv"], one["key"]) not in acked and _only_tried(watch, one, here.name)
             ]
             run.require("nothing of it is delivered", not strange, f"{len(strange)}: {strange[:2]}")
         await _require_return(run, watch)
