@@ -1,12 +1,11 @@
 """A whole deployment of real processes: hubs and a worker from this clone, mongod, Redis, and the links between them.
 
-python tests/chaos/cluster.py            # start one, say where it is, end with Ctrl-C
+`python tests/chaos/cluster.py [mongods]` starts one, says where it is, and ends with Ctrl-C.
 """
 
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import sys
 import time
@@ -25,11 +24,13 @@ if __name__ == "__main__":
 from pymongo import AsyncMongoClient  # noqa: E402 - needs the path above
 from redis.asyncio import Redis  # noqa: E402
 
+from chaos.configuring import DATABASE, SECRET, SETTINGS, environment, hubbub, toml  # noqa: E402
 from chaos.fault import Link, Server, Topology, Traffic  # noqa: E402
 from chaos.members import open_members  # noqa: E402
 from chaos.proxy import Links, Opened, ProxyLink, opened  # noqa: E402
 from chaos.replica_set import Member  # noqa: E402
 from chaos.servers import ChildServer, HubServer, Observe, redis_service  # noqa: E402
+from chaos.told import ToldLink  # noqa: E402
 from chat.auth.mint import connection_token  # noqa: E402
 from chat.config import Secret  # noqa: E402
 from storage.local.children import Command, Service  # noqa: E402
@@ -39,24 +40,8 @@ from storage.mongo.client import connect  # noqa: E402
 from storage.mongo.migrate import migrate  # noqa: E402
 from support.servers import short_directory  # noqa: E402
 
-SECRET: Final = "a-secret-of-the-chaos-tests-that-is-long-enough-for-hmac"
-API_KEY: Final = "an-api-key-of-the-chaos-tests"
-DATABASE: Final = "chaos"
 LAUNCHER: Final = Path(__file__).with_name("mutant_hub.py")
 TOKEN_TTL_S: Final = 3600.0
-
-SETTINGS: Final[Mapping[str, object]] = {
-    "server.host": "127.0.0.1",
-    "server.shutdown_timeout": "8s",
-    "mongodb.database": DATABASE,
-    "redis.prefix": "chaos",
-    "token.hmac_secret_key": SECRET,
-    "api.key": API_KEY,
-    # Peers that vanish are found while the run lasts.
-    "client.ping_interval": "5s",
-    "client.pong_timeout": "3s",
-    "log.format": "json",
-}
 
 
 @dataclass
@@ -246,13 +231,13 @@ async def _hub(
     cluster._client_ports[name] = clients.port
     path = cluster.directory / f"{name}.toml"
     path.write_text(toml({**common, "server.port": port, "server.node_name": name, **links.settings}))
-    argv = (_hubbub(), "serve") if not mutant and not links.redirect else (sys.executable, str(LAUNCHER), "serve")
+    argv = (hubbub(), "serve") if not mutant and not links.redirect else (sys.executable, str(LAUNCHER), "serve")
     told = {"CHAOS_MUTANT": mutant, "CHAOS_REDIRECT": links.redirect}
     command = Command(
         name,
         (*argv, "--config", str(path)),
         log=cluster.directory / f"{name}.log",
-        environment={**_environment(), **told},
+        environment={**environment(), **told},
         directory=_TESTS.parent,
         grace_s=0,
     )
@@ -261,7 +246,7 @@ async def _hub(
         command,
         cluster.observe,
         port=port,
-        clients=_Told(clients, name, cluster.observe),
+        clients=ToldLink(clients, name, cluster.observe),
         to_redis=links.to_redis,
         to_mongodb=links.to_mongodb,
     )
@@ -281,9 +266,9 @@ async def _worker(
     )
     command = Command(
         name,
-        (_hubbub(), "worker", "--config", str(path)),
+        (hubbub(), "worker", "--config", str(path)),
         log=cluster.directory / f"{name}.log",
-        environment=_environment(),
+        environment=environment(),
         directory=_TESTS.parent,
         grace_s=0,
     )
@@ -343,73 +328,6 @@ async def _link(stack: AsyncExitStack, cluster: LiveCluster, name: str, port: in
     link = await stack.enter_async_context(opened(name, ("127.0.0.1", port)))
     cluster.links.append(link.link)
     return link
-
-
-class _Told:
-    """A link to clients that tells when it does not pass: nobody can be answered then."""
-
-    def __init__(self, opened: Opened, hub: str, observe: Observe) -> None:
-        self.name = opened.link.name
-        self.port = opened.port
-        self._link = opened.link
-        self._hub = hub
-        self._observe = observe
-
-    def set(self, traffic: Traffic, *, to_server: bool = True, to_client: bool = True) -> None:
-        self._observe(self._hub, "reachable" if traffic is Traffic.PASS else "unreachable")
-        self._link.set(traffic, to_server=to_server, to_client=to_client)
-
-    def delay(self, seconds: float, jitter_s: float = 0.0) -> None:
-        self._link.delay(seconds, jitter_s)
-
-    def rate(self, bytes_per_s: float | None) -> None:
-        self._observe(self._hub, "reachable" if bytes_per_s is None else "unreachable")
-        self._link.rate(bytes_per_s)
-
-    def chop(self, piece_bytes: int | None) -> None:
-        self._link.chop(piece_bytes)
-
-    def reset(self) -> None:
-        self._link.reset()
-
-    def half_close(self) -> None:
-        self._observe(self._hub, "unreachable")
-        self._link.half_close()
-        self._observe(self._hub, "reachable")
-
-    @property
-    def cuts(self) -> int:
-        return self._link.cuts
-
-    def cut_after(self, reply_bytes: int, *, asked: bytes = b"") -> None:
-        self._link.cut_after(reply_bytes, asked=asked)
-
-
-def toml(settings: Mapping[str, object]) -> str:
-    """Dotted keys as TOML."""
-    return "".join(f"{key} = {_value(value)}\n" for key, value in settings.items())
-
-
-def _value(value: object) -> str:
-    match value:
-        case bool() | int() | float() | str():
-            return json.dumps(value)
-        case Mapping():
-            return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
-        case Sequence():
-            return "[" + ", ".join(_value(one) for one in value) + "]"
-        case _:
-            raise TypeError(f"not for a configuration file: {value!r}")
-
-
-def _hubbub() -> str:
-    return str(Path(sys.executable).with_name("hubbub"))
-
-
-def _environment() -> dict[str, str]:
-    """Ours without what would be taken for configuration."""
-    foreign = {"MONGODB_URL", "REDIS_URL", "PORT", "WEB_CONCURRENCY"}
-    return {name: value for name, value in os.environ.items() if name not in foreign and "HUBBUB" not in name}
 
 
 async def _show() -> None:
