@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from jwt.algorithms import OKPAlgorithm
 
 from chat.config import Config, ConfigError
+from realtime.operations import AT_ONCE
 from support.app import App, serve_app, test_config
 from support.waiting import eventually
 from support.wire_client import wire_client
@@ -163,3 +164,17 @@ async def test_a_user_has_no_more_connections_than_allowed_however_many_begin_at
         await eventually(lambda: len(app.running.process.engine.hub.users["ada"]) == 2)
         async with wire_client(app.websocket) as again:
             assert (await again.connect(app.token("ada")))["client"]
+
+
+async def test_what_a_removed_key_let_in_is_closed_in_turns(configured) -> None:
+    """More sessions than are closed in one turn of the event loop; the others are answered meanwhile."""
+    async with serve_app(configured(("k1", OLD), ("k2", NEW))) as app, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(wire_client(app.websocket)) for _ in range(2 * AT_ONCE + 10)]
+        for number, client in enumerate(clients):
+            await client.connect(token(f"user{number}", OLD, "k1"))
+        other = await stack.enter_async_context(wire_client(app.websocket))
+        await other.connect(token("other", NEW, "k2"))
+        await app.running.process.verifiers.reload(configured(("k2", NEW)))
+        assert "error" not in await other.rpc("user.get", user="other")
+        assert {await client.closed() for client in clients} == {3005}
+        assert other.close_code is None
