@@ -24,9 +24,9 @@ from storage.mongo.schema import MESSAGES
 STRETCH: Final = 5000
 """Entries that one call looks through."""
 
-SHORT_STRETCH: Final = 500
+SHORTER_STRETCHES: Final = (500, 50)
 STRETCH_TIMEOUT_S: Final = 0.5
-"""Where the messages are so long that a stretch takes more than this, a shorter one is looked through."""
+"""Where the messages are so long, or so much like the words, that a stretch takes more, a shorter one is tried."""
 
 CLOCK_SLACK_MS: Final = 60_000
 """How far the clocks of hubs may be apart: so much may the times in a log be out of order."""
@@ -86,11 +86,13 @@ class Searching:
         low, high = await self._bounds(conversation, wanted, upto)
         if high <= low:
             return Hits([], min(low + 1, high) if upto is not None else low + 1, complete=True)
-        try:
-            with pymongo.timeout(STRETCH_TIMEOUT_S):
-                return await self._stretch(conversation, wanted, low, high, STRETCH, limit, max_bytes)
-        except Unavailable:
-            return await self._stretch(conversation, wanted, low, high, SHORT_STRETCH, limit, max_bytes)
+        for stretch in (STRETCH, *SHORTER_STRETCHES[:-1]):
+            try:
+                with pymongo.timeout(STRETCH_TIMEOUT_S):
+                    return await self._stretch(conversation, wanted, low, high, stretch, limit, max_bytes)
+            except Unavailable:
+                continue
+        return await self._stretch(conversation, wanted, low, high, SHORTER_STRETCHES[-1], limit, max_bytes)
 
     async def _bounds(self, conversation: str, wanted: Wanted, upto: int | None) -> tuple[int, int]:
         """The offsets after which and up to which there may be something."""
@@ -150,7 +152,7 @@ def pattern(word: str) -> str:
     """
     spellings = dict.fromkeys((word, unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)))
     within_words = not word[0].isalnum() or _is_unspaced(word[0])
-    return "|".join(_literal(one) if within_words else _beginning(_literal(one)) for one in spellings)
+    return "|".join(_literal(one) if within_words else _beginning(one) for one in spellings)
 
 
 def _literal(spelling: str) -> str:
@@ -158,9 +160,12 @@ def _literal(spelling: str) -> str:
     return re.escape(spelling).replace("\0", r"\x00")
 
 
-def _beginning(literal: str) -> str:
-    """The literal where a word begins. What is before it is looked at last: to look for a literal is quick."""
-    return f"{literal}(?<=^{literal}|{_BETWEEN_WORDS}{literal}|[{_AFTER_UNSPACED}]{literal})"
+def _beginning(spelling: str) -> str:
+    """The spelling where a word begins. What is before it is looked at as soon as its first character is found: a
+    literal is found quickly, and whoever fills a text with the beginnings of a long word has it compared nowhere.
+    """
+    first, rest = _literal(spelling[0]), _literal(spelling[1:])
+    return f"{first}(?<=^{first}|{_BETWEEN_WORDS}{first}|[{_AFTER_UNSPACED}]{first}){rest}"
 
 
 def _is_unspaced(character: str) -> bool:
