@@ -12,7 +12,8 @@ from random import Random
 from typing import Final
 
 from chaos import checker, reading
-from chaos.cluster import API_KEY, DATABASE, LiveCluster
+from chaos.cluster import LiveCluster
+from chaos.configuring import API_KEY, DATABASE
 from chaos.device import Address
 from chaos.fault import Fault
 from chaos.history import CaughtUp, Event, Happened, History, Sample, Waited, as_mapping, now

@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import logging
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -204,6 +205,15 @@ async def main(options: argparse.Namespace) -> int:
     return _ended(results, time.monotonic() - started)
 
 
+async def until_told(options: argparse.Namespace) -> int:
+    """As `main`, ended in good order by SIGINT and SIGTERM."""
+    running = asyncio.current_task()
+    assert running is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    return await main(options)
+
+
 def _ended(results: Sequence[Result], took_s: float) -> int:
     """The last line, and the exit code."""
     broken = [result.name for result in results if result.skipped is None and not result.holds]
@@ -230,6 +240,6 @@ if __name__ == "__main__":
         list_all()
         sys.exit(0)
     try:
-        sys.exit(asyncio.run(main(given)))
-    except KeyboardInterrupt:
+        sys.exit(asyncio.run(until_told(given)))
+    except asyncio.CancelledError:
         sys.exit(130)

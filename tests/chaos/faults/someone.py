@@ -82,7 +82,7 @@ async def someone(run: Run, name: str = "", *, ttl_s: float = 3600.0) -> AsyncIt
 
 async def server_api(run: Run, hub: Hub, method: str, **params: Any) -> Any:
     """The result of a method of the server API. Raises LookupError with what was told instead."""
-    from chaos.cluster import API_KEY
+    from chaos.configuring import API_KEY
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session:
         url = f"http://127.0.0.1:{hub.port}/api/{method}"
