@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from typing import Any
 
 import aiohttp
 
-from chat.config import Config
+from chat.auth.mint import connection_token
+from chat.config import Config, Secret
 from storage.local.ports import free_port
 from storage.mongo.client import connect
 from storage.mongo.migrate import migrate
-from support.app import App
+from support.app import SECRET
 from support.waiting import PATIENCE_S, eventually
 
 
@@ -54,7 +56,7 @@ class HubProcess:
         return self.directory / "log"
 
     def token(self, user: str, **claims: Any) -> str:
-        return App.token(self, user, **claims)  # type: ignore[arg-type]  # it looks at nothing but the arguments
+        return connection_token(user, Secret(SECRET), now_s=time.time(), ttl_s=600, claims=claims)
 
     def rewrite(self, **changed: object) -> None:
         """Write the file, with some settings changed; `__` for the dots."""
@@ -80,7 +82,7 @@ class HubProcess:
 
     async def ready(self) -> None:
         """Wait until it wants traffic."""
-        await eventually(self._is_ready, within_s=2 * PATIENCE_S)
+        await eventually(self._is_ready, within_s=3 * PATIENCE_S)
 
     async def _is_ready(self) -> bool:
         if self.running.returncode is not None:
@@ -101,7 +103,7 @@ class HubProcess:
     def signal(self, number: signal.Signals) -> None:
         self.running.send_signal(number)
 
-    async def ended(self, within_s: float = PATIENCE_S) -> int:
+    async def ended(self, within_s: float = 3 * PATIENCE_S) -> int:
         """Wait for its end; returns the exit code."""
         async with asyncio.timeout(within_s):
             return await self.running.wait()
@@ -149,7 +151,7 @@ async def hub_process(config: Config, *, migrated: bool = True, **settings: obje
 
 
 @asynccontextmanager
-async def ready_hub(config: Config, **settings: object) -> AsyncIterator[HubProcess]:
+async def ready_hub(config: Config, **settings: Any) -> AsyncIterator[HubProcess]:
     """A hub process that wants traffic."""
     async with hub_process(config, **settings) as hub:
         await hub.start()
