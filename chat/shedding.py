@@ -50,6 +50,11 @@ class Shedding:
         """The event loop was so late just now. To be told about ten times a second."""
         self._lag_s += SMOOTHING * (lag_s - self._lag_s)
 
+    @property
+    def lag_s(self) -> float:
+        """How late the event loop is, smoothed over about a second."""
+        return self._lag_s
+
     def begin(self, method: str) -> int | None:
         """A call begins, `end` is due for it; or else how many ms the caller is to wait before it asks again."""
         urgency = urgency_of(method)

@@ -21,6 +21,9 @@ BATCH: Final = 32
 EVENTS_PER_S: Final = 2_000
 """Where very many come at the same time, they are told of one after the other: messages go first."""
 
+BUSY_EVENTS_PER_S: Final = 200
+"""While the process has its hands full with those who come: each event goes to every member of a conversation."""
+
 MAX_WAITING: Final = 20_000
 """Users who have come and of whom nobody was told yet; beyond it the first are not told of. They are seen when somebody
 asks.
@@ -48,12 +51,21 @@ class Everywhere(Protocol):
 
 
 class Comings:
-    """Best effort: where Redis or MongoDB is away it waits, and tells afterwards what is still so."""
+    """Best effort: where Redis or MongoDB is away it waits, and tells afterwards what is still so. While the process is
+    `busy` it tells more slowly.
+    """
 
-    def __init__(self, presence: Presence, everywhere: Everywhere, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        presence: Presence,
+        everywhere: Everywhere,
+        monotonic: Callable[[], float],
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._presence = presence
         self._everywhere = everywhere
         self._monotonic = monotonic
+        self._busy = busy
         self._came: OrderedDict[str, None] = OrderedDict()
         self._ask_at = monotonic()
         everywhere.on_came(self._note)
@@ -96,7 +108,7 @@ class Comings:
         except BaseException:
             self._note(users)
             raise
-        await asyncio.sleep(told / EVENTS_PER_S)
+        await asyncio.sleep(told / (BUSY_EVENTS_PER_S if self._busy() else EVENTS_PER_S))
 
     async def _tell_left(self) -> bool:
         left = await self._everywhere.left(BATCH)
@@ -104,16 +116,19 @@ class Comings:
             return False
         told = await self._presence.announce([], {one.user: one.at for one in left})
         await self._everywhere.told([one.user for one in left])
-        await asyncio.sleep(told / EVENTS_PER_S)
+        await asyncio.sleep(told / (BUSY_EVENTS_PER_S if self._busy() else EVENTS_PER_S))
         return len(left) >= BATCH
 
 
 @asynccontextmanager
 async def open_comings(
-    presence: Presence, everywhere: Everywhere, monotonic: Callable[[], float]
+    presence: Presence,
+    everywhere: Everywhere,
+    monotonic: Callable[[], float],
+    busy: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[None]:
     """While inside, tell."""
-    comings = Comings(presence, everywhere, monotonic)
+    comings = Comings(presence, everywhere, monotonic, busy)
     task = asyncio.create_task(comings.run(), name="comings")
     try:
         yield

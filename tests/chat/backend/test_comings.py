@@ -21,6 +21,7 @@ class Told:
         self.batches: list[int] = []
         self.failing = False
         self.failed = 0
+        self.each = 0
 
     async def announce(self, came: Collection[str], left: Mapping[str, int]) -> int:
         if self.failing:
@@ -29,7 +30,7 @@ class Told:
         self.came += came
         self.left |= left
         self.batches.append(len(came) + len(left))
-        return 0
+        return self.each * (len(came) + len(left))
 
 
 class Everywhere:
@@ -88,3 +89,19 @@ async def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = Comings(Told(), everywhere, lambda: 0.0)  # type: ignore[arg-type]  # not asked
     everywhere.listener(["a", "b", "c", "d"])
     assert list(waiting._came) == ["b", "c", "d"]
+
+
+async def test_while_the_process_is_busy_it_tells_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comings, "BUSY_EVENTS_PER_S", 0.001)
+    told, everywhere, busy = Told(), Everywhere(), [True]
+    told.each = 1
+    telling_slowly = Comings(told, everywhere, asyncio.get_running_loop().time, lambda: busy[0])  # type: ignore[arg-type]  # only announces
+    everywhere.listener([f"u{number}" for number in range(3 * BATCH)])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await telling_slowly._tell_came()
+    assert len(told.came) == BATCH
+    busy[0] = False
+    async with asyncio.timeout(30):
+        await telling_slowly._tell_came()
+    assert len(told.came) == 2 * BATCH
