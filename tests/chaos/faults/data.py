@@ -16,7 +16,7 @@ async def poisoned(run: Run) -> AsyncIterator[None]:
     from bson import Binary
     from pymongo import AsyncMongoClient
 
-    from chaos.cluster import DATABASE
+    from chaos.configuring import DATABASE
 
     cluster: Any = run.cluster
     hub, other = run.cluster.hubs[0], run.cluster.hubs[-1]

@@ -397,7 +397,7 @@ async def _leaders(cluster: Any) -> list[str]:
     """Who holds the follower's lease."""
     from pymongo import AsyncMongoClient
 
-    from chaos.cluster import DATABASE
+    from chaos.configuring import DATABASE
 
     url = f"mongodb://127.0.0.1:{cluster.mongods[0].port}/?directConnection=true"
     async with AsyncMongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=3000) as client:
@@ -410,7 +410,7 @@ async def version_skew(run: Run) -> AsyncIterator[None]:
     """What a newer version may say on the bus and write into documents: what is not known is left alone."""
     import msgspec
 
-    from chaos.cluster import DATABASE
+    from chaos.configuring import DATABASE
 
     cluster: Any = run.cluster
     hub, other = run.cluster.hubs[0], run.cluster.hubs[-1]
@@ -469,7 +469,7 @@ async def _publish(cluster: Any, channel: str, message: bytes) -> None:
 async def _epoch(cluster: Any) -> str:
     from pymongo import AsyncMongoClient
 
-    from chaos.cluster import DATABASE
+    from chaos.configuring import DATABASE
 
     url = f"mongodb://127.0.0.1:{cluster.mongods[0].port}/?directConnection=true"
     async with AsyncMongoClient[dict[str, Any]](url) as client:
@@ -482,7 +482,7 @@ async def index_missing(run: Run) -> AsyncIterator[None]:
     """The index that makes sends happen once is gone: nobody may start without it."""
     from pymongo import AsyncMongoClient
 
-    from chaos.cluster import DATABASE
+    from chaos.configuring import DATABASE
     from storage.mongo.client import connect
     from storage.mongo.migrate import migrate
 
