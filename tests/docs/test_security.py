@@ -17,6 +17,7 @@ COUNTS: Final = {"J": 30, "H": 16, "W": 26, "P": 24, "A": 20, "R": 28, "D": 12}
 NUMBERS: Final = [f"{letter}{number}" for letter, count in COUNTS.items() for number in range(1, count + 1)]
 
 _ID: Final = re.compile(r"([JHWPARD][0-9]{1,2})-[\w.-]+")
+_NAME: Final = re.compile(r"test_([jhwpard][0-9]{1,2})_")
 _ROW: Final = re.compile(r"^\| ([JHWPARD][0-9]{1,2}) \|(.*)\|$", re.MULTILINE)
 _REFERENCE: Final = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 

@@ -237,3 +237,30 @@ async def test_a_frame_that_is_no_json_ends_its_connection_and_no_other(
         await other.connect(shared_app.token("alice"))
         assert await over_json(other, row, row.data) in ((3501, ""), (1007, ""))
     assert "error" not in await alice.rpc("conversation.list")
+
+
+COMMANDS = {
+    "P3-an-unknown-command": (b'"dance":{}', 104),
+    "P3-no-command": (b'"x":1', 104),
+    "P3-an-unknown-method": (b'"rpc":{"method":"no.such"}', 108),
+    "P3-no-method": (b'"rpc":{}', 108),
+    "P3-a-method-that-is-a-number": (b'"rpc":{"method":7}', 107),
+    "P3-a-method-that-is-an-operator": (b'"rpc":{"method":{"$ne":""}}', 107),
+    "P3-a-method-of-python": (b'"rpc":{"method":"__init__"}', 108),
+    "P3-a-method-of-a-megabyte": (b'"rpc":{"method":"' + b"m" * 500_000 + b'"}', 108),
+    "P3-a-list-for-a-command": (b'"rpc":[]', 107),
+}
+
+
+@pytest.mark.parametrize(("command", "code"), [pytest.param(*row, id=name) for name, row in COMMANDS.items()])
+async def test_a_command_that_there_is_not_is_an_error_and_the_connection_lives(
+    alice: WireClient, command: bytes, code: int
+) -> None:
+    command_id = next(IDS)
+    await alice.socket.send_frame(b'{"id":%d,%s}' % (command_id, command), aiohttp.WSMsgType.TEXT)
+    await alice.until(lambda: command_id in alice.replies or alice.close_code is not None)
+    assert alice.close_code is None
+    error = alice.replies[command_id]["error"]
+    assert error["code"] == code, error
+    assert len(error["message"]) < 300
+    assert "error" not in await alice.rpc("conversation.list")

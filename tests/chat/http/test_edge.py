@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import chat
 from chat.http.resources import RESOURCES
 from support.resting import problem
 
@@ -134,3 +135,26 @@ async def test_the_server_api_is_not_for_pages(http):
 async def test_a_method_override_is_not_heard(http):
     async with http.post("/v1/me", headers={"X-HTTP-Method-Override": "GET"}) as response:
         await problem(response, 405, "method_not_found")
+
+
+@pytest.mark.parametrize("path", [pytest.param("/livez", id="R28-alive"), pytest.param("/readyz", id="R28-ready")])
+async def test_health_tells_strangers_no_versions_and_no_hosts(app, http, path):
+    config = app.running.process.config
+    async with http.get(path) as response:
+        text = await response.text() + str(response.headers)
+    for secret in (chat.__version__, config.mongodb.database, "mongodb://", "redis:", "unix:", "Python", "aiohttp"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "file://", "https://app.example:444"])
+@pytest.mark.parametrize("path", [pytest.param("/v1/me", id="R21-with-a-token"), pytest.param("/v1", id="R21-without")])
+async def test_no_credentials_are_shared_with_other_origins(alice, path, origin):
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    for verb in ("GET", "OPTIONS"):
+        async with alice.request(verb, path, headers=asked) as response:
+            assert "Access-Control-Allow-Origin" not in response.headers
+            assert "Access-Control-Allow-Credentials" not in response.headers
