@@ -70,6 +70,7 @@ class Health:
         loop = asyncio.get_running_loop()
         probed_at = loop.time()
         while True:
+            by_chance = False
             try:
                 async with asyncio.timeout(PROBE_INTERVAL_S):
                     await self._doubted.wait()
@@ -77,12 +78,16 @@ class Health:
                 has_primary = self._db.client.delegate.topology_description.has_writable_server()
                 if self.available and has_primary and loop.time() - probed_at < ANYHOW_S:
                     continue
+                by_chance = self.available and has_primary
             self._doubted.clear()
             probed_at = loop.time()
             try:
                 await self.ping_ms()
             except Unavailable as error:
-                self._set(available=False, reason=str(error))
+                if by_chance:
+                    self._doubted.set()  # a busy machine, or the beginning of something: asked once more, at once
+                else:
+                    self._set(available=False, reason=str(error))
             else:
                 self._set(available=True)
 
