@@ -29,6 +29,7 @@ HEAL_MOST_S: Final = 45.0
 """How long is waited for what should have taken much less, so that the report can say how long it took."""
 QUIET_S: Final = 12.0
 POLL_S: Final = 0.1
+MOST_PATIENCE: Final = 6.0
 KEPT: Final = ("hubbub_bus_", "hubbub_queue", "hubbub_append", "process_", "hubbub_connections")
 
 
@@ -107,13 +108,16 @@ class Conductor:
             took_s = time.monotonic() - started
             if answer:
                 return took_s
-            if took_s > within_s:
-                self.require(told, False, f"not within {within_s:g} s")
+            if took_s > within_s * self.patience():
+                self.require(told, False, f"not within {within_s:g} s, {self.patience():.1f} times over")
                 raise NeverCame(told)
             await asyncio.sleep(0.02)
 
     def acked(self) -> int:
         return self._workload.acked
+
+    def patience(self) -> float:
+        return min(self.slowness(), MOST_PATIENCE)
 
     def slowness(self) -> float:
         return max((slowness(hub.pid) for hub in self.cluster.hubs if hub.running), default=1.0)

@@ -141,6 +141,9 @@ class Run(Protocol):
     async def until(self, condition: Callable[[], object], *, within_s: float, told: str) -> float:
         """Wait for a condition (plain or awaitable) and return the seconds it took. The run fails if it never comes."""
 
+    def patience(self) -> float:
+        """How many times as long as on a quiet machine things may take. 1 there; `until` keeps to it by itself."""
+
     def acked(self) -> int:
         """Sends acknowledged so far."""
 
