@@ -12,7 +12,7 @@ from chat.app import Running, open_app
 from chat.config import Config
 from chat.serving import draining
 from chat.serving.door import Door, open_door
-from chat.serving.ending import stopping_within
+from chat.serving.ending import end_by_force_after, stopping_within
 from chat.serving.reloading import TLS, TOKENS, Part, Reloader, Source, reloading
 from chat.serving.signals import Stopping, happens_within
 from chat.serving.starting import starting_app
@@ -66,24 +66,26 @@ async def _serve(running: Running, door: Door, stopping: Stopping, reloader: Rel
         running.port = door.port
         reloader.add(Part(TOKENS, running.process.verifiers.reload))
         log.info("serving", host=server.host, port=door.port, process=running.process.who.process)
-        if not await _until_stopped(running, stopping):
-            return 1
+        failed = await _failed(running, stopping)
         deadline = loop.time() + server.shutdown_timeout
-        await draining.announce(running.leaving, server, stopping.by_hand)
+        if failed:
+            end_by_force_after(server.shutdown_timeout)
+        else:
+            await draining.announce(running.leaving, server, stopping.by_hand)
         await _drain(running, door, left_s=deadline - loop.time(), hurry=stopping.urged)
-    return 0
+    return 1 if failed else 0
 
 
 async def _drain(running: Running, door: Door, *, left_s: float, hurry: asyncio.Event) -> None:
     await draining.close(running.leaving, door, running.process.engine.endpoint.open, left_s=left_s, hurry=hurry)
 
 
-async def _until_stopped(running: Running, stopping: Stopping) -> bool:
-    """Wait for the signal, or for the engine to fail, which it does only by a fault of ours: False."""
+async def _failed(running: Running, stopping: Stopping) -> bool:
+    """Wait for a signal, or for the engine to fail, which it does only by a fault of ours: then True."""
     stopped = asyncio.create_task(stopping.asked.wait())
     try:
         await asyncio.wait({stopped, running.process.engine.running}, return_when=asyncio.FIRST_COMPLETED)
-        return stopped.done()
+        return not stopped.done()
     finally:
         stopped.cancel()
 

@@ -67,7 +67,11 @@ class Reloader:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self.reload()
+            try:
+                await self.reload()
+            except Exception:
+                # A fault of ours: the next hangup finds somebody who listens all the same.
+                log.exception("reload_failed")
 
     async def reload(self) -> bool:
         """Returns whether the new configuration is in force; if not, the log says why and nothing has changed."""
@@ -84,7 +88,7 @@ class Reloader:
             # Also where no key has changed: what a file or a key set holds may be another than before.
             for part in self._parts:
                 await part.apply(new)
-        except KeysUnavailable as error:
+        except (KeysUnavailable, TlsUnusable) as error:
             log.warning("reload_refused", problems=[str(error)], in_force="the old one")
             return False
         prefixes = tuple(prefix for part in self._parts for prefix in part.prefixes)

@@ -59,6 +59,7 @@ class Certificate:
 
         Files that do not fit together stay unused (one may be written before the other) until they change again.
         """
+        told = ""
         while True:
             await asyncio.sleep(every_s)
             try:
@@ -67,12 +68,12 @@ class Certificate:
                     continue
                 self._refused = stamp
                 self.use(self._section)
+                told = ""
             except TlsUnusable as error:
-                log.warning("tls_certificate_refused", key=error.key, reason=error.reason, kept_until=self._kept_until)
-
-    @property
-    def _kept_until(self) -> str:
-        return self.expires_at.isoformat()
+                if str(error) != told:
+                    told = str(error)
+                    kept_until = self.expires_at.isoformat()
+                    log.warning("tls_certificate_refused", key=error.key, reason=error.reason, kept_until=kept_until)
 
 
 def checked_context(section: TlsSection) -> ssl.SSLContext:
