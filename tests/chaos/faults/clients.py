@@ -107,7 +107,9 @@ async def servers_half_open(run: Run) -> AsyncIterator[None]:
             ]
             most = max(took, default=0.0)
             run.note(f"answers of {hub.name} without {name}", f"{len(took)}, at most {most:.1f} s")
-            run.require(f"{hub.name} answers in time without {name}", most <= ANSWER_S + 1.0, f"{most:.1f} s")
+            run.require(
+                f"{hub.name} answers in time without {name}", most <= (ANSWER_S + 1.0) * run.patience(), f"{most:.1f} s"
+            )
             link.set(Traffic.PASS)
             back = now()
             await run.until(
@@ -163,7 +165,9 @@ async def stuck_readers(run: Run) -> AsyncIterator[None]:
         before, during = watch.latencies_s(until=since), watch.latencies_s(since=since)
         was, took = percentile(before, 0.99), percentile(during, 0.99)
         run.note("ack p99 of the others before, during", f"{was * 1000:.0f} ms, {took * 1000:.0f} ms")
-        run.require("others are served as before", took <= max(2 * was, 0.5), f"p99 {took * 1000:.0f} ms")
+        run.require(
+            "others are served as before", took <= max(2 * was, 0.5) * run.patience(), f"p99 {took * 1000:.0f} ms"
+        )
         run.note("resident before, at most", f"{resident >> 20} MiB, {most >> 20} MiB")
         run.note("kernel's socket pages before, at most", f"{sockets}, {pages}")
         run.require(

@@ -82,7 +82,7 @@ async def _require_refusals(run: Run) -> None:
             told = f"{answer.status} after {took_s:.1f} s, Retry-After {answer.headers.get('Retry-After')}"
             run.require(f"{hub.name} refuses history for now", answer.status == 503, told)
             run.require(f"{hub.name} says when to come again", "Retry-After" in answer.headers, told)
-            run.require(f"{hub.name} says so in time", took_s <= STORE_UNKNOWN_S + 1.5, told)
+            run.require(f"{hub.name} says so in time", took_s <= (STORE_UNKNOWN_S + 1.5) * run.patience(), told)
             unready = await run.until(lambda hub=hub: status_of(hub, 503), within_s=5, told=f"{hub.name} is not ready")
             run.note(f"{hub.name} not ready after", f"{took_s + unready:.1f} s")
 
@@ -123,7 +123,9 @@ async def primaries_change(run: Run) -> AsyncIterator[None]:
         await primary_of([member for member in cluster.mongods if member.running])
         await _require_return(run, watch)
         pause_s = _longest_pause_s(watch, since)
-        run.require("acks go on after an election", pause_s <= ELECTION_S, f"{pause_s:.1f} s without any")
+        run.require(
+            "acks go on after an election", pause_s <= ELECTION_S * run.patience(), f"{pause_s:.1f} s without any"
+        )
         await primary.start()
 
 
