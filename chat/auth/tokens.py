@@ -99,10 +99,15 @@ def signed_by(token: str, key: VerificationKey) -> bool:
         return False
 
 
-def read_header(token: str, policy: TokenPolicy) -> Header:
-    """Refuse what cannot be a token for us before anything costly is done with it. Raises TokenInvalid."""
+def check_length(token: str, policy: TokenPolicy) -> None:
+    """Before even a hash is made of it. Raises TokenInvalid."""
     if len(token) > policy.max_length_bytes:
         raise TokenInvalid("is longer than token.max_length_bytes")
+
+
+def read_header(token: str, policy: TokenPolicy) -> Header:
+    """Refuse what cannot be a token for us before anything costly is done with it. Raises TokenInvalid."""
+    check_length(token, policy)
     if _COMPACT.fullmatch(token) is None:
         raise TokenInvalid("is not three parts of base64url")
     encoded = token.partition(".")[0]

@@ -13,6 +13,7 @@ from chat.auth.jwks import Fetch, KeySet, KeysUnavailable
 from chat.auth.keys import HMAC, KeyRing, VerificationKey
 from chat.auth.tokens import (
     Header,
+    check_length,
     credential_of,
     read_header,
     signed_by,
@@ -90,6 +91,7 @@ class TokenVerifier:
         trust = self._trust
         if not token and trust.policy.allow_anonymous:
             return Claims(user="", expire_at_s=None)
+        check_length(token, trust.policy)
         name = token_name(token)
         known = None if self._cache is None else self._cache.get(name, self._clock())
         if known is not None and known.unrestricted:

@@ -1,6 +1,7 @@
 """Configuration, keys, key set and cache together."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -53,6 +54,18 @@ async def test_no_token_is_anonymous_only_where_that_is_allowed(clock: Clock) ->
             assert (await verifiers.connections.connection("")).anonymous
             with pytest.raises(TokenInvalid):
                 await verifiers.connections.connection("nonsense")
+
+
+async def test_j26_not_even_a_hash_is_made_of_a_huge_token(clock: Clock) -> None:
+    huge = "a" * 10_000_000
+    async with open_verifiers(config(), clock=clock, monotonic=clock) as verifiers:
+        costs = []
+        for _ in range(5):
+            started = time.process_time()
+            with pytest.raises(TokenInvalid, match="is longer than"):
+                await verifiers.connections.connection(huge)
+            costs.append(time.process_time() - started)
+    assert min(costs) < 0.002
 
 
 async def test_a_subscription_token_uses_the_connection_keys_unless_it_has_its_own(clock: Clock) -> None:
