@@ -167,11 +167,12 @@ def _check_told(facts: Facts, verdict: Verdict) -> None:
             continue
         _check_items(told.conv, told.source, told.items, log, verdict)
         first = min((item.offset for item in told.items), default=0)
+        last = max(told.acked, *(item.offset for item in told.items)) if told.items else told.acked
         have = {item.offset for item in told.items}
         messages_only = told.source.startswith("rest")
-        wanted = (one for one, item in log.items() if one >= first and (item.kind == MESSAGE or not messages_only))
-        for offset in wanted:
-            if offset not in have:
+        for offset, item in log.items():
+            wanted = first <= offset <= last and (item.kind == MESSAGE or not messages_only)
+            if wanted and offset not in have:
                 verdict.broke("I1", "not readable", f"{told.conv}.{offset} is not in {told.source}")
                 verdict.counts.lost += 1
 

@@ -281,7 +281,9 @@ async def _read_back(cluster: LiveCluster, workload: Workload, history: History,
                 history.add(CaughtUp(now(), device.about.device, conv))
     readers = {conv: members[0] for conv, members in workload.members.items()}
     api = [hub.http for hub in cluster.hubs]
-    reader = reading.Reader(history, workload.hubs, api, API_KEY, workload.rest, cluster.token)
+    reader = reading.Reader(
+        history, workload.hubs, api, API_KEY, workload.rest, cluster.token, workload.heads.__getitem__
+    )
     failed = await reader.read(readers, cluster.mongodb_url, DATABASE)
     result.findings += [f"could not read {one}" for one in failed]
     result.findings += [f"in the end {one}" for one in workload.behind(workload.heads)[:5]]

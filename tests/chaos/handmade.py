@@ -95,9 +95,9 @@ class Story:
     def sample(self, phase: str, descriptors: int, resident_bytes: int = 100 << 20) -> None:
         self.events.append(Sample(self._at(), "h1", phase, descriptors, resident_bytes))
 
-    def end(self, items: Sequence[Item], *devices: str, source: str = "log") -> "Story":
+    def end(self, items: Sequence[Item], *devices: str, source: str = "log", acked: int = 0) -> "Story":
         """What is in the log, and who was up to date in the end."""
-        self.events.append(Whole(self._at(), "c", source, tuple(items)))
+        self.events.append(Whole(self._at(), "c", source, tuple(items), acked))
         self.events += [CaughtUp(self._at(), device, "c") for device in devices]
         return self
 

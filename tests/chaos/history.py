@@ -174,11 +174,15 @@ class Waited(_Event, frozen=True, tag="waited"):
 
 
 class Whole(_Event, frozen=True, tag="whole"):
-    """A conversation as it is in the end, complete. `source`: `log` (the truth), or who else told the same."""
+    """A conversation as it is in the end, complete. `source`: `log` (the truth), or who else told the same.
+
+    `acked` is the highest offset that had been acknowledged when it was asked for: what landed later may be missing.
+    """
 
     conv: str
     source: str
     items: tuple[Item, ...]
+    acked: int = 0
 
 
 class CaughtUp(_Event, frozen=True, tag="caught-up"):

@@ -115,6 +115,8 @@ class Reader:
     api_key: str
     rest: Rest
     token: Callable[[str], str]
+    acked: Callable[[str], int]
+    """The highest offset that has been acknowledged in a conversation."""
 
     async def read(self, members: Mapping[str, str], mongodb_url: str, database: str) -> list[str]:
         """Write down each conversation whole; `members` has somebody who was in it all the time.
@@ -125,11 +127,12 @@ class Reader:
         epoch, heads = "", dict[str, int]()
         for number, (conv, user) in enumerate(members.items()):
             hub = self.hubs[(number + 1) % len(self.hubs)]
+            acked = self.acked(conv)
             try:
                 epoch, items = await whole_log(self.api[number % len(self.api)], self.api_key, conv)
-                self._add(conv, f"the API of {self.hubs[number % len(self.api)].name}", items)
+                self._add(conv, f"the API of {self.hubs[number % len(self.api)].name}", items, acked)
                 heads[conv] = items[-1].offset if items else 0
-                self._add(conv, f"rest by {hub.name}", await all_pages(self.rest, hub, user, conv))
+                self._add(conv, f"rest by {hub.name}", await all_pages(self.rest, hub, user, conv), acked)
             except (aiohttp.ClientError, LookupError, OSError, TimeoutError) as error:
                 failed.append(f"{conv}: {error!r}")
         failed += await self._resume(members, epoch, heads)
@@ -147,13 +150,13 @@ class Reader:
             mine = {conv: heads[conv] for conv, member in members.items() if member == user and conv in heads}
             try:
                 for conv, given in (await resumed(hub, self.token(user), epoch, mine)).items():
-                    self._add(conv, f"a resume by {hub.name}", given)
+                    self._add(conv, f"a resume by {hub.name}", given, mine[conv])
             except (aiohttp.ClientError, OSError, TimeoutError, AssertionError, KeyError) as error:
                 failed.append(f"a resume by {hub.name}: {error!r}")
         return failed
 
-    def _add(self, conv: str, source: str, items: tuple[Item, ...]) -> None:
-        self.history.add(Whole(now(), conv, source, items))
+    def _add(self, conv: str, source: str, items: tuple[Item, ...], acked: int = 0) -> None:
+        self.history.add(Whole(now(), conv, source, items, acked))
 
 
 def note_pushes(client: WireClient, history: History, user: str, hub: str) -> None:

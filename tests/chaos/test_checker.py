@@ -59,6 +59,10 @@ def test_a_gap_that_was_paged_is_no_violation() -> None:
     assert verdict.counts.gaps == 1
 
 
+def test_what_landed_after_it_was_read_need_not_be_there() -> None:
+    assert not kinds(good().end(LOG).end(LOG[1:3], source="rest by h2", acked=3))
+
+
 def test_the_key_of_a_deleted_message_may_be_gone() -> None:
     log = (*LOG[:2], message(3, "bob", ""), *LOG[3:])
     assert not kinds(good().end(log, "ann", "bob"))
@@ -104,7 +108,7 @@ def not_paged() -> Story:
 
 
 def not_readable() -> Story:
-    return good().end(LOG).end(LOG[1:3], source="rest by h2")
+    return good().end(LOG).end(LOG[1:3], source="rest by h2", acked=4)
 
 
 def log_not_read() -> Story:
