@@ -4,9 +4,10 @@ import asyncio
 
 import aiohttp
 import pytest
+from centrifuge import Client, ClientState
 
 from support.app import serve_app, test_config
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 from support.wire_client import wire_client
 
 
@@ -112,3 +113,20 @@ async def test_reads_are_put_off_with_a_time_and_sends_are_not(app):
         for _ in range(100):
             shedding.lagged(0.0)
         assert (await rest.get(f"/v1/conversations/{conversation}/messages")).status == 200
+
+
+async def test_everybody_gets_in_at_last_with_the_backoff_of_an_sdk(few):
+    """Thirty unmodified clients at once where five a second come in: the refused ones come again by themselves."""
+    async with serve_app(few) as app:
+        clients = [
+            Client(app.websocket, token=app.token(f"u{number}"), max_reconnect_delay=2.0) for number in range(30)
+        ]
+        try:
+            await asyncio.gather(*(client.connect() for client in clients))
+            await eventually(
+                lambda: all(client.state is ClientState.CONNECTED for client in clients), within_s=2 * PATIENCE_S
+            )
+            refused = app.running.process.stats.connections_refused
+            assert refused["upgrade_rate"] + refused["loop_lag"] > 0
+        finally:
+            await asyncio.gather(*(client.disconnect() for client in clients))
