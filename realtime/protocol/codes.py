@@ -70,7 +70,7 @@ NOT_AVAILABLE: Final = ErrorCode(
     108, "not_available", False, "This server or channel does not offer it: an unknown RPC method, history that is off."
 )
 TOKEN_EXPIRED: Final = ErrorCode(
-    109, "token_expired", False, "The token of a connect or subscribe is expired. Fetch a new one."
+    109, "token_expired", False, "The token of a connect or subscribe is expired or revoked. Fetch a new one."
 )
 EXPIRED: Final = ErrorCode(
     110, "expired", False, "The connection or subscription itself was expired when it was asked for."
@@ -109,7 +109,9 @@ CLOSE_SHUTDOWN: Final = Disconnect(3001, "shutdown", "This process is going away
 CLOSE_INTERNAL: Final = Disconnect(
     3004, "internal server error", "The connection's own state is no longer to be trusted."
 )
-CLOSE_EXPIRED: Final = Disconnect(3005, "connection expired", "The token expired and was not refreshed in time.")
+CLOSE_EXPIRED: Final = Disconnect(
+    3005, "connection expired", "The token expired and was not refreshed in time, or it or its key was revoked."
+)
 CLOSE_SUBSCRIPTION_EXPIRED: Final = Disconnect(
     3006, "subscription expired", "A subscription's token was expired when the client came to refresh it."
 )
@@ -193,7 +195,7 @@ UNSUBSCRIBE_INSUFFICIENT: Final = Unsubscribe(
     2500, "insufficient state", "The subscription may have missed something; subscribing again recovers."
 )
 UNSUBSCRIBE_EXPIRED: Final = Unsubscribe(
-    2501, "subscription expired", "The subscription's token expired and was not refreshed in time."
+    2501, "subscription expired", "The subscription's token expired and was not refreshed in time, or was revoked."
 )
 
 UNSUBSCRIBES: Final[tuple[Unsubscribe, ...]] = (UNSUBSCRIBE_SERVER, UNSUBSCRIBE_INSUFFICIENT, UNSUBSCRIBE_EXPIRED)
