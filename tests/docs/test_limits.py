@@ -16,6 +16,7 @@ from chat.usecases import ports, searching, syncing
 from chat.usecases import reactions as reacting
 from chat.vocabulary import connecting, members, messages
 from chat.vocabulary import searching as words
+from realtime.protocol.guard import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
 from realtime.session import MAX_IN_FLIGHT
 from realtime.settings import Settings
 from realtime.stats import RATE_LIMITS
@@ -63,6 +64,8 @@ def test_every_key_and_every_field_that_the_page_names_exists() -> None:
     ("start", "number"),
     [
         ("commands of a connection in work", MAX_IN_FLIGHT),
+        ("fragments of a message", MAX_FRAGMENTS),
+        ("WebSocket pings and pongs", CONTROL_BURST),
         ("a page of messages", 200),
         ("entries of one conversation in `sync`", syncing.MAX_ENTRIES),
         ("a reply of `sync` in bytes", f"{syncing.MAX_REPLY_BYTES // 1024} KiB"),
@@ -94,6 +97,7 @@ def test_what_no_key_changes_has_the_number_that_it_has(start: str, number: obje
 
 def test_the_words_between_the_tables_are_true() -> None:
     assert f"at most {MAX_DEBT_S:g} s" in PAGE
+    assert f"| … a second | {CONTROL_PER_S:g} | | closed with 1008" in PAGE
     assert MAX_USERS == MAX_KEYS
     assert f"beyond {MAX_USERS:,} users (or addresses)" in PAGE
     assert searching.MAX_PAGE_BYTES == 48 * 1024
