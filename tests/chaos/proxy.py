@@ -183,6 +183,7 @@ class _Connection:
         self._server: socket.socket | None = None
         self._lost = False
         self._reset = False
+        self._over = False
 
     async def run(self) -> None:
         client = self._client
@@ -208,6 +209,8 @@ class _Connection:
 
     def end(self, *, reset: bool) -> None:
         self._reset = self._reset or reset
+        # The tasks end some turns of the loop later: what comes until then must not follow what was swallowed.
+        self._over = True
         if self.task is not None:
             self.task.cancel()
 
@@ -262,6 +265,8 @@ class _Connection:
             if way.traffic is Traffic.BLACKHOLE:
                 self._lost = True
                 continue
+            if self._over:
+                return
             if not chunk:
                 if not self._lost:
                     with contextlib.suppress(OSError):  # the other side may have gone altogether
