@@ -23,7 +23,7 @@ from chat.auth.origin import OriginCheck
 from chat.config import Config
 from chat.description.routes import description_routes
 from chat.docs.routes import docs_routes
-from chat.gate import Gate, used_memory_bytes
+from chat.gate import Gate, used_memory_bytes, within_descriptors
 from chat.health import Health, health_routes
 from chat.http.addresses import ClientAddresses
 from chat.http.deps import HttpDeps
@@ -99,7 +99,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
             origins,
             process.stats,
             admission,
-            config.client.connection_limit,
+            within_descriptors(config.client.connection_limit),
             draining=lambda: leaving.draining,
             monotonic=time.monotonic,
             random=random.random,

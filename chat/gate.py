@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,8 +26,20 @@ log = structlog.get_logger(__name__)
 AWAY_RETRY_S: Final = (1, 5)
 """Told to those who come while the process goes down, or is full: any whole number of seconds between the two."""
 
+_DESCRIPTORS_KEPT: Final = 256
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _STATM: Final = Path("/proc/self/statm")
+
+
+def within_descriptors(limit: int) -> int:
+    """`limit` connections (0: no limit), or as many as the descriptors of this process allow: a tenth is left for all
+    else. Who comes beyond it is told so; a process without descriptors cannot even accept them to say it.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return limit
+    most = max(1, soft - max(_DESCRIPTORS_KEPT, soft // 10))
+    return min(limit, most) if limit else most
 
 
 def used_memory_bytes() -> int:
@@ -96,7 +109,7 @@ class Gate:
         """Raises HTTPServiceUnavailable."""
         if self.draining():
             raise self._unavailable("draining", "shutting down", self._soon_s())
-        if self.connection_limit and len(self.endpoint.open) >= self.connection_limit:
+        if self.connection_limit and self.endpoint.sockets >= self.connection_limit:
             raise self._unavailable("connection_limit", "too many connections", self._soon_s())
 
     def _soon_s(self) -> int:

@@ -42,6 +42,12 @@ class WebSocketEndpoint:
         self._client_id = client_id
         self._codecs: dict[str, Codec] = {JSON_SUBPROTOCOL: JsonCodec(), PROTOBUF_SUBPROTOCOL: ProtobufCodec()}
         self.open: set[Session] = set()
+        self._opening = 0
+
+    @property
+    def sockets(self) -> int:
+        """How many are open, those that are just being upgraded among them."""
+        return len(self.open) + self._opening
 
     async def handle(self, request: web.Request, *, address: str | None = None) -> web.StreamResponse:
         """Upgrade and serve until either side ends it. Origin and admission were checked by the caller.
@@ -50,11 +56,14 @@ class WebSocketEndpoint:
         """
         ctx = self._ctx
         socket = GuardedSocket(max_frame_bytes=ctx.settings.max_frame_bytes)
+        self._opening += 1
         try:
             writer = await socket.prepare(request)
         except ConnectionError:
             # The client went away meanwhile. Something has to be returned; nobody will see it.
             return web.Response()
+        finally:
+            self._opening -= 1
         transport = request.transport
         if transport is None or transport.is_closing():
             return socket
