@@ -119,9 +119,9 @@ class FrameGuard:
         elif opcode == _CONTINUATION:
             if not self._fragments:
                 return CLOSE_FRAME_PROTOCOL, "a continuation of nothing"
-            self._fragments = 0 if first & _FIN else self._fragments + 1
-            if self._fragments > MAX_FRAGMENTS:
+            if self._fragments == MAX_FRAGMENTS:
                 return CLOSE_FRAME_POLICY, f"a message of more than {MAX_FRAGMENTS} fragments"
+            self._fragments = 0 if first & _FIN else self._fragments + 1
         elif opcode == _CLOSE and length >= 2 and not _may_close(_unmasked_code(head, header)):
             return CLOSE_FRAME_PROTOCOL, "a close code that is not to be sent"
         elif opcode in _PING_PONG and not self._spend():
