@@ -27,7 +27,7 @@ WARM_S: Final = 2.5
 AFTER_S: Final = 1.5
 HEAL_MOST_S: Final = 45.0
 """How long is waited for what should have taken much less, so that the report can say how long it took."""
-QUIET_S: Final = 12.0
+QUIET_S: Final = 15.0
 POLL_S: Final = 0.1
 MOST_PATIENCE: Final = 6.0
 KEPT: Final = ("hubbub_bus_", "hubbub_queue", "hubbub_append", "process_", "hubbub_connections")

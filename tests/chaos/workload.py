@@ -42,7 +42,7 @@ class Plan:
     by_rest: float = 0.15
     borrowed: float = 0.04
     most_waiting: int = 300
-    gives_up_s: float = 30.0
+    gives_up_s: float = 60.0
     """How long a send is repeated."""
 
 
