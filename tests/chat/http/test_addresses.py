@@ -1,11 +1,13 @@
 """The address of a client is what trusted proxies say of it, and nobody else can say anything."""
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from chat.config import ConfigError, load
-from chat.http.addresses import FORWARDED, X_FORWARDED_FOR, client_of
+from chat.http.addresses import FORWARDED, X_FORWARDED_FOR, ClientAddresses, client_of
 from chat.limits.networks import group, is_private, networks, parse
 
 TRUSTED = networks(["10.0.0.0/8", "2001:db8:ffff::/48"])
@@ -121,3 +123,43 @@ def test_private_addresses_are_known(address, private):
 def test_what_is_no_network_is_refused_at_the_start(wrong):
     with pytest.raises(ConfigError, match="trusted_proxies"):
         load(None, {}, {"server.trusted_proxies": [wrong]})
+
+
+class FakeTransport:
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+
+    def get_extra_info(self, name, default=None):
+        return (self.peer, 4711) if name == "peername" else default
+
+
+def request_from(peer: str, **headers: str):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_mocked_request("GET", "/", named, transport=FakeTransport(peer))
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "expected"),
+    [
+        ("8.8.8.8", {}, "8.8.8.8"),
+        (PROXY, {}, PROXY),
+        (PROXY, {"X_Forwarded_For": "8.8.8.8"}, "8.8.8.8"),
+        # Who is no proxy of ours says nothing about anybody.
+        ("9.9.9.9", {"X_Forwarded_For": "8.8.8.8"}, "9.9.9.9"),
+        ("192.168.1.1", {"X_Forwarded_For": "8.8.8.8"}, "192.168.1.1"),
+        # The header that our proxies do not write is the client's.
+        (PROXY, {"Forwarded": "for=8.8.8.8"}, PROXY),
+        (PROXY, {"Forwarded": "for=1.1.1.1", "X_Forwarded_For": "8.8.8.8"}, "8.8.8.8"),
+    ],
+)
+def test_only_the_header_of_a_trusted_proxy_counts(peer, headers, expected):
+    assert ClientAddresses(["10.0.0.0/8"]).of(request_from(peer, **headers)) == expected
+
+
+def test_a_proxy_that_nobody_named_is_told_of_once():
+    addresses = ClientAddresses([])
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert addresses.of(request_from("10.0.0.1", X_Forwarded_For="8.8.8.8")) == "10.0.0.1"
+            assert addresses.of(request_from("9.9.9.9", X_Forwarded_For="8.8.8.8")) == "9.9.9.9"
+    assert [line["event"] for line in logs] == ["proxy_not_trusted"]
