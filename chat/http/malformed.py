@@ -5,7 +5,6 @@ To aiohttp they are errors with a traceback each, which lets any stranger fill t
 
 import logging
 import re
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -49,8 +48,3 @@ class PlainHandler(web.RequestHandler):
         response.headers[hdrs.SERVER] = "hubbub"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
-
-
-def plain(server: web.Server) -> Callable[[], PlainHandler]:
-    """Makes the connections of a server: for `loop.create_server`, in the place of the server itself."""
-    return lambda: PlainHandler(server, loop=server._loop, **server._kwargs)  # noqa: SLF001 - it has no other way in
