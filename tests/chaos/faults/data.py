@@ -34,13 +34,20 @@ async def poisoned(run: Run) -> AsyncIterator[None]:
             {"c": conversation, "u": person.name, "k": "p5"},
             {**first, "k": "p6", "t": "yesterday", "n": "many", "x": "x"},
             {**first, "k": Binary(b"x" * 12), "u": None, "x": "nobody's"},
-            {**first, "k": "p8", "x": "y" * (15 << 20)},
+            {**first, "k": "p8", "x": "y" * (600 << 10)},
         ]
         async with AsyncMongoClient[dict[str, Any]](url) as client:
             messages = client[DATABASE].messages
             tail = 4
             for place, document in enumerate(poison):
                 await messages.insert_one({"_id": log_key(conversation, tail + 1 + place), **document})
+            huge = await person.group(hub)
+            await messages.insert_one(
+                {"_id": log_key(huge, 2), "c": huge, "u": person.name, "t": 1, "n": 1, "k": "h", "x": "y" * (15 << 20)}
+            )
+        page = await person.page(hub, huge, "?after=0")
+        offsets = [item["offset"] for item in page.body["items"]] if page.ok else page.status
+        run.require("one of 15 MB is on a page as well", offsets == [2], f"{offsets}")
         said = await person.say(other, conversation, "after")
         run.require("it can be written to", said.ok, f"{said.status} {str(said.body)[:200]}")
         for at in (hub, other):
