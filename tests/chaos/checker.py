@@ -4,6 +4,7 @@ The log as it is in the end is the truth; everything else is held against it. Wh
 send without a definite answer may be in the log, at most once.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -286,7 +287,7 @@ def _out(facts: Facts, page: Page, stayed: dict[str, list[_Stay]]) -> bool:
 
 def _check_answers(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
     """Every attempt has an outcome, in time; but nobody is answered by a hub that cannot speak."""
-    mute = _mute(facts)
+    mute, overtaking = _mute(facts), _Overtaking(facts)
     for attempts in facts.sends.values():
         ended = {(one.device, one.attempt): one for one in attempts.outcomes}
         for place, invoke in attempts.invokes.items():
@@ -301,11 +302,39 @@ def _check_answers(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
                 continue
             lag_s = facts.starving.between(invoke.t, until, invoke.hub)
             lag_s += sum(one.lag_s for one in facts.stalls if invoke.t <= one.t <= until + _NS)
-            if outcome is not None and outcome.t <= late_by + int(lag_s * _NS):
+            starved = outcome is not None and outcome.t <= late_by + int(lag_s * _NS)
+            if starved and not overtaking.overtook(invoke, until):
                 continue
             took = "never" if outcome is None else f"{outcome.type} after {(outcome.t - invoke.t) / _NS:.1f} s"
             verdict.broke("I7", "stuck", f"{invoke.key} of {invoke.user} by {invoke.hub}: {took} {invoke.why}".strip())
             verdict.counts.stuck += 1
+
+
+OVERTAKEN: Final = 5
+"""A send that so many later ones of its conversation and hub left behind does not wait for a processor."""
+
+
+class _Overtaking:
+    """When sends were asked for and acknowledged, by hub and conversation."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._acked: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for attempts in facts.sends.values():
+            for ok in attempts.oks:
+                if (invoke := attempts.invokes.get((ok.device, ok.attempt))) is not None:
+                    self._acked[ok.hub, ok.conv].append((invoke.t, ok.t))
+        for times in self._acked.values():
+            times.sort()
+
+    def overtook(self, invoke: Send, until: int) -> bool:
+        """Whether later ones were acknowledged a second and more before this one was, or was given up."""
+        times = self._acked.get((invoke.hub, invoke.conv), [])
+        ahead = 0
+        for asked, acked in times[bisect_right(times, (invoke.t, until)) :]:
+            ahead += acked < until - _NS
+            if ahead >= OVERTAKEN or asked > until:
+                break
+        return ahead >= OVERTAKEN
 
 
 _MUTE: Final = ("frozen", "killed", "told to end", "unreachable", "died")

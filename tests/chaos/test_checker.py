@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.checker import check
+from chaos.checker import OVERTAKEN, check
 from chaos.handmade import LOG, Story, good, joined, left, message, random_story
 from chaos.history import MESSAGE, Event, History, Item, Page, Received, Send, Whole, read
 from chaos.verdict import Verdict
@@ -359,6 +359,19 @@ def test_time_without_a_processor_is_not_counted_against_a_hub() -> None:
         story.answer("ok", "ann", "k4", 5)
         story.waited("h1", waited_s)
         assert kinds(story.end((*LOG, message(5, "ann", "k4")))) == expected
+
+
+def test_whom_others_overtook_did_not_wait_for_a_processor() -> None:
+    story = good()
+    story.invoke("ann", "k4")
+    story.waited("h1", 0.0)
+    for number in range(OVERTAKEN):
+        story.send("bob", f"b{number}", 5 + number)
+    story.wait(7)
+    story.answer("info", "ann", "k4", why="timeout")
+    story.waited("h1", 6.0)
+    log = (*LOG, *(message(5 + number, "bob", f"b{number}") for number in range(OVERTAKEN)))
+    assert kinds(story.end(log)) == {("I7", "stuck")}
 
 
 def test_a_client_that_lost_its_connection_knows_at_once() -> None:
