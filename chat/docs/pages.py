@@ -27,6 +27,7 @@ _TITLES: Final = {
     "reference": "Reference",
     "limits": "Limits",
     "configuration": "Configuration",
+    "deployment": "Deployment",
     "operations": "Operations",
     "architecture": "Architecture",
     "performance": "Performance",
