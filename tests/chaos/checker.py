@@ -303,15 +303,18 @@ def _check_answers(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
             lag_s = facts.starving.between(invoke.t, until, invoke.hub)
             lag_s += sum(one.lag_s for one in facts.stalls if invoke.t <= one.t <= until + _NS)
             starved = outcome is not None and outcome.t <= late_by + int(lag_s * _NS)
-            if starved and not overtaking.overtook(invoke, until):
+            unanswered = outcome is None or outcome.why == "timeout"
+            if starved and not (unanswered and overtaking.overtook(invoke, until)):
                 continue
             took = "never" if outcome is None else f"{outcome.type} after {(outcome.t - invoke.t) / _NS:.1f} s"
             verdict.broke("I7", "stuck", f"{invoke.key} of {invoke.user} by {invoke.hub}: {took} {invoke.why}".strip())
             verdict.counts.stuck += 1
 
 
-OVERTAKEN: Final = 5
-"""A send that so many later ones of its conversation and hub left behind does not wait for a processor."""
+OVERTAKEN: Final = 10
+"""A send without any answer, which so many later ones of its conversation and hub left behind, does not wait for a
+processor.
+"""
 
 
 class _Overtaking:
