@@ -16,6 +16,7 @@ from chat.usecases import ports, searching, syncing
 from chat.usecases import reactions as reacting
 from chat.vocabulary import connecting, members, messages
 from chat.vocabulary import searching as words
+from realtime.protocol.codec import MAX_MESSAGES_PER_FRAME
 from realtime.protocol.guard import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
 from realtime.session import MAX_IN_FLIGHT
 from realtime.settings import Settings
@@ -66,6 +67,7 @@ def test_every_key_and_every_field_that_the_page_names_exists() -> None:
         ("commands of a connection in work", MAX_IN_FLIGHT),
         ("fragments of a message", MAX_FRAGMENTS),
         ("WebSocket pings and pongs", CONTROL_BURST),
+        ("commands in a frame", MAX_MESSAGES_PER_FRAME),
         ("a page of messages", 200),
         ("entries of one conversation in `sync`", syncing.MAX_ENTRIES),
         ("a reply of `sync` in bytes", f"{syncing.MAX_REPLY_BYTES // 1024} KiB"),

@@ -8,12 +8,14 @@ import json
 import re
 import time
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from uuid import uuid4
 
 import aiohttp
 import pytest
 
-from support.app import API_KEY, serve_app, test_config
+from chat.config import Config
+from support.app import API_KEY, UNLIMITED, serve_app, test_config
 from support.talking import group, say
 from support.waiting import eventually
 from support.wire_client import wire_client
@@ -371,3 +373,29 @@ async def test_there_is_no_way_around_what_an_address_may_fail(serving, addresse
     ):
         statuses = [(await http.get("/v1/me", headers={"X-Forwarded-For": each})).status for each in addresses]
         assert statuses == [401] * 3 + [429] * 5
+
+
+def frame_of(commands) -> str:
+    return "\n".join(json.dumps({"id": number, **command}) for number, command in commands)
+
+
+async def test_by_default_a_busy_client_is_not_concerned_and_a_flood_is_closed(serving):
+    rates = Config().rate_limits
+    # Those that tests switch off.
+    names = [field.name for field in fields(rates) if f"rate_limits.{field.name}" in UNLIMITED]
+    defaults = {name: getattr(rates, name) for name in names}
+    async with serving(**defaults) as app:
+        async with connected(app, "alice") as alice:
+            conversation = await group(alice, "bob")
+            # All channels at once, as after a reconnect, and a hundred messages one after another.
+            channels = range(10_000, 10_800)
+            await alice.socket.send_str(frame_of((n, {"subscribe": {"channel": f"news:{n}"}}) for n in channels))
+            await alice.until(lambda: all(n in alice.replies for n in channels))
+            assert not any("error" in alice.replies[n] for n in channels)
+            for number in range(100):
+                assert "error" not in await say(alice, conversation, str(number))
+        async with connected(app, "mallory") as mallory:
+            await mallory.socket.send_str(frame_of((n, {"ping": {}}) for n in range(10, 4000)))
+            assert await mallory.closed() == 3013
+            answered = [reply for number, reply in mallory.replies.items() if number >= 10]
+            assert sum("error" not in reply for reply in answered) < 1200
