@@ -20,6 +20,13 @@ FASTER: Final = 0.05
 LEAST_SHARE: Final = 0.02
 """Of the configured rate. It never becomes zero: a process that takes nobody could not be told from a dead one."""
 
+SLOW_CONNECT_S: Final = 1.0
+"""A connect that takes longer says that more are being let in than can be served. SDKs give up after five seconds, and
+what was done for them is lost then.
+"""
+
+FEWEST_CONNECTING: Final = 16
+
 MIN_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 
@@ -29,8 +36,8 @@ class AdmissionSettings:
     """See `chat.config.admission`. 0 for `upgrades_per_s` and `memory_bytes`: no limit."""
 
     upgrades_per_s: float = 500.0
-    burst: int = 250
-    connecting: int = 500
+    burst: int = 100
+    connecting: int = 200
     lag_s: float = 0.2
     memory_bytes: int = 0
 
@@ -44,7 +51,8 @@ class Refused:
 
 
 class Admission:
-    """A token bucket that may be overdrawn by `MAX_WAIT_S`, filled at a rate that follows the event loop's lag.
+    """A token bucket that may be overdrawn by `MAX_WAIT_S`, filled at a rate that falls while the event loop or the
+    connects are late.
 
     `random` gives numbers from 0 to 1. Times are seconds on one monotonic clock.
     """
@@ -55,6 +63,7 @@ class Admission:
         self._tokens = float(settings.burst)
         self._share = 1.0
         self._refused = 0.0
+        self._slow: Reason = "loop_lag"
         self._at = now
 
     @property
@@ -62,10 +71,18 @@ class Admission:
         """Newcomers a second, at present."""
         return self._settings.upgrades_per_s * self._share
 
-    def lagged(self, lag_s: float, now: float) -> None:
-        """The event loop was so late just now. To be told about ten times a second."""
+    @property
+    def most_connecting(self) -> int:
+        """Connects that may be answered at the same time, at present."""
+        return min(self._settings.connecting, max(FEWEST_CONNECTING, int(self._settings.connecting * self._share)))
+
+    def lagged(self, lag_s: float, now: float, *, connect_s: float = 0.0) -> None:
+        """The event loop was so late just now, and the oldest connect in progress is so old. To be told about ten times
+        a second.
+        """
         self._pass(now)
-        if lag_s > self._settings.lag_s:
+        if lag_s > self._settings.lag_s or connect_s > SLOW_CONNECT_S:
+            self._slow = "loop_lag" if lag_s > self._settings.lag_s else "connecting"
             self._share = max(LEAST_SHARE, self._share * SLOWER)
         else:
             self._share = min(1.0, self._share + FASTER)
@@ -81,7 +98,7 @@ class Admission:
             return refused or 0.0
         wait_s = max(0.0, 1.0 - self._tokens) / self.rate
         if wait_s > MAX_WAIT_S:
-            return self._refuse("loop_lag" if self._share < 1.0 else "upgrade_rate")
+            return self._refuse(self._slow if self._share < 1.0 else "upgrade_rate")
         self._tokens -= 1.0
         return wait_s
 
@@ -90,7 +107,7 @@ class Admission:
         settings = self._settings
         if settings.memory_bytes and memory_bytes > settings.memory_bytes:
             return self._refuse("memory")
-        if connecting >= settings.connecting:
+        if connecting >= self.most_connecting:
             return self._refuse("connecting")
         return None
 

@@ -76,7 +76,9 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
 
         def late(lag_s: float) -> None:
             process.stats.loop_lag.observe(lag_s)
-            admission.lagged(lag_s, time.monotonic())
+            now = time.monotonic()
+            oldest = next(iter(process.stats.connects.values()), now)
+            admission.lagged(lag_s, now, connect_s=now - oldest)
             process.calls.shedding.lagged(lag_s)
 
         await stack.enter_async_context(sampled_loop_lag(late, monotonic=time.monotonic))

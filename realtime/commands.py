@@ -59,10 +59,12 @@ QUEUE_TIMEOUT_S: Final = 3.0
 async def connect(session: Session, request: ConnectRequest) -> ConnectResult:
     stats = session.context.stats
     stats.connecting += 1
+    stats.connects[session.client] = session.context.monotonic()
     try:
         return await _connect(session, request)
     finally:
         stats.connecting -= 1
+        del stats.connects[session.client]
 
 
 async def _connect(session: Session, request: ConnectRequest) -> ConnectResult:

@@ -136,6 +136,7 @@ class Stats:
 
     __slots__ = (
         *(field.attribute for field in _FIELDS),
+        "connects",
         "bus_lag",
         "command_duration",
         "fan_out_duration",
@@ -146,6 +147,8 @@ class Stats:
         """Make the histograms on `registry` and register the counters there. One `Stats` per registry."""
         self.connections = dict.fromkeys(CODECS, 0)
         self.connecting = 0
+        # When those that are being answered began, by client, the oldest first.
+        self.connects: dict[str, float] = {}
         self.users = 0
         self.subscriptions = 0
         self.channels = 0

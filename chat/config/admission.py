@@ -20,15 +20,16 @@ class AdmissionSection:
     ] = 500
     burst: Annotated[
         int, Rule("New connections that are taken at once after a quiet time.", minimum=1, maximum=100_000)
-    ] = 250
+    ] = 100
     connecting: Annotated[
         int,
         Rule(
-            "Connect commands that one process answers at the same time; while so many are, nobody new is taken.",
+            "Connect commands that one process answers at the same time; while so many are, nobody new is taken. Fewer "
+            "while one of them takes longer than a second.",
             minimum=1,
             maximum=100_000,
         ),
-    ] = 500
+    ] = 200
     loop_lag: Annotated[
         Seconds,
         Rule(

@@ -6,7 +6,15 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.admission import LEAST_SHARE, MAX_RETRY_S, MAX_WAIT_S, Admission, AdmissionSettings, Refused
+from chat.admission import (
+    FEWEST_CONNECTING,
+    LEAST_SHARE,
+    MAX_RETRY_S,
+    MAX_WAIT_S,
+    Admission,
+    AdmissionSettings,
+    Refused,
+)
 
 
 def admission(*, random: float = 0.0, **settings: float) -> Admission:
@@ -120,3 +128,18 @@ def test_a_storm_of_fifteen_thousand_is_through_about_as_fast_as_the_rate_allows
     inside = _storm(15_000, 500, seed=7, honour=False)
     assert inside[len(inside) * 9 // 10] < 40
     assert inside[-1] < 70
+
+
+def test_while_connects_are_slow_fewer_are_taken_and_fewer_at_a_time():
+    gate = admission(upgrades_per_s=100, burst=1, connecting=200)
+    assert gate.most_connecting == 200
+    for tick in range(100):
+        gate.lagged(0.0, tick / 10, connect_s=2.0)
+    assert gate.rate == 100 * LEAST_SHARE
+    assert gate.most_connecting == FEWEST_CONNECTING
+    answer = gate.ask(10.0, connecting=FEWEST_CONNECTING)
+    assert isinstance(answer, Refused)
+    assert answer.reason == "connecting"
+    for tick in range(25):
+        gate.lagged(0.0, 10 + tick / 10, connect_s=0.5)
+    assert gate.most_connecting == 200
