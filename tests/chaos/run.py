@@ -5,6 +5,7 @@
     python tests/chaos/run.py mutants                  # hubs that break a promise: each must be caught
     python tests/chaos/run.py deploy cloud-blip        # named schedules
     python tests/chaos/run.py soak --seed 1 --minutes 30
+    python tests/chaos/run.py check .chaos/…/F3-e8ed.jsonl     # the verdict on a history that is there
 
 Exits with 1 when an invariant was broken, a requirement was not met, or a mutant went unnoticed.
 """
@@ -30,10 +31,12 @@ if __name__ == "__main__":
 import structlog  # noqa: E402 - needs the path above
 
 from chaos import report, schedule  # noqa: E402
+from chaos.checker import check  # noqa: E402
 from chaos.cluster import LiveCluster, open_cluster  # noqa: E402
 from chaos.conducting import Act, Result, conduct  # noqa: E402
 from chaos.fault import Fault, Topology  # noqa: E402
 from chaos.faults_table import FAULTS  # noqa: E402
+from chaos.history import read  # noqa: E402
 from chaos.mutants_run import run_mutants  # noqa: E402
 
 DOCS: Final = _TESTS.parent / "docs" / "chaos.md"
@@ -226,6 +229,19 @@ def _ended(results: Sequence[Result], took_s: float) -> int:
     return int(bool(broken))
 
 
+def check_again(paths: Sequence[str]) -> int:
+    """The verdict of today's checker on histories of other days; the exit code."""
+    broken = False
+    for path in paths:
+        verdict = check(sorted(read(Path(path)), key=lambda event: event.t))
+        broken = broken or not verdict.holds
+        kinds = "; ".join(f"{invariant} {what} ({count})" for (invariant, what), count in verdict.kinds.items())
+        say(f"{path}: {kinds or 'holds'}")
+        for violation in verdict.violations:
+            say(f"    {violation}")
+    return int(broken)
+
+
 def list_all() -> None:
     for fault in FAULTS:
         why = fault.skipped()
@@ -239,6 +255,8 @@ if __name__ == "__main__":
     if given.list:
         list_all()
         sys.exit(0)
+    if given.what[:1] == ["check"]:
+        sys.exit(check_again(given.what[1:]))
     try:
         sys.exit(asyncio.run(until_told(given)))
     except asyncio.CancelledError:
