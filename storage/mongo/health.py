@@ -13,7 +13,7 @@ from storage.errors import Unavailable
 from storage.mongo.client import Database, translated
 
 PROBE_TIMEOUT_S: Final = 2.0
-"""More than a hiccup, and more than a round trip takes on a machine that is many times overloaded (measured: 1 s), where
+"""More than a hiccup, and more than a round trip on a machine that is many times overloaded (measured: 1 s), where
 refusing everything would only make it worse; with a second of doubt before it still below the 5 s that SDKs wait.
 """
 PROBE_INTERVAL_S: Final = 0.25
