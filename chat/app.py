@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -174,7 +175,7 @@ def _play(config: Config, *, demo: bool) -> Play:
             user, key, now_s=time.time(), ttl_s=PLAY_TOKEN_TTL_S, algorithm=config.token.hmac_algorithm
         )
 
-    return Play(users, mint)
+    return Play(users, mint, urlsplit(config.server.public_url).hostname or "")
 
 
 def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddresses) -> Admin:

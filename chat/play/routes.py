@@ -6,6 +6,7 @@ Everything else the page does goes over the public protocol and REST, with such 
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -60,6 +61,8 @@ class Play:
 
     users: Sequence[DemoUser]
     mint: Callable[[str], str]
+    public_host: str = ""
+    """The name by which this server is meant to be reached, if it has one."""
 
 
 class _TokenRequest(msgspec.Struct, rename={"as_": "as"}):
@@ -87,7 +90,7 @@ def play_routes(play: Play) -> list[web.RouteDef]:
     async def post_token(request: web.Request) -> web.Response:
         if not ids:
             return _problem(404, "not_found", "demo users exist under `hubbub dev` only")
-        if not _same_origin(request):
+        if not _same_origin(request) or not _own_name(request.host, play.public_host):
             return _problem(403, "permission_denied", "tokens are for the page of this server only")
         if request.content_type != "application/json":
             return _problem(415, "unsupported_media_type", "Content-Type must be application/json")
@@ -136,6 +139,18 @@ def _same_origin(request: web.Request) -> bool:
         return urlsplit(origins[0]).netloc.lower() == request.host.lower()
     except ValueError:  # `http://[`
         return False
+
+
+def _own_name(host: str, public_host: str) -> bool:
+    """Whether a Host is an address, this machine or the server's own name. Any other name may be a stranger's that was
+    made to lead here (DNS rebinding): its page would be of the same origin.
+    """
+    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    try:
+        ip_address(name)
+    except ValueError:
+        return name in ("localhost", public_host) or name.endswith(".localhost")
+    return True
 
 
 async def _body(request: web.Request) -> bytes | None:

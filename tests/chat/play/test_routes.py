@@ -77,6 +77,29 @@ async def test_a_page_of_another_site_gets_none(client: Client, headers: dict[st
 
 
 @pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("192.168.1.5", 200),
+        ("localhost:8000", 200),
+        ("chat.example.com", 200),
+        ("rebound.evil.example:8000", 403),
+        ("127.0.0.1.evil.example", 403),
+    ],
+)
+async def test_a_name_that_was_made_to_lead_here_gets_no_token(
+    aiohttp_client: AiohttpClient, host: str, status: int
+) -> None:
+    app = web.Application()
+    app.add_routes(play_routes(Play([DemoUser("alice", "Alice")], str, "chat.example.com")))
+    client = await aiohttp_client(app)
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    answer = await client.post("/play/token", json={"as": "alice"}, headers=headers)
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
     ("body", "content_type", "status", "code"),
     [
         (b'{"as": "alice"}', "text/plain", 415, "unsupported_media_type"),
