@@ -16,11 +16,12 @@ from realtime.backend import Backend, Credential, Identity, Peer
 from realtime.channel import SERVER_SIDE, Subscription
 from realtime.conduct import came_too_soon, count_answer, count_refused
 from realtime.hub import Hub
+from realtime.ladder import answer_to
 from realtime.outbox import Priority
 from realtime.ports import Bus, Presence, Streams
 from realtime.protocol import codes
 from realtime.protocol.codec import Codec
-from realtime.protocol.codes import ClientError, Closing, Disconnect, Unsubscribe
+from realtime.protocol.codes import Closing, Disconnect, Unsubscribe
 from realtime.protocol.frames import frame
 from realtime.protocol.machine import Answer, Close, ConnectionMachine, Invoke, Ping
 from realtime.protocol.messages import (
@@ -48,13 +49,6 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
-
-STUCK_S: Final = 20.0
-"""With frames queued, the socket has to take about `wire.WRITE_AHEAD_BYTES` in this time: a slower reader never catches
-up, and would hold its queue for as long as it likes.
-"""
-
-_TRY_AGAIN: Final = ClientError(codes.INTERNAL, "try again", temporary=True)
 
 
 class Operations(Protocol):
@@ -234,7 +228,7 @@ class Session:
         started = ctx.monotonic()
         try:
             outcome = await handler(self, request)
-        except Exception as exception:  # noqa: BLE001 - the ladder below answers and logs every kind
+        except Exception as exception:  # noqa: BLE001 - the ladder answers and logs every kind
             self._refuse(command_id, name, exception)
             return
         if isinstance(outcome, Deferred):
@@ -265,19 +259,10 @@ class Session:
         self._leave_when_quiet()
 
     def _refuse(self, command_id: int, name: str, exception: BaseException) -> None:
-        """The one ladder from what a handler raised to what the client is told."""
-        match exception:
-            case Closing():
-                self.end(exception.disconnect, exception.reason)
-                return
-            case ClientError():
-                error = exception
-            case ConnectionError() | TimeoutError():
-                log.warning("dependency_unavailable", command=name, error=type(exception).__name__)
-                error = _TRY_AGAIN
-            case _:
-                log.error("command_failed", command=name, user=self.user, exc_info=exception)
-                error = _TRY_AGAIN
+        error = answer_to(exception, command=name, user=self.user)
+        if isinstance(error, Closing):
+            self.end(error.disconnect, error.reason)
+            return
         if self.ended:
             return
         if name == "connect":
@@ -343,9 +328,7 @@ class Session:
     async def _pace(self) -> None:
         """Move the outbox on as the socket takes it. Lives only while something is queued."""
         try:
-            while not self._wire.flush():
-                async with asyncio.timeout(STUCK_S):
-                    await self._wire.drained()
+            await self._wire.pace()
         except TimeoutError:
             # Pongs prove nothing here: they may come from somebody who reads nothing.
             self.end(codes.CLOSE_SLOW)
@@ -377,17 +360,18 @@ class Session:
 
     def _expire_subscriptions(self) -> float | None:
         """End what was not refreshed in time. Returns the monotonic time of the next such deadline."""
-        wall = self._ctx.clock()
-        grace_s = self._ctx.settings.expired_subscription_grace_s
-        next_at: float | None = None
-        for name, subscription in tuple(self.subscriptions.items()):
-            if subscription.expire_at is None:
-                continue
-            if subscription.expire_at + grace_s <= wall:
+        ctx = self._ctx
+        ends_at = [
+            (subscription.expire_at + ctx.settings.expired_subscription_grace_s, name)
+            for name, subscription in self.subscriptions.items()
+            if subscription.expire_at is not None
+        ]
+        wall = ctx.clock()
+        for at, name in ends_at:
+            if at <= wall:
                 self.unsubscribe(name, codes.UNSUBSCRIBE_EXPIRED)
-            else:
-                next_at = min(next_at or subscription.expire_at, subscription.expire_at)
-        return None if next_at is None else self._ctx.monotonic() + (next_at + grace_s - wall)
+        next_at = min((at for at, _ in ends_at if at > wall), default=None)
+        return None if next_at is None else ctx.monotonic() + (next_at - wall)
 
     def unsubscribe(self, name: str, unsubscribe: Unsubscribe) -> None:
         """End a subscription from the server's side and say so."""

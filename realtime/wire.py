@@ -20,6 +20,11 @@ WRITE_AHEAD_BYTES: Final = 64 * 1024
 CLOSE_TIMEOUT_S: Final = 1.0
 """How long a close handshake may take before the socket is reset."""
 
+STUCK_S: Final = 20.0
+"""With frames queued, the socket has to take about `WRITE_AHEAD_BYTES` in this time: a slower reader never catches up,
+and would hold its queue for as long as it likes.
+"""
+
 _LINGER_NONE: Final = struct.pack("ii", 1, 0)
 _UNSENT_LOW_WATER_BYTES: Final = 16 * 1024
 _USER_TIMEOUT_MS: Final = 25_000
@@ -139,6 +144,14 @@ class Wire:
             return False
         self.outbox = None
         return True
+
+    async def pace(self) -> None:
+        """Move the outbox on as the socket takes it, until it is gone. Raises ConnectionError when the socket closed,
+        TimeoutError when it takes too little.
+        """
+        while not self.flush():
+            async with asyncio.timeout(STUCK_S):
+                await self.drained()
 
     async def drained(self) -> None:
         """Wait until the transport has room again. Raises ConnectionError when it closed. Safe to cancel."""

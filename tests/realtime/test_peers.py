@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from realtime import session as sessions
+from realtime import wire
 from realtime.ports import Delivery
 from realtime.protocol.machine import ConnectionSettings
 from realtime.settings import Settings
@@ -66,7 +66,7 @@ async def test_who_reads_next_to_nothing_is_put_out_however_often_they_answer(
     redis_url, redis_prefix, product, monkeypatch
 ):
     """A queue within its bound, held for ever by somebody who sends pongs and reads nothing."""
-    monkeypatch.setattr(sessions, "STUCK_S", 0.5)
+    monkeypatch.setattr(wire, "STUCK_S", 0.5)
     config = settings(ping_s=1.0, queued=64 * 1024 * 1024)
     async with serve_engine(redis_url, redis_prefix, product, settings=config) as served:
         raw = await raw_client(served.url, CONNECT)
