@@ -58,8 +58,9 @@ async def poisoned(run: Run) -> AsyncIterator[None]:
                 )
                 if page.ok and query in ("?after=0&limit=200", "?before=100"):
                     keys = [item.get("idempotency_key") for item in page.body["items"]]
+                    cut = page.body["page"].get("truncated_by") == "bytes"  # the rest is on the next one
                     good = [key for key in keys if key and key[0] in "ba"]
-                    run.require(f"what is good is on it ({query})", len(good) == 4, f"{keys}")
+                    run.require(f"what is good is on it ({query})", len(good) == 4 or cut, f"{keys}")
         position = {f"conv:{conversation}": {"recover": True, "epoch": "", "offset": 2}}
         async with friend.socket(hub, subs=position) as socket:
             await run.until(
