@@ -17,6 +17,11 @@ from realtime.protocol.codes import ClientError
 
 SEND: Final = "message.send"
 
+SEND_TIMEOUT_S: Final = 4.5
+"""A send is answered by then, whatever it waits for: SDKs give up after 5 s, the way included. What came of it is not
+known then; a repeat with the same key tells.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
@@ -67,10 +72,18 @@ class Calls:
             self._answered(method.name, started)
         else:
             outcome.add_done_callback(partial(self._promise_kept, method.name, started))
+            if method.name == SEND:
+                self._bound(outcome, started + SEND_TIMEOUT_S - self.monotonic())
         return outcome
 
+    @staticmethod
+    def _bound(promise: "asyncio.Future[Any]", left_s: float) -> None:
+        """Break the promise when its time is over. Each part of a send has a deadline of its own, and they add up."""
+        timer = asyncio.get_running_loop().call_later(left_s, _give_up, promise)
+        promise.add_done_callback(lambda _: timer.cancel())
+
     async def _begin(self, user: str, method: Method, request: Any) -> Outcome:
-        deadline = asyncio.timeout(None)
+        deadline = asyncio.timeout(SEND_TIMEOUT_S if method.name == SEND else None)
         try:
             async with deadline:
                 self.begun.add(deadline)
@@ -98,6 +111,11 @@ class Calls:
         self.stats.duration[name].observe(took_s)
         if name == SEND:
             self.stats.ack.observe(took_s)
+
+
+def _give_up(promise: "asyncio.Future[Any]") -> None:
+    if not promise.done():
+        promise.set_exception(_away())
 
 
 def _away() -> ClientError:

@@ -8,6 +8,7 @@ import pytest
 from storage.local.mongod import mongod
 from storage.local.redis_server import redis_server
 from support.app import serve_app, test_config
+from support.fail_points import failing
 from support.servers import frozen, short_directory
 from support.talking import created, group, say
 from support.waiting import eventually
@@ -98,6 +99,29 @@ async def test_with_mongodb_frozen_everything_that_is_asked_at_once_is_answered_
             assert alice.close_code is None
             assert {alice.replies[one]["error"]["temporary"] for one in ids} == {True}
             assert time.monotonic() - started < 5.0
+
+
+async def test_a_send_is_answered_in_time_whatever_it_waits_for(
+    mongodb_url, database_name, redis_url, redis_prefix, monkeypatch
+):
+    """A membership that is looked up slowly, and then an insert that hangs: each within its own deadline."""
+    monkeypatch.setattr("chat.calls.SEND_TIMEOUT_S", 1.5)
+    config = test_config(mongodb_url, database_name, redis_url, redis_prefix)
+    async with serve_app(config) as app, wire_client(app.websocket) as alice:
+        await alice.connect(app.token("alice"))
+        conversation = await group(alice)
+        app.running.process.calls.service.messages._access.forget(conversation)
+        send = {"conversation": conversation, "idempotency_key": "k", "text": "once"}
+        block = {"blockConnection": True, "blockTimeMS": 1000}
+        async with failing(mongodb_url, "hubbub", ["find", "insert"], **block):
+            started = time.monotonic()
+            answer = await alice.rpc("message.send", **send)
+            assert answer["error"]["temporary"] is True
+            assert 1.0 < time.monotonic() - started < 1.9
+        await eventually(lambda: app.running.process.store.appender.available)
+        assert "message" in await alice.rpc("message.send", **send)
+        page = await alice.rpc("history.page", conversation=conversation)
+        assert [message["text"] for message in page["items"]] == ["once"]
 
 
 async def test_a_hub_that_is_killed_loses_nothing_that_was_acknowledged(
