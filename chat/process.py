@@ -26,6 +26,7 @@ from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
 from chat.backend.notices import EngineOutdating
 from chat.backend.plain import PlainChannels
+from chat.backend.rejoining import Rejoining, rejoining
 from chat.backend.threadless import Threadless
 from chat.calls import Calls
 from chat.channels import Namespaces
@@ -197,6 +198,9 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
 
         rate_limits = open_limits(config, stats.rate_limited, time.monotonic)
         await stack.enter_async_context(sharing(rate_limits.users, redis.rates, random=random.random))
+        rounds = Rejoining(
+            store, announcer, alive=lambda: redis.bus.alive, gaps=lambda: stats.bus_gaps, clock_ms=clock_ms
+        )
         backend = ChatBackend(
             store,
             calls,
@@ -208,6 +212,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             clock_ms=clock_ms,
             sessions_of=lambda user: len(engine.hub.users.get(user, ())),
             gone=gone,
+            connecting=rounds.connecting,
         )
         engine = await stack.enter_async_context(
             open_engine(
@@ -223,6 +228,8 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
         )
         announcer.attach(engine)
         threadless.attach(engine)
+        rounds.attach(engine)
+        await stack.enter_async_context(rejoining(rounds))
         engine.hub.on_heard = announcer.heard
         publisher.on_entries = announcer.committed
         outdating.attach(engine)

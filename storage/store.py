@@ -30,6 +30,7 @@ from storage.mongo.log import Log
 from storage.mongo.members import Members
 from storage.mongo.mentions import Mentions
 from storage.mongo.migrate import migrate, verify
+from storage.mongo.newcomers import Newcomers
 from storage.mongo.pages import Pages
 from storage.mongo.preferring import Preferring
 from storage.mongo.reactions import ReactionRows
@@ -70,6 +71,7 @@ class Store:
     hidden: Hidden
     conversations: Conversations
     members: Members
+    newcomers: Newcomers
     preferring: Preferring
     invites: Invites
     blocks: Blocks
@@ -190,6 +192,7 @@ async def open_store(
                     inbox=inbox,
                     users=users,
                     circles=Circles(db),
+                    newcomers=Newcomers(db),
                     uploads=Uploads(db),
                     reading=reading,
                     reactions=reactions,

@@ -187,6 +187,14 @@ class EngineAnnouncer:
         """These were looked up, and are no members."""
         self._apply(MembershipNotice(conversation, list(users), came=False))
 
+    def found(self, member: model.Member) -> None:
+        """Somebody was found to have come in without a notice."""
+        read = member.read
+        notice = MembershipNotice(
+            member.conversation, [member.user], True, member.joined_offset, read.n, (read.offset, read.n)
+        )
+        self._apply(notice)
+
     def read_entries(self, conversation: str, entries: Iterable[Entry]) -> None:
         """Entries were read. Where this process had not heard of them, it had not heard their notices either, as a
         rule: who came or left by them is subscribed or not, as the last of them says.

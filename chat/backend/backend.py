@@ -62,7 +62,7 @@ class BackendOptions:
 
 class ChatBackend:
     """The product behind the engine. `sessions_of(user)` counts a user's connections to this process; `gone(user)` is
-    called when the last of them has ended.
+    called when the last of them has ended, `connecting(user, revision)` before a user's conversations are read.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class ChatBackend:
         clock_ms: Callable[[], int],
         sessions_of: Callable[[str], int],
         gone: Callable[[str], None],
+        connecting: Callable[[str, int], None],
     ) -> None:
         self._store = store
         self._calls = calls
@@ -90,6 +91,7 @@ class ChatBackend:
         self._clock_ms = clock_ms
         self._sessions_of = sessions_of
         self._gone = gone
+        self._connecting = connecting
         self._decoder = Decoder()
         self._wish = msgspec.json.Decoder(ConnectWish)
 
@@ -132,6 +134,7 @@ class ChatBackend:
         revision = 0 if record is None else record.revision
         if wish.conversations == "none":
             return revision, _NOTHING
+        self._connecting(user, revision)
         return revision, await self._conversing.choose(user, request.subs)
 
     def _connect_wish(self, data: Payload) -> ConnectWish:

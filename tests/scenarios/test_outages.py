@@ -56,6 +56,33 @@ async def test_with_redis_frozen_messages_are_acknowledged_and_cross_hubs_within
         assert bob.offsets(f"conv:{conversation}") == list(range(1, 8))
 
 
+@pytest.mark.parametrize("heals", [False, True], ids=["while-redis-is-away", "when-it-is-back"])
+async def test_who_is_let_in_while_redis_is_away_hears_of_it_on_every_hub(
+    own_redis, mongodb_url, database_name, redis_prefix, heals
+):
+    config = test_config(mongodb_url, database_name, own_redis.url, redis_prefix)
+    async with (
+        serve_app(config) as one,
+        serve_app(config) as two,
+        wire_client(one.websocket) as alice,
+        wire_client(two.websocket) as bob,
+    ):
+        await alice.connect(one.token("alice"))
+        await bob.connect(two.token("bob"))
+        bus = two.running.process.redis.bus
+        with frozen(own_redis.pid):
+            await eventually(lambda: not bus.alive)
+            conversation = await group(alice, "bob")
+            await say(alice, conversation, "welcome")
+            if not heals:
+                await bob.until(lambda: created(bob, conversation) == ["welcome"], within_s=10)
+        await bob.until(lambda: created(bob, conversation) == ["welcome"], within_s=10)
+        await eventually(lambda: bus.alive)
+        await say(alice, conversation, "and more")
+        await bob.until(lambda: created(bob, conversation) == ["welcome", "and more"])
+        assert bob.offsets(f"conv:{conversation}") == [1, 2, 3]
+
+
 async def test_with_mongodb_frozen_sends_get_a_temporary_error_and_the_retry_lands_once(
     own_mongod, database_name, redis_url, redis_prefix
 ):

@@ -48,6 +48,7 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "extents": lambda store, c: store.conversations.extents([c]),
     "members": lambda store, c: store.members.page(c, after="user05", limit=5),
     "memberships": lambda store, _: store.members.of_user("user03", 100),
+    "newcomers": lambda store, _: store.newcomers.since({"user03": 0, "user04": 2}, joined_after=AT),
     "inbox": lambda store, _: store.inbox.list("user03", limit=5, before=(AT + 5, "a")),
     "connect": lambda store, _: store.inbox.of_user_for_connect("user03"),
     "changes": lambda store, _: store.inbox.changes("user03", 1),
