@@ -52,7 +52,9 @@ def s3_server(data: Path) -> Iterator[S3Server]:
     command = [
         *(str(_RCLONE), "serve", "s3", str(data)),
         *("--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"),
-        *("--config", str(data.parent / "none.conf"), "--dir-cache-time", "0s", "--vfs-cache-mode", "off"),
+        *("--config", str(data.parent / "none.conf")),
+        # With 0 it would look after its cache without a pause, for as long as it runs.
+        *("--dir-cache-time", "20ms", "--vfs-cache-mode", "off"),
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
