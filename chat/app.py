@@ -1,6 +1,5 @@
 """HTTP in front of a process: the routes of everything, one application."""
 
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -73,7 +72,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
                 hot=lambda: _hot(process.engine),
             )
         )
-        admission = Admission(_admission(config), now=time.monotonic(), random=random.random)
+        admission = Admission(_admission(config), now=time.monotonic(), random=process.random)
 
         def late(lag_s: float) -> None:
             process.stats.loop_lag.observe(lag_s)
@@ -105,7 +104,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
             within_descriptors(config.client.connection_limit),
             draining=lambda: leaving.draining,
             monotonic=time.monotonic,
-            random=random.random,
+            random=process.random,
             addresses=addresses,
             limits=process.limits.addresses,
             memory_bytes=used_memory_bytes if config.admission.memory else lambda: 0,

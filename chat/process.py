@@ -8,7 +8,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -90,6 +90,8 @@ class Process:
     sealer: Sealer
     stats: Stats
     registry: CollectorRegistry
+    random: Callable[[], float]
+    """From 0 up to 1: for what must not happen to all at once, not for secrets."""
 
 
 def clock_ms() -> int:
@@ -108,6 +110,7 @@ class _Ground:
     listener: Listener
     redis: OpenRedis
     store: Store
+    random: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             doors.sealer,
             ground.stats,
             ground.registry,
+            ground.random,
         )
 
 
@@ -198,7 +202,8 @@ async def _open_ground(stack: AsyncExitStack, config: Config) -> _Ground:
     store = await stack.enter_async_context(
         open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry)
     )
-    return _Ground(config, who, registry, stats, listener, redis, store)
+    # A generator of its own: whoever shares the process, as a test does, keeps the state of theirs.
+    return _Ground(config, who, registry, stats, listener, redis, store, random.Random().random)  # noqa: S311 - jitter
 
 
 async def _open_doors(stack: AsyncExitStack, ground: _Ground) -> _Doors:
@@ -263,13 +268,13 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
     calls = Calls(
         service,
         MethodStats(registry, METHOD_NAMES),
-        Shedding(random.random),
+        Shedding(ground.random),
         time.monotonic,
         lambda: store.appender.available,
     )
     store.appender.on_available = calls.store_changed
     rates = open_limits(config, ground.stats.rate_limited, time.monotonic)
-    await stack.enter_async_context(sharing(rates.users, redis.rates, random=random.random))
+    await stack.enter_async_context(sharing(rates.users, redis.rates, random=ground.random))
     return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files)
 
 
@@ -315,6 +320,7 @@ async def _open_engine(stack: AsyncExitStack, ground: _Ground, doors: _Doors, ne
             process=ground.who.process,
             node=ground.who.node,
             version=f"Hubbub {chat.__version__}",
+            random=ground.random,
         )
     )
     feed.cursor_of = engine.hub.cursor_of

@@ -27,7 +27,7 @@ POLITELY = ("nice", "-n", "15")
 """One of the tests assumes that a subscribe is answered before another client has connected. On a busy machine that
 holds if the server gets its time first.
 """
-WITHIN_S = 40.0
+WITHIN_S = 120.0
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ async def test_who_only_watches_a_conversation_is_not_woken_by_it_any_more(make_
         await carol.until(lambda: "among us" in created(carol, conversation))
         # An answer to bob comes after whatever would have been sent to him.
         await bob.rpc("user.get", user="bob")
-        assert created(bob, conversation) == []
+        assert "among us" not in created(bob, conversation)
 
 
 async def test_who_only_watches_is_out_when_redis_comes_back(make_hubs, redis_trouble) -> None:
@@ -151,7 +151,7 @@ async def test_who_only_watches_is_out_when_redis_comes_back(make_hubs, redis_tr
         await eventually(lambda: hubs.one.running.process.redis.bus.alive)
         await say(alice, conversation, "among us")
         await bob.rpc("user.get", user="bob")
-        assert created(bob, conversation) == []
+        assert "among us" not in created(bob, conversation)
 
 
 async def test_who_hears_only_a_thread_is_out_of_it_with_its_conversation(make_hubs) -> None:

@@ -159,9 +159,11 @@ class Fuzzer:
         except Unsatisfiable:
             return  # there is nothing to break: no parameters and no body
         except Exception as error:  # noqa: BLE001  # whatever a check or a generator says is told at the end, with all
-            self.outcome.failures.append(
-                f"{operation.label}: {type(error).__name__}: {error} {getattr(error, '__notes__', '')}"
-            )
+            # What is found once and not again comes wrapped in what was found.
+            found = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]
+            self.outcome.failures += [
+                f"{operation.label}: {type(one).__name__}: {one} {getattr(one, '__notes__', '')}" for one in found
+            ]
 
     def _call(self, case: Any, caller: Role) -> None:
         headers = dict(caller.headers)
