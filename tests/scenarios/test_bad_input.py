@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from pymongo import MongoClient
 
 from chat.http.problems import pointer
@@ -14,10 +15,17 @@ from support.bad_values import bad
 from support.talking import group, say
 from support.wire_client import WireClient, wire_client
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
+def app(shared_app: App) -> App:
+    return shared_app
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def alice(app: App) -> AsyncIterator[WireClient]:
     async with wire_client(app.websocket) as client:
         await client.connect(app.token("alice"))
@@ -25,11 +33,11 @@ async def alice(app: App) -> AsyncIterator[WireClient]:
 
 
 @pytest.fixture
-def stored(_mongodb: MongoClient[dict[str, Any]], database_name: str) -> Any:
+def stored(_mongodb: MongoClient[dict[str, Any]], app: App) -> Any:
     """What is in the database; what follows the log by itself is left out."""
 
     def read() -> dict[str, list[Any]]:
-        database = _mongodb[database_name]
+        database = _mongodb[app.running.process.config.mongodb.database]
         late = {"head": 0, "summary_at": 0, "last_message": 0, "activity_at": 0, "read": 0, "last_seen_at": 0}
         return {
             name: list(database[name].find({}, late, sort=[("_id", 1)]))
