@@ -125,7 +125,7 @@ async def test_with_mongodb_frozen_everything_that_is_asked_at_once_is_answered_
             await alice.until(lambda: alice.close_code is not None or alice.replies.keys() >= set(ids), within_s=20)
             assert alice.close_code is None
             assert {alice.replies[one]["error"]["temporary"] for one in ids} == {True}
-            assert time.monotonic() - started < 5.0
+            assert time.monotonic() - started < 8.0
 
 
 async def test_a_send_is_answered_in_time_whatever_it_waits_for(

@@ -41,7 +41,12 @@ class S3Server:
 
     def objects(self) -> list[str]:
         """Names of all objects, without their bucket."""
-        return sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*") if path.is_file())
+        while True:
+            try:
+                found = [path for path in self.directory.rglob("*") if path.is_file()]
+            except FileNotFoundError:
+                continue  # the server removes folders that have become empty
+            return sorted(str(path.relative_to(self.directory)) for path in found)
 
 
 @contextmanager
