@@ -1,4 +1,4 @@
-"""The Markdown files of `docs/` as pages: rendered once, with the addresses of this server in their links."""
+"""The Markdown files of `docs/` as pages, with the addresses of this server in their links."""
 
 import html
 import posixpath
@@ -49,11 +49,18 @@ _HEADING: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: its name in the address (`protocol`, `features/editing`), its title, its body in HTML."""
+    """One page: its name in the address (`protocol`, `features/editing`), its title, its Markdown."""
 
     name: str
     title: str
-    body: str
+    text: str
+    at: str
+    """Its file without the ending, which links to other pages start from."""
+
+    @property
+    def body(self) -> str:
+        """The page in HTML, rendered at each call: a long one takes tenths of a second."""
+        return render(self.text, at=self.at)
 
     @property
     def section(self) -> str:
@@ -70,7 +77,7 @@ def load() -> Iterator[Page]:
         inside = folder / name
         file = inside / "README.md" if inside.is_dir() else folder / f"{name}.md"
         if file.is_file():
-            yield Page(name, title, render(file.read_text(), at=f"{name}/README" if inside.is_dir() else name))
+            yield Page(name, title, file.read_text(), f"{name}/README" if inside.is_dir() else name)
         for other in sorted(inside.glob("*.md")) if inside.is_dir() else ():
             if other.name != "README.md":
                 yield _below(name, other)
@@ -80,7 +87,7 @@ def _below(section: str, file: Path) -> Page:
     text = file.read_text()
     name = f"{section}/{file.stem}"
     heading = _HEADING.search(text)
-    return Page(name, heading[1].replace("`", "") if heading else file.stem.capitalize(), render(text, at=name))
+    return Page(name, heading[1].replace("`", "") if heading else file.stem.capitalize(), text, name)
 
 
 def render(markdown: str, *, at: str = "page") -> str:

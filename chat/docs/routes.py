@@ -1,5 +1,6 @@
 """Serves the documentation: its pages, and one that shows the API description and calls what it describes."""
 
+import asyncio
 import gzip
 import html
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +69,22 @@ class _Menu:
                 yield _link(_API, _API_TITLE, here=name == _API, below=False)
 
 
+class _Bodies:
+    """Pages in HTML, each rendered when it is first asked for, in a thread, one at a time: all of them would take most
+    of a second of every start. As many are kept as there are pages.
+    """
+
+    def __init__(self) -> None:
+        self._rendered: dict[str, str] = {}
+        self._turn = asyncio.Lock()
+
+    async def of(self, page: Page) -> str:
+        async with self._turn:
+            if page.name not in self._rendered:
+                self._rendered[page.name] = await asyncio.to_thread(lambda: page.body)
+            return self._rendered[page.name]
+
+
 def _link(name: str, title: str, *, here: bool, below: bool) -> str:
     marks = f"{' class=below' if below else ''}{' aria-current=page' if here else ''}"
     return f'<a href="/docs/{name}"{marks}>{html.escape(title)}</a>'
@@ -79,6 +96,7 @@ def docs_routes(users: Sequence[str] = ()) -> list[web.RouteDef]:
     `users` are demo users as whom the page of the API may sign in, as the playground may.
     """
     pages = {page.name: page for page in load()}
+    bodies = _Bodies()
     menu = _Menu(list(pages.values()))
     files = dict(_files())
     api = menu.around(
@@ -95,7 +113,8 @@ def docs_routes(users: Sequence[str] = ()) -> list[web.RouteDef]:
         page = pages.get(request.match_info.get("page", "quickstart"))
         if page is None:
             return web.Response(status=404, text="there is no such page\n", headers=_HEADERS)
-        return _page(menu.around(page.title, page.body, section=page.section, name=page.name, scripts=_SCRIPTS))
+        body = await bodies.of(page)
+        return _page(menu.around(page.title, body, section=page.section, name=page.name, scripts=_SCRIPTS))
 
     async def get_api(_: web.Request) -> web.Response:
         return _page(api)
