@@ -13,13 +13,14 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from chat.admin import assets, sessions
+from chat.admin import sessions
 from chat.admin.connections import MAX_CONNECTIONS, Connections, Order
-from chat.admin.http import NO_STORE, Refused, answering, json, read_json, require_same_origin
+from chat.admin.http import NO_STORE, SECURITY, Refused, answering, json, read_json, require_same_origin
 from chat.admin.links import Claims, UsedLinks, verify
 from chat.admin.live import Live, Overview
 from chat.admin.sessions import COOKIE, Session
 from chat.admin.stream import Streams
+from chat.assets import load, send
 from chat.limits.addresses import AddressLimits
 
 MAX_CONVERSATIONS: Final = 50
@@ -83,7 +84,7 @@ def admin_routes(admin: Admin) -> list[web.RouteDef]:
 class _Handlers:
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
-        self._assets = assets.load()
+        self._assets = load("chat.admin")
         self._used = UsedLinks(admin.claims, started_at=admin.started_at)
         self._streams = Streams(admin.live, clock=admin.clock)
 
@@ -94,14 +95,14 @@ class _Handlers:
             # Also after a click on a link from elsewhere, when the browser keeps a strict cookie back: that page looks
             # for a session and comes back here.
             return web.Response(status=303, headers={**NO_STORE, "Location": "/admin/login"})
-        return assets.answer(request, self._assets["index.html"], store=False)
+        return send(request, self._assets["index.html"], SECURITY, store=False)
 
     async def get_login(self, request: web.Request) -> web.Response:
-        return assets.answer(request, self._assets["login.html"], store=False)
+        return send(request, self._assets["login.html"], SECURITY, store=False)
 
     async def get_asset(self, request: web.Request) -> web.Response:
         asset = self._assets.get(request.match_info["name"])
-        return web.Response(status=404, headers=NO_STORE) if asset is None else assets.answer(request, asset)
+        return web.Response(status=404, headers=NO_STORE) if asset is None else send(request, asset, SECURITY)
 
     # Sign-in
 

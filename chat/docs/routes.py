@@ -1,19 +1,17 @@
 """Serves the documentation: its pages, and one that shows the API description and calls what it describes."""
 
 import asyncio
-import gzip
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Final
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
+from chat import assets
 from chat.docs.pages import Page, load
 
-_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -98,7 +96,7 @@ def docs_routes(users: Sequence[str] = ()) -> list[web.RouteDef]:
     pages = {page.name: page for page in load()}
     bodies = _Bodies()
     menu = _Menu(list(pages.values()))
-    files = dict(_files())
+    files = assets.load("chat.docs")
     api = menu.around(
         _API_TITLE,
         f'<div id="api" data-users="{html.escape(msgspec.json.encode(list(users)).decode())}">'
@@ -120,15 +118,10 @@ def docs_routes(users: Sequence[str] = ()) -> list[web.RouteDef]:
         return _page(api)
 
     async def get_file(request: web.Request) -> web.Response:
-        name = request.match_info["file"]
-        if name not in files:
+        asset = files.get(request.match_info["file"])
+        if asset is None:
             return web.Response(status=404, text="there is no such file\n", headers=_HEADERS)
-        packed = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
-        headers = {**_HEADERS, hdrs.VARY: "Accept-Encoding"}
-        if packed:
-            headers[hdrs.CONTENT_ENCODING] = "gzip"
-        kind = _TYPES[name[name.rfind(".") :]]
-        return web.Response(body=files[name][packed], content_type=kind, charset="utf-8", headers=headers)
+        return assets.send(request, asset, _HEADERS)
 
     return [
         web.get("/docs", get_page),
@@ -142,11 +135,3 @@ def _page(text: str) -> web.Response:
     response = web.Response(text=text, content_type="text/html", headers=_HEADERS)
     response.enable_compression()
     return response
-
-
-def _files() -> Iterator[tuple[str, Mapping[bool, bytes]]]:
-    """By name: as they are, and packed. Only these are served: no path from outside meets the file system."""
-    for entry in (resources.files("chat.docs") / "static").iterdir():
-        if entry.is_file() and entry.name[entry.name.rfind(".") :] in _TYPES:
-            data = entry.read_bytes()
-            yield entry.name, {False: data, True: gzip.compress(data, mtime=0)}

@@ -1,6 +1,7 @@
 """Serves the resources of the table: each is a method with its parameters spread over path, query and body."""
 
 import re
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -47,6 +48,12 @@ def _route(verb: str, path: str, handler: Handler) -> web.RouteDef:
     return web.get(pattern, handler) if verb == "GET" else web.route(verb, pattern, handler)
 
 
+@cache
+def _binder(resource: Resource) -> Binder:
+    """One for each of the table, which never changes."""
+    return Binder(resource.method.request, resource.parts)
+
+
 class _Rest:
     def __init__(self, deps: HttpDeps) -> None:
         self._deps = deps
@@ -54,7 +61,7 @@ class _Rest:
         self._decoder = Decoder()
 
     def handler(self, resource: Resource) -> Handler:
-        binder = Binder(resource.method.request, resource.parts)
+        binder = _binder(resource)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             user = await self._user(request, resource.method.name)

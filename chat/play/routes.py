@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import hdrs, web
 
-from chat.play import assets
-from chat.play.assets import Asset
+from chat.assets import Asset, load, send
 
 MAX_BODY_BYTES: Final = 1_024
 """Of the request for a token, which is a user id in a JSON object."""
@@ -76,16 +75,16 @@ class _Token(msgspec.Struct):
 
 def play_routes(play: Play) -> list[web.RouteDef]:
     """`GET /play`, its files, and `POST /play/token {as}` → `{token, user}`, which is 404 for all but demo users."""
-    served = dict(assets.load())
+    served = dict(load("chat.play"))
     page = _page(served.pop("index.html"), play.users)
     ids = frozenset(user.id for user in play.users)
 
     async def get_page(request: web.Request) -> web.Response:
-        return _send(request, page)
+        return send(request, page, _HEADERS)
 
     async def get_file(request: web.Request) -> web.Response:
         asset = served.get(request.match_info["file"])
-        return _problem(404, "not_found", "there is no such file") if asset is None else _send(request, asset)
+        return _problem(404, "not_found", "there is no such file") if asset is None else send(request, asset, _HEADERS)
 
     async def post_token(request: web.Request) -> web.Response:
         if not ids:
@@ -107,7 +106,7 @@ def play_routes(play: Play) -> list[web.RouteDef]:
 
     return [
         web.get("/play", get_page),
-        web.get("/play/static/{file}", get_file),
+        web.get("/play/static/{file:.+}", get_file),
         web.post("/play/token", post_token),
     ]
 
@@ -115,19 +114,7 @@ def play_routes(play: Play) -> list[web.RouteDef]:
 def _page(template: Asset, users: Sequence[DemoUser]) -> Asset:
     """The page knows its users from the start: it shows them without asking."""
     listed = html.escape(msgspec.json.encode(list(users)).decode()).encode()
-    return Asset.of(template.data.replace(_USERS_MARK, listed), template.content_type)
-
-
-def _send(request: web.Request, asset: Asset) -> web.Response:
-    """The file, or 304. Always asked for again, so that an upgrade of the server is one of the page."""
-    headers = {**_HEADERS, hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: asset.etag, hdrs.VARY: "Accept-Encoding"}
-    if asset.etag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
-        return web.Response(status=304, headers=headers)
-    body = asset.data
-    if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-        headers[hdrs.CONTENT_ENCODING] = "gzip"
-        body = asset.packed
-    return web.Response(body=body, headers=headers, content_type=asset.content_type, charset="utf-8")
+    return Asset(template.data.replace(_USERS_MARK, listed), template.content_type)
 
 
 def _same_origin(request: web.Request) -> bool:

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import ClientResponse, CookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from chat.admin import assets
 from chat.admin.links import mint
 from chat.admin.sessions import Session, to_cookie
+from chat.assets import load
 from support.admin_cluster import SECRET, FakeCluster, FakeProcess, admin_app, now_ms
 
 API = ("session", "overview", "live", "connections", "conversations")
@@ -305,7 +305,7 @@ async def test_every_answer_carries_the_security_headers(client: Client) -> None
 
 
 def test_no_page_has_an_inline_script_or_style_or_anything_from_elsewhere() -> None:
-    for name, asset in assets.load().items():
+    for name, asset in load("chat.admin").items():
         if name.endswith(".html"):
             text = asset.data.decode()
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", text)
@@ -315,7 +315,7 @@ def test_no_page_has_an_inline_script_or_style_or_anything_from_elsewhere() -> N
 
 def test_our_scripts_make_no_markup_of_strings() -> None:
     scripts = {
-        name: asset.data for name, asset in assets.load().items() if name.endswith(".js") and "vendor" not in name
+        name: asset.data for name, asset in load("chat.admin").items() if name.endswith(".js") and "vendor" not in name
     }
     assert scripts
     for name, data in scripts.items():
