@@ -17,9 +17,9 @@ from realtime.protocol.codes import ClientError
 
 SEND: Final = "message.send"
 
-SEND_TIMEOUT_S: Final = 4.5
-"""A send is answered by then, whatever it waits for: SDKs give up after 5 s, the way included. What came of it is not
-known then; a repeat with the same key tells.
+ANSWER_TIMEOUT_S: Final = 4.5
+"""Every call is answered by then, whatever it waits for: SDKs give up after 5 s, the way included. What came of it is
+not known then; a repeat with the same key tells.
 """
 
 
@@ -36,7 +36,13 @@ class Calls:
     shedding: Shedding
     monotonic: Callable[[], float]
     available: Callable[[], bool]
-    begun: set[asyncio.Timeout] = field(default_factory=set)
+    begun: dict[asyncio.Timeout, float] = field(default_factory=dict)
+    """Those that wait, in the order in which they were begun, and when that was."""
+
+    def waiting_s(self) -> float:
+        """For how long the first of those that wait has."""
+        first = next(iter(self.begun.values()), None)
+        return 0.0 if first is None else self.monotonic() - first
 
     def store_changed(self, available: bool) -> None:
         """The store was found to be away, or back."""
@@ -72,28 +78,27 @@ class Calls:
             self._answered(method.name, started)
         else:
             outcome.add_done_callback(partial(self._promise_kept, method.name, started))
-            if method.name == SEND:
-                self._bound(outcome, started + SEND_TIMEOUT_S - self.monotonic())
+            self._bound(outcome, started + ANSWER_TIMEOUT_S - self.monotonic())
         return outcome
 
     @staticmethod
     def _bound(promise: "asyncio.Future[Any]", left_s: float) -> None:
-        """Break the promise when its time is over. Each part of a send has a deadline of its own, and they add up."""
+        """Break the promise when its time is over. Each part of a call has a deadline of its own, and they add up."""
         timer = asyncio.get_running_loop().call_later(left_s, _give_up, promise)
         promise.add_done_callback(lambda _: timer.cancel())
 
     async def _begin(self, user: str, method: Method, request: Any) -> Outcome:
-        deadline = asyncio.timeout(SEND_TIMEOUT_S if method.name == SEND else None)
+        deadline = asyncio.timeout(ANSWER_TIMEOUT_S)
         try:
             async with deadline:
-                self.begun.add(deadline)
+                self.begun[deadline] = self.monotonic()
                 return await method.run(self.service, user, request)
         except TimeoutError:
             if deadline.expired():
                 raise _away() from None
             raise
         finally:
-            self.begun.discard(deadline)
+            self.begun.pop(deadline, None)
 
     def _promise_kept(self, name: str, started: float, promise: "asyncio.Future[Any]") -> None:
         if promise.cancelled():

@@ -273,6 +273,7 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
         lambda: store.appender.available,
     )
     store.appender.on_available = calls.store_changed
+    store.health.waiting_s = calls.waiting_s
     rates = open_limits(config, ground.stats.rate_limited, time.monotonic)
     await stack.enter_async_context(sharing(rates.users, redis.rates, random=ground.random))
     return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files)

@@ -26,7 +26,7 @@ from storage.append.work import (
 from storage.errors import Overloaded, PreconditionFailed, StorageError, Unavailable
 from storage.model import Appended, Entry, NewEntry, Position
 from storage.mongo.documents import Prepared, prepare
-from storage.mongo.health import Health
+from storage.mongo.health import DOUBT_AFTER_S, Health
 from storage.mongo.writer import Changes, Changing, Writer
 from storage.stats import Stats
 
@@ -34,8 +34,6 @@ DEADLINE_S: Final = 4.0
 """After this an append is answered as unavailable, whatever MongoDB does. Client SDKs wait 5 s for a reply."""
 
 DRAIN_S: Final = 5.0
-DOUBT_AFTER_S: Final = 1.0
-"""A command that takes longer is a reason to probe MongoDB."""
 
 _OWN_KEY_BYTES: Final = 12
 

@@ -1,6 +1,7 @@
 """Whether MongoDB answers. Known early, so that a send is refused at once instead of waiting for its deadline."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -22,6 +23,9 @@ ANYHOW_S: Final = 1.0
 driver that waits for a frozen server takes longer.
 """
 
+DOUBT_AFTER_S: Final = 1.0
+"""Whoever has waited for so long has reason to doubt."""
+
 _logger = structlog.get_logger(__name__)
 
 
@@ -29,13 +33,15 @@ class Health:
     """Probes MongoDB once a second, and at once while there is reason to doubt it. An async context manager; owns the
     probing task.
 
-    Doubt comes from the driver, which hears of a lost primary by itself and is looked at every PROBE_INTERVAL_S, or
-    from whoever calls `doubt`. `available` turns False when a probe failed and True when one succeeded; `on_change` is
-    called with it on the event loop.
+    Doubt comes from the driver, which hears of a lost primary by itself, and from those who wait (`waiting_s` tells for
+    how long the first of them has): both are looked at every PROBE_INTERVAL_S; or from whoever calls `doubt`.
+    `available` turns False when a probe failed and True when one succeeded; `on_change` is called with it on the event
+    loop.
     """
 
     def __init__(self, db: Database) -> None:
         self.available = True
+        self.waiting_s: Callable[[], float] = lambda: 0.0
         self.on_change: Callable[[bool], None] = lambda _available: None
         self._db = db
         self._doubted = asyncio.Event()
@@ -73,15 +79,12 @@ class Health:
         loop = asyncio.get_running_loop()
         probed_at = loop.time()
         while True:
-            by_chance = False
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_INTERVAL_S):
                     await self._doubted.wait()
-            except TimeoutError:
-                has_primary = self._db.client.delegate.topology_description.has_writable_server()
-                if self.available and has_primary and loop.time() - probed_at < ANYHOW_S:
-                    continue
-                by_chance = self.available and has_primary
+            by_chance = not self._doubtful()
+            if by_chance and loop.time() - probed_at < ANYHOW_S:
+                continue
             self._doubted.clear()
             probed_at = loop.time()
             try:
@@ -89,12 +92,20 @@ class Health:
             except Unavailable as error:
                 if by_chance and isinstance(error.__cause__, WaitQueueTimeoutError):
                     continue  # so much is asked of MongoDB that there was no connection left: that is no sign of it
-                if by_chance:
+                if by_chance and not self._doubtful():
                     self._doubted.set()  # a busy machine, or the beginning of something: asked once more, at once
                 else:
                     self._set(available=False, reason=str(error))
             else:
                 self._set(available=True)
+
+    def _doubtful(self) -> bool:
+        return (
+            self._doubted.is_set()
+            or not self.available
+            or self.waiting_s() >= DOUBT_AFTER_S
+            or not self._db.client.delegate.topology_description.has_writable_server()
+        )
 
     def _set(self, *, available: bool, reason: str = "") -> None:
         if available != self.available:

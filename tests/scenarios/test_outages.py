@@ -125,14 +125,14 @@ async def test_with_mongodb_frozen_everything_that_is_asked_at_once_is_answered_
             await alice.until(lambda: alice.close_code is not None or alice.replies.keys() >= set(ids), within_s=20)
             assert alice.close_code is None
             assert {alice.replies[one]["error"]["temporary"] for one in ids} == {True}
-            assert time.monotonic() - started < 8.0
+            assert time.monotonic() - started < 5.0
 
 
 async def test_a_send_is_answered_in_time_whatever_it_waits_for(
     mongodb_url, database_name, redis_url, redis_prefix, monkeypatch
 ):
     """A membership that is looked up slowly, and then an insert that hangs: each within its own deadline."""
-    monkeypatch.setattr("chat.calls.SEND_TIMEOUT_S", 1.5)
+    monkeypatch.setattr("chat.calls.ANSWER_TIMEOUT_S", 1.5)
     config = test_config(mongodb_url, database_name, redis_url, redis_prefix)
     async with serve_app(config) as app, wire_client(app.websocket) as alice:
         await alice.connect(app.token("alice"))
