@@ -5,9 +5,9 @@ deadlines of their own from the upgrade on.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
@@ -101,7 +101,10 @@ class TimedHandler(PlainHandler):
             self._deadline = None
 
 
-def timed(server: web.Server) -> Callable[[], TimedHandler]:
-    """Makes the connections of a server: for `loop.create_server`, in the place of the server itself."""
-    options = {**server._kwargs, "lingering_time": LINGERING_S}  # noqa: SLF001 - it has no other way in
-    return lambda: TimedHandler(server, loop=server._loop, **options)  # noqa: SLF001
+def timed(server: web.Server, options: Mapping[str, Any]) -> Callable[[], TimedHandler]:
+    """Makes the connections of a server: for `loop.create_server`, in the place of the server itself.
+
+    `options` are those of `web.AppRunner` that its handlers understand; the server keeps them to itself.
+    """
+    loop = asyncio.get_running_loop()
+    return lambda: TimedHandler(server, loop=loop, **{**options, "lingering_time": LINGERING_S})

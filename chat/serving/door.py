@@ -8,9 +8,10 @@ is served by the new one.
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -25,6 +26,17 @@ BACKLOG: Final = 1024
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 TLS_CLOSE_TIMEOUT_S: Final = 1.0
 """How long a peer may take to say goodbye by TLS. Who does not read does not hold up the end."""
+
+_HANDLING: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "access_log": None,
+        "logger": RequestLog(),
+        "keepalive_timeout": 75.0,
+        # Bodies are small and come as they are: nothing is unpacked, a bomb least of all.
+        "auto_decompress": False,
+    }
+)
+"""How every connection is handled."""
 
 _NOT_HERE: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
@@ -43,14 +55,10 @@ class Door:
         """Let an application answer until the block ends. One at a time."""
         runner = web.AppRunner(
             app,
-            access_log=None,
-            logger=RequestLog(),
             handle_signals=False,
             # Requests in flight are waited for by whoever drains; what is left then has had its time.
             shutdown_timeout=1.0,
-            keepalive_timeout=75.0,
-            # Bodies are small and come as they are: nothing is unpacked, a bomb least of all.
-            auto_decompress=False,
+            **_HANDLING,
         )
         await runner.setup()
         try:
@@ -68,7 +76,7 @@ class Door:
         for sock in self._sockets:
             self._servers.append(
                 await loop.create_server(
-                    timed(server),
+                    timed(server, _HANDLING),
                     # A copy, which ends with this application; the port stays.
                     sock=sock.dup(),
                     backlog=BACKLOG,
