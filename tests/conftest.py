@@ -13,6 +13,7 @@ from pymongo import MongoClient
 
 from storage.local.mongod import mongod
 from storage.local.redis_server import redis_server
+from support.databases import Databases
 from support.servers import MONGOD_FOR_TESTS, in_thread, short_directory
 
 # A machine that is busy with something else is no fault of what is tested.
@@ -61,9 +62,21 @@ def _redis(redis_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def _databases(_mongodb: MongoClient[dict[str, Any]]) -> Databases:
+    return Databases(_mongodb)
+
+
 @pytest.fixture
-def database_name(_mongodb: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    """The name of an empty database of this test's own, dropped afterwards."""
+def database_name(_databases: Databases) -> Iterator[str]:
+    """The name of a database of this test's own, without a document. It may have been migrated before."""
+    with _databases.lent() as name:
+        yield name
+
+
+@pytest.fixture
+def new_database_name(_mongodb: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """The name of a database that has never been there, dropped afterwards."""
     name = f"test_{secrets.token_hex(6)}"
     yield name
     _mongodb.drop_database(name)

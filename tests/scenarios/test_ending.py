@@ -140,6 +140,7 @@ async def test_several_processes_end_like_one(config, number):
         clients = [await stack.enter_async_context(wire_client(hub.websocket)) for _ in range(8)]
         for index, client in enumerate(clients):
             await client.connect(hub.token(f"user{index}"))
+        await eventually(lambda: len(hub.said("serving")) == 2)
         hub.signal(number)
         assert {await client.closed() for client in clients} == {3001}
         assert await hub.ended() == 0

@@ -8,12 +8,12 @@ from storage.store import migrate_database, open_store
 from support.conversing import a_group, say
 
 
-async def test_a_database_that_is_not_migrated_is_refused(mongodb_url: str, database_name: str) -> None:
+async def test_a_database_that_is_not_migrated_is_refused(mongodb_url: str, new_database_name: str) -> None:
     with pytest.raises(NotMigrated):
-        async with open_store(mongodb_url, database_name):
+        async with open_store(mongodb_url, new_database_name):
             pass
-    epoch = await migrate_database(mongodb_url, database_name)
-    async with open_store(mongodb_url, database_name) as store:
+    epoch = await migrate_database(mongodb_url, new_database_name)
+    async with open_store(mongodb_url, new_database_name) as store:
         assert store.epoch == epoch
         assert await store.ping_ms() > 0
 

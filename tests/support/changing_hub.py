@@ -13,7 +13,7 @@ from storage.store import open_store
 async def change_until_killed(url: str, database: str, conversation: str) -> None:
     """Edit, pin, unpin and delete messages at offsets 2 to 6, and send new ones; a line for each that is done."""
     async with open_store(url, database) as store:
-        for number in count():
+        for number in count(1):  # it is the time, too, and there is none at 0
             target = random.randint(2, 6)
             new = partial(NewEntry, conversation, by="ada", at=number, key=None, body={})
             match random.choice(["edit", "edit", "pin", "unpin", "delete", "send"]):

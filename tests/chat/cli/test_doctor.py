@@ -20,8 +20,8 @@ def file(empty_directory: Path) -> Path:
 
 
 @pytest.fixture
-def variables(mongodb_url: str, redis_url: str, database_name: str) -> dict[str, str]:
-    return {"MONGODB_URL": mongodb_url, "REDIS_URL": redis_url, "HUBBUB_MONGODB__DATABASE": database_name}
+def variables(mongodb_url: str, redis_url: str, new_database_name: str) -> dict[str, str]:
+    return {"MONGODB_URL": mongodb_url, "REDIS_URL": redis_url, "HUBBUB_MONGODB__DATABASE": new_database_name}
 
 
 def test_each_problem_says_why_it_matters_and_what_to_type(variables: dict[str, str]) -> None:

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 @pytest.fixture
-def variables(mongodb_url: str, database_name: str) -> dict[str, str]:
-    return {"MONGODB_URL": mongodb_url, "HUBBUB_MONGODB__DATABASE": database_name}
+def variables(mongodb_url: str, new_database_name: str) -> dict[str, str]:
+    return {"MONGODB_URL": mongodb_url, "HUBBUB_MONGODB__DATABASE": new_database_name}
 
 
 def test_migrate_makes_the_layout_once_and_check_says_whether_it_is_there(variables: dict[str, str]) -> None:

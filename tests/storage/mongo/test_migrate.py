@@ -13,8 +13,8 @@ from support.fail_points import failing
 
 
 @pytest.fixture
-async def bare(mongodb_url: str, database_name: str) -> AsyncIterator[Database]:
-    async with connect(mongodb_url, database_name) as database:
+async def bare(mongodb_url: str, new_database_name: str) -> AsyncIterator[Database]:
+    async with connect(mongodb_url, new_database_name) as database:
         yield database
 
 
