@@ -8,8 +8,10 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 STAMPS := .venv/.stamps
 JS := tests/js/node_modules/.package-lock.json
-# The whole suite, on all cores: each process has its own MongoDB and Redis, and keeps what a file's tests share.
-WHOLE := -n auto --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
+# The whole suite: each process has its own MongoDB and Redis, and keeps what a file's tests share. Tests wait a third of
+# their time, so there are half as many processes again as cores.
+PROCESSES := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+WHOLE := -n $(PROCESSES) --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
 .PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn
 

@@ -137,10 +137,10 @@ async def test_several_processes_end_like_one(config, number):
         hub = await stack.enter_async_context(
             ready_hub(config, server__workers=2, server__termination_delay="1s", server__shutdown_timeout="15s")
         )
+        await eventually(lambda: len(hub.said("serving")) == 2)
         clients = [await stack.enter_async_context(wire_client(hub.websocket)) for _ in range(8)]
         for index, client in enumerate(clients):
             await client.connect(hub.token(f"user{index}"))
-        await eventually(lambda: len(hub.said("serving")) == 2)
         hub.signal(number)
         assert {await client.closed() for client in clients} == {3001}
         assert await hub.ended() == 0

@@ -23,8 +23,10 @@ async def test_a_hub_that_is_there_before_its_mongodb_lives_is_not_ready_and_ser
     redis_url, redis_prefix
 ):
     with short_directory() as directory:
-        # The port of a server that is not there yet: it is written where mongod will look for it.
-        (directory / "port").write_text(f"{(port := free_port())}\n")
+        # It was there once, and keeps its port and what it holds.
+        async with mongod(directory) as server, connect(server.url, "late") as database:
+            await migrate(database)
+            port = server.port
         url = f"mongodb://127.0.0.1:{port}/?replicaSet=rs0&serverSelectionTimeoutMS=500&timeoutMS=1000"
         config = test_config(url, "late", redis_url, redis_prefix)
         async with hub_process(config, migrated=False) as hub:
@@ -43,11 +45,6 @@ async def test_a_hub_that_is_there_before_its_mongodb_lives_is_not_ready_and_ser
                 assert refused.value.status == 503
             async with mongod(directory, ephemeral=True) as server:
                 assert server.port == port
-                async with connect(server.url, "late") as database:
-                    await migrate(database)
-                # One that looked between the start and the migration has ended, as documented.
-                if hub.running.returncode is not None:
-                    await hub.start()
                 await hub.ready()
                 async with wire_client(hub.websocket) as alice:
                     await alice.connect(hub.token("alice"))
