@@ -60,6 +60,8 @@ class Address:
     """Where a device is reached. `value` is a secret: the token, the Firebase installation id or the URL.
 
     `app` names the credentials. `confirmed_at` (ms UTC): when the device last said that this is its address.
+    `vapid_key`: of a subscription, the public key that it was made with (`applicationServerKey`, base64url), so that
+    keys can be rotated; empty if the device did not say, the app's first one then.
     """
 
     device: str
@@ -70,6 +72,7 @@ class Address:
     environment: Environment = "production"
     keys: WebKeys | None = None
     confirmed_at: int = 0
+    vapid_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
