@@ -17,6 +17,7 @@ from storage.mongo.blocks import Blocks
 from storage.mongo.circles import Circles
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
+from storage.mongo.devices import Devices
 from storage.mongo.due import DueMarks
 from storage.mongo.expiring import Expiring
 from storage.mongo.flusher import Flusher
@@ -31,8 +32,10 @@ from storage.mongo.members import Members
 from storage.mongo.mentions import Mentions
 from storage.mongo.migrate import migrate, verify
 from storage.mongo.newcomers import Newcomers
+from storage.mongo.notifying import Notifying
 from storage.mongo.pages import Pages
 from storage.mongo.preferring import Preferring
+from storage.mongo.push_apps import PushApps
 from storage.mongo.reactions import ReactionRows
 from storage.mongo.reading import Reading
 from storage.mongo.restrictions import Restrictions
@@ -87,6 +90,9 @@ class Store:
     expiring: Expiring
     retention: Retention
     restrictions: Restrictions
+    devices: Devices
+    notifying: Notifying
+    push_apps: PushApps
     sealing: Sealing
     summaries: Summaries
     stats: Stats
@@ -202,6 +208,9 @@ async def open_store(
                     expiring=expiring,
                     retention=retention,
                     restrictions=restrictions,
+                    devices=Devices(db),
+                    notifying=Notifying(db),
+                    push_apps=PushApps(db),
                     sealing=Sealing(db),
                     summaries=summaries,
                     stats=stats,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pymongo import ASCENDING
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 MESSAGES: Final = "messages"
 CONVERSATIONS: Final = "conversations"
@@ -20,6 +20,9 @@ BLOCKS: Final = "blocks"
 INVITES: Final = "invites"
 UPLOADS: Final = "uploads"
 RESTRICTIONS: Final = "restrictions"
+DEVICES: Final = "devices"
+PUSH_APPS: Final = "push_apps"
+PUSH_PREFERENCES: Final = "push_preferences"
 
 _ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 
@@ -141,5 +144,21 @@ LAYOUTS: Final = (
     Layout(
         RESTRICTIONS, indexes=(Index("revision", ("revision",)), Index("expires_at", ("expires_at",), removes=True))
     ),
+    # See `storage.model.device.device_id`.
+    Layout(
+        DEVICES,
+        indexes=(
+            # All of an address that is in any index.
+            Index("digest", ("digest",), unique=True),
+            Index("user", ("user", "confirmed_at")),
+            Index("confirmed_at", ("state", "confirmed_at")),
+            Index("ended", ("provider", "app", "ended_at"), partial={"ended_at": {"$exists": True}}),
+            Index("forget_at", ("forget_at",), removes=True),
+        ),
+    ),
+    # See `storage.model.push_app.push_app_key`.
+    Layout(PUSH_APPS),
+    # The user.
+    Layout(PUSH_PREFERENCES),
     Layout(META),
 )
