@@ -101,10 +101,10 @@ class Facts:
     them are the user's own, or by somebody the user blocks. `mentioned`: one of them mentions the user, everyone
     included. `nothing_left`: they were all deleted. `urgent`: goes through do-not-disturb.
 
-    `muted_until`: by the member. `read`: how far it is read, on any device. `shown`: how far the notification on the device's screen tells, 0 if
-    there is none. `quiet_until`: the end of do-not-disturb, if it is now. `others`: the user's other devices.
-    `rang_at`: when the device last rang for this conversation; `device_rang`: how often it did for any, in the last
-    minute; `rang_since_quiet`: it has since the end of do-not-disturb, and this waited for that.
+    `muted_until`: by the member. `read`: how far it is read, on any device. `shown`: how far the notification on the
+    device's screen tells, 0 if there is none. `quiet_until`: the end of do-not-disturb, if it is now. `others`: the
+    user's other devices. `rang_at`: when the device last rang for this conversation; `device_rang`: how often it did
+    for any, in the last minute; `rang_since_quiet`: it has since the end of do-not-disturb, and this waited for that.
     """
 
     now: int
