@@ -1,0 +1,78 @@
+"""One request to APNs on its way, and the three ways in which it ends."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from hpack import HeaderTuple
+
+if TYPE_CHECKING:
+    from chat.push.apns.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What APNs said; of the body the beginning. `connection` is where it came from."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    connection: "Connection" = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unprocessed:
+    """It certainly had no effect. `after_s`: there is no use in asking again before."""
+
+    reason: str
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """It may have had its effect."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Reply | Unprocessed | Unanswered
+
+
+class Exchange:
+    """A request, what came of it so far, and in `done` its outcome."""
+
+    __slots__ = (
+        "body",
+        "connection",
+        "done",
+        "headers",
+        "reply",
+        "reply_headers",
+        "sent_bytes",
+        "status",
+        "stream_id",
+    )
+
+    def __init__(self, headers: Sequence[HeaderTuple], body: bytes, done: "asyncio.Future[Outcome]") -> None:
+        """`headers`: names in lower case, pseudo-headers first. `body` must not be empty."""
+        self.headers = headers
+        self.body = body
+        self.done = done
+        self.connection: Connection | None = None
+        self.stream_id = 0
+        self.sent_bytes = 0
+        self.status = 0
+        self.reply_headers: Mapping[str, str] = {}
+        self.reply = bytearray()
+
+    def end(self, outcome: Outcome) -> None:
+        """The first outcome counts."""
+        if not self.done.done():
+            self.done.set_result(outcome)
+
+    def reply_so_far(self) -> Reply | None:
+        """When APNs has said what became of it, the rest of the answer may be missing."""
+        if not self.status or self.connection is None:
+            return None
+        return Reply(self.status, self.reply_headers, bytes(self.reply), self.connection)
