@@ -23,6 +23,9 @@ RESTRICTIONS: Final = "restrictions"
 DEVICES: Final = "devices"
 PUSH_APPS: Final = "push_apps"
 PUSH_PREFERENCES: Final = "push_preferences"
+PUSH_JOBS: Final = "push_jobs"
+PUSH_DEAD: Final = "push_dead"
+PUSH_TRACES: Final = "push_traces"
 
 _ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 
@@ -160,5 +163,29 @@ LAYOUTS: Final = (
     Layout(PUSH_APPS),
     # The user.
     Layout(PUSH_PREFERENCES),
+    # "<device>|<conversation>", see push_jobs.py. Only rows that have a job are in the index of what is due, and only
+    # those whose notification is on the screen in the one of what is shown.
+    Layout(
+        PUSH_JOBS,
+        indexes=(
+            Index("due", ("lane", "due"), partial={"due": {"$gt": 0}}),
+            Index("shown", ("conversation", "shown"), partial={"shown": {"$gt": 0}}),
+            Index("user", ("user", "conversation")),
+            Index("rang", ("device", "rang")),
+            Index("forget_at", ("forget_at",), removes=True),
+        ),
+    ),
+    # "<device>|<conversation>|<upto>"
+    Layout(PUSH_DEAD, indexes=(Index("lane", ("lane",)), Index("forget_at", ("forget_at",), removes=True))),
+    Layout(
+        PUSH_TRACES,
+        storage=_ZSTD,
+        indexes=(
+            Index("message", ("conversation", "upto", "at")),
+            Index("user", ("user", "at")),
+            Index("device", ("device", "at")),
+            Index("forget_at", ("forget_at",), removes=True),
+        ),
+    ),
     Layout(META),
 )
