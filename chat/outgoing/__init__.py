@@ -2,16 +2,5 @@
 
 from chat.outgoing.client import Answer, Failed, Outgoing, open_outgoing
 from chat.outgoing.rules import Forbidden, Rules, check_address, check_url
-from chat.outgoing.waiting import retry_after_s
 
-__all__ = [
-    "Answer",
-    "Failed",
-    "Forbidden",
-    "Outgoing",
-    "Rules",
-    "check_address",
-    "check_url",
-    "open_outgoing",
-    "retry_after_s",
-]
+__all__ = ["Answer", "Failed", "Forbidden", "Outgoing", "Rules", "check_address", "check_url", "open_outgoing"]
