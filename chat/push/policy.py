@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from storage.model.notifying import Notify
+
 
 class Reason(StrEnum):
     """Why. Of `Suppress` first, in the order in which they are asked; then of `Wait` and `Send`, likewise.
@@ -36,15 +38,6 @@ class Reason(StrEnum):
     IN_BACKGROUND = "in_background"
     JUST_DISCONNECTED = "just_disconnected"
     OFFLINE = "offline"
-
-
-class Notify(StrEnum):
-    """Of what a member wants to be told in a conversation. `default`: of all, in large groups of mentions."""
-
-    DEFAULT = "default"
-    ALL = "all"
-    MENTIONS = "mentions"
-    NONE = "none"
 
 
 class MessageClass(StrEnum):
@@ -101,10 +94,11 @@ class Facts:
     them are the user's own, or by somebody the user blocks. `mentioned`: one of them mentions the user, everyone
     included. `nothing_left`: they were all deleted. `urgent`: goes through do-not-disturb.
 
-    `muted_until`: by the member. `read`: how far it is read, on any device. `shown`: how far the notification on the
-    device's screen tells, 0 if there is none. `quiet_until`: the end of do-not-disturb, if it is now. `others`: the
-    user's other devices. `rang_at`: when the device last rang for this conversation; `device_rang`: how often it did
-    for any, in the last minute; `rang_since_quiet`: it has since the end of do-not-disturb, and this waited for that.
+    `muted_until`: by the member. `notify` None: of all, in large groups of mentions. `read`: how far it is read, on any
+    device. `shown`: how far the notification on the device's screen tells, 0 if there is none. `quiet_until`: the end
+    of do-not-disturb, if it is now. `others`: the user's other devices. `rang_at`: when the device last rang for this
+    conversation; `device_rang`: for how many it did in the last minute; `rang_since_quiet`: it has since the end of
+    do-not-disturb, and this waited for that.
     """
 
     now: int
@@ -119,7 +113,7 @@ class Facts:
     urgent: bool = False
     members_count: int = 2
     muted_until: int | None = None
-    notify: Notify = Notify.DEFAULT
+    notify: Notify | None = None
     read: int = 0
     shown: int = 0
     quiet_until: int | None = None
@@ -174,7 +168,7 @@ def decide(facts: Facts, settings: PolicySettings = DEFAULT_SETTINGS) -> Decisio
 
 def mentions_only(facts: Facts, settings: PolicySettings = DEFAULT_SETTINGS) -> bool:
     """Whether only mentions are told of here."""
-    if facts.notify is Notify.DEFAULT:
+    if facts.notify is None:
         return facts.members_count > settings.large_group
     return facts.notify is Notify.MENTIONS
 

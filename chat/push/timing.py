@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from storage.model.notifying import QuietHours
+
 MINUTES_OF_DAY: Final = 24 * 60
-EVERY_DAY: Final = frozenset(range(7))
 
 MAX_QUIET_DAYS: Final = 8
 """Quiet times that follow on each other without a gap are taken for one, up to here."""
@@ -17,25 +18,6 @@ BACKOFF_MS: Final = (2_000, 8_000, 30_000, 120_000, 480_000)
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - a point on a clock on the wall, which has no zone
 _SECOND: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """Quiet from `starts` to `ends`, minutes after local midnight, on nights that begin on `days` (0: Monday).
-
-    Where it ends at or before its start, it ends on the day after: 22:00 to 07:00, and 00:00 to 00:00 is a whole day.
-    Raises ValueError for what is no time of a day, or no day.
-    """
-
-    starts: int
-    ends: int
-    days: frozenset[int] = EVERY_DAY
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.starts < MINUTES_OF_DAY and 0 <= self.ends < MINUTES_OF_DAY):
-            raise ValueError("a time of the day is 0 to 1439 minutes after midnight")
-        if not self.days <= EVERY_DAY:
-            raise ValueError("a day is 0 (Monday) to 6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +87,8 @@ def _end_of(hours: tuple[QuietHours, ...], zone: ZoneInfo, now: int) -> int | No
 
 
 def _span(one: QuietHours, day: date, zone: ZoneInfo) -> tuple[int, int]:
-    last = day if one.ends > one.starts else day + timedelta(days=1)
-    return _instants(day, one.starts, zone)[0], _instants(last, one.ends, zone)[-1]
+    last = day if one.end > one.start else day + timedelta(days=1)
+    return _instants(day, one.start, zone)[0], _instants(last, one.end, zone)[-1]
 
 
 def _instants(day: date, minutes: int, zone: ZoneInfo) -> tuple[int, ...]:

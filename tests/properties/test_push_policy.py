@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.push.policy import Decision, DeviceState, Facts, MessageClass, Notify, Send, Suppress, Wait, decide
+from chat.push.policy import Decision, DeviceState, Facts, MessageClass, Send, Suppress, Wait, decide
+from storage.model.notifying import Notify
 
 times = st.integers(0, 100_000)
 offsets = st.integers(0, 20)
@@ -26,7 +27,7 @@ some_facts = st.builds(
     urgent=st.booleans(),
     members_count=st.sampled_from([2, 200, 201, 100_000]),
     muted_until=st.none() | times,
-    notify=st.sampled_from(Notify),
+    notify=st.none() | st.sampled_from(Notify),
     read=offsets,
     shown=offsets,
     quiet_until=st.none() | times,

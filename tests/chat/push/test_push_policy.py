@@ -9,7 +9,6 @@ from chat.push.policy import (
     DeviceState,
     Facts,
     MessageClass,
-    Notify,
     PolicySettings,
     Reason,
     Send,
@@ -18,6 +17,7 @@ from chat.push.policy import (
     decide,
     mentions_only,
 )
+from storage.model.notifying import Notify
 
 AT = 1_000_000
 LATER = AT + 60_000
