@@ -30,10 +30,9 @@ def message(
 ) -> dict[str, Any]:
     """The `message` of a request, of at most `max_payload_bytes` whatever is counted. Times are wall clock, in seconds.
 
-    What is too long loses, in this order: the end of the body, what is sealed (the app asks for the message then), the
-    link, the end of the title. Raises TooMuch.
+    What is too long loses, in this order: the end of the body, the link, the end of the title. Raises TooMuch.
     """
-    fitting = _fit(notification, settings)
+    fitting = _fit(_clean(notification), settings)
     target = {"fid" if address.kind == "fid" else "token": address.value}
     ttl_s = min(max(int(expires_at_s - now_s), 0), settings.max_ttl_s)
     urgent = notification.kind is Kind.ALERT
@@ -65,11 +64,8 @@ def _fit(notification: Notification, settings: FcmSettings) -> Notification:
 
 def _lesser(notification: Notification) -> list[Notification]:
     """From everything to next to nothing."""
-    unsealed = notification
-    if notification.sealed is not None:
-        unsealed = replace(notification, sealed=None, content=Content.ID_ONLY)
-    short = replace(unsealed, link="", title=_end_well(unsealed.title[:_SHORT_TITLE]))
-    return [notification, unsealed, replace(unsealed, link=""), short]
+    bare = replace(notification, link="")
+    return [notification, bare, replace(bare, title=_end_well(bare.title[:_SHORT_TITLE]))]
 
 
 def _cut(notification: Notification, settings: FcmSettings) -> str:
@@ -84,9 +80,18 @@ def _cut(notification: Notification, settings: FcmSettings) -> str:
     return _end_well(body[:low]) + _ELLIPSIS
 
 
+def _clean(notification: Notification) -> Notification:
+    """Halves of surrogate pairs cannot be sent."""
+    texts = notification.title + notification.body
+    if texts.isascii():
+        return notification
+    title, body = (text.encode("utf-8", "replace").decode() for text in (notification.title, notification.body))
+    return replace(notification, title=title, body=body)
+
+
 def _end_well(text: str) -> str:
     """Without half a composed character at its end, as far as that shows."""
-    return text.rstrip("\u200d\ufe0f ") if text else text
+    return text.rstrip("\u200d\ufe0f ")
 
 
 def _size(notification: Notification, settings: FcmSettings) -> int:
@@ -105,15 +110,16 @@ def _data(notification: Notification, settings: FcmSettings) -> dict[str, str]:
     """Names that Firebase keeps for itself (`from`, `message_type`, `gcm…`, `google…`, `collapse_key`) are not used."""
     said = {
         "kind": notification.kind.value,
-        "job": notification.job_id,
-        "tag": notification.collapse_id,
-        "conversation": notification.conversation,
-        "upto": str(notification.upto),
+        "job_id": notification.job_id,
+        "collapse_id": notification.collapse_id,
         "content": notification.content.value,
         "title": notification.title,
         "body": notification.body,
-        "link": notification.link,
     }
+    if notification.content is not Content.ENCRYPTED:
+        said["conversation"] = notification.conversation
+        said["upto"] = str(notification.upto)
+        said["link"] = notification.link
     if notification.badge is not None:
         said["badge"] = str(notification.badge)
     if notification.kind in (Kind.ALERT, Kind.QUIET):

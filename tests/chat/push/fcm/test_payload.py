@@ -28,8 +28,8 @@ def test_an_app_gets_everything_as_data_and_draws_it_itself() -> None:
         "token": "token",
         "data": {
             "kind": "alert",
-            "job": "job-1",
-            "tag": "c" * 32,
+            "job_id": "job-1",
+            "collapse_id": "c" * 32,
             "conversation": "01hzzzzzzzzzzzzzzzzzzzzzzz",
             "upto": "7",
             "content": "full",
@@ -99,9 +99,23 @@ def test_the_channel_of_a_group_can_be_set() -> None:
     assert made(notification(group="group"), FcmSettings(channels={}))["data"]["channel"] == "group"
 
 
-def test_what_is_sealed_goes_along() -> None:
-    whole = made(notification(content=Content.ENCRYPTED, sealed=b"\xff\xfe" * 5))
-    assert whole["data"]["sealed"] == "__7__v_-__7__g"
+def test_what_is_sealed_goes_along_and_nothing_tells_of_the_conversation() -> None:
+    whole = made(notification(content=Content.ENCRYPTED, title="", body="New message", sealed=b"\xff\xfe" * 5))
+    assert whole["data"] == {
+        "kind": "alert",
+        "job_id": "job-1",
+        "collapse_id": "c" * 32,
+        "content": "encrypted",
+        "body": "New message",
+        "badge": "4",
+        "channel": "direct",
+        "sound": "1",
+        "sealed": "__7__v_-__7__g",
+    }
+
+
+def test_half_a_pair_of_surrogates_does_not_break_the_message() -> None:
+    assert made(notification(body="a\ud800b"))["data"]["body"] == "a?b"
 
 
 def test_a_long_body_is_cut_where_it_may_be() -> None:
@@ -111,16 +125,14 @@ def test_a_long_body_is_cut_where_it_may_be() -> None:
     assert whole["data"]["title"] == "Ada"
 
 
-def test_what_is_sealed_and_does_not_fit_is_left_to_be_asked_for() -> None:
-    whole = made(notification(body="New message", content=Content.ENCRYPTED, sealed=bytes(4000)))
-    assert "sealed" not in whole["data"]
-    assert whole["data"]["content"] == "id_only"
-    assert whole["data"]["body"] == "New message"
+def test_what_is_sealed_and_does_not_fit_has_to_be_sealed_anew() -> None:
+    with pytest.raises(TooMuch):
+        made(notification(body="New message", content=Content.ENCRYPTED, sealed=bytes(4000)))
 
 
 def test_what_does_not_fit_without_its_texts_is_too_much() -> None:
     with pytest.raises(TooMuch):
-        made(notification(conversation="c" * 5000))
+        made(notification(collapse_id="c" * 5000))
 
 
 texts = st.text(max_size=3000) | st.text(alphabet='"\\\n\x00é😀👩‍👧', max_size=3000)
@@ -139,7 +151,7 @@ notifications = st.builds(
     actions=st.booleans(),
     group=st.sampled_from(["direct", "mention", "group"]),
     link=st.just("") | st.text("abc/:", max_size=2000),
-    sealed=st.none() | st.binary(max_size=5000),
+    sealed=st.none() | st.binary(max_size=2000),
 )
 
 

@@ -314,7 +314,7 @@ async def test_an_answer_that_breaks_off_is_unknown(lab: FcmLab, sender: FcmSend
     assert isinstance(await sender.send(push(to)), Unknown)
     assert len(lab.accepted) == 1
     assert isinstance(await sender.send(push(to)), Accepted)
-    jobs = [message["data"]["job"] for message in lab.accepted]
+    jobs = [message["data"]["job_id"] for message in lab.accepted]
     assert jobs == ["job-1", "job-1"]
 
 
@@ -380,7 +380,7 @@ async def test_a_redirect_is_not_followed(lab: FcmLab, sender: FcmSender) -> Non
 
 
 async def test_what_does_not_fit_is_not_even_sent(lab: FcmLab, sender: FcmSender) -> None:
-    too_much = notification(conversation="c" * 5000)
+    too_much = notification(collapse_id="c" * 5000)
     assert await sender.send(push(address(lab.register()), too_much)) == TooLarge("does not fit")
     assert lab.counts.requests == 0
 
