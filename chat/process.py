@@ -40,6 +40,7 @@ from chat.limits.opening import RateLimits, open_limits
 from chat.limits.sharing import sharing
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
+from chat.push.endpoints import Endpoints
 from chat.sealing import Sealer
 from chat.settings import backend_options, engine_settings, usecase_limits
 from chat.shedding import Shedding
@@ -259,6 +260,8 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
         redis.presence,
         usecase_limits(config),
         uploading,
+        Endpoints(store),
+        redis.client_states,
         clock_ms,
         time.monotonic,
     )

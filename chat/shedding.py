@@ -11,6 +11,7 @@ READS: Final = frozenset(
         "conversation.bans",
         "conversation.list",
         "conversation.members",
+        "device.list",
         "history.page",
         "history.pins",
         "history.search",

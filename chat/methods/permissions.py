@@ -154,5 +154,10 @@ RULES: Final = (
     Rule("sync"),
     Rule("upload.create"),
     Rule("upload.complete", _ANOTHERS, outcome=Outcome.UNSEEN),
+    Rule("device.register"),
+    Rule("device.unregister"),
+    Rule("device.list"),
+    Rule("push.preferences"),
+    Rule("client.state"),
     Rule("upload.get", "another's, of no message that one may read", outcome=Outcome.UNSEEN),
 )

@@ -6,6 +6,7 @@ from typing import Final
 from chat.methods import (
     blocks,
     conversations,
+    devices,
     history,
     invites,
     members,
@@ -38,6 +39,7 @@ _AREAS: Final = (
     blocks,
     syncing,
     uploads,
+    devices,
 )
 
 METHODS: Final[Mapping[str, Method]] = {method.name: method for area in _AREAS for method in area.METHODS}

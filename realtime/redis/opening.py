@@ -12,6 +12,7 @@ from realtime.ports import BusListener
 from realtime.redis.address import parse_address
 from realtime.redis.bus import RedisBus
 from realtime.redis.claims import RedisClaims
+from realtime.redis.client_states import RedisClientStates
 from realtime.redis.commands import Commands
 from realtime.redis.keys import Keys
 from realtime.redis.presence import RedisPresence
@@ -37,6 +38,7 @@ class OpenRedis:
     processes: RedisProcesses
     claims: RedisClaims
     rates: RedisRates
+    client_states: RedisClientStates
 
 
 @asynccontextmanager
@@ -80,6 +82,7 @@ async def open_redis(
             processes,
             RedisClaims(servers, keys=keys),
             RedisRates(servers, keys=keys, routing=routing),
+            RedisClientStates(servers, keys=keys, routing=routing),
         )
 
 

@@ -29,25 +29,26 @@ class ContentMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """Do not disturb from `start` to `end`, minutes after midnight of the clock on the wall in `time_zone` (an IANA
-    name), on each of these `days`: 0 is Monday, and the day is that on which it starts. `end` at or before `start` is
-    on the next day.
+    """Do not disturb from `start` to `end`, minutes after midnight, on each of these `days`: 0 is Monday, and the day
+    is that on which it starts. `end` at or before `start` is on the next day.
     """
 
     start: int
     end: int
     days: tuple[int, ...]
-    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
 class PushPreferences:
-    """`content` None: as the server has it. `notify`: for conversations that have no level of their own.
+    """`content` None: as the server has it. `notify`: for conversations that have no level of their own; None: all, and
+    in large groups mentions.
 
+    The `quiet` hours are those of the clock on the wall in `time_zone` (an IANA name); empty: where the device is.
     `snoozed_until` (ms UTC): nothing rings before.
     """
 
     content: ContentMode | None = None
-    notify: Notify = Notify.ALL
+    notify: Notify | None = None
     quiet: tuple[QuietHours, ...] = ()
+    time_zone: str = ""
     snoozed_until: int | None = None

@@ -211,7 +211,7 @@ class Devices:
         await self._preferences.update_one(
             {"_id": device.user}, {"$inc": {"registrations": 1}}, upsert=True, session=session
         )
-        taken = await self._rows.find_one_and_delete(
+        taken: Document | None = await self._rows.find_one_and_delete(
             {"digest": device.digest, "_id": {"$ne": device.id}}, session=session
         )
         row = _row_of(device)
@@ -220,7 +220,7 @@ class Devices:
             row["created_at"] = before["created_at"]
         await self._rows.replace_one({"_id": device.id}, row, upsert=True, session=session)
         await self._make_room(session, device)
-        had = device.user if taken is None else str(taken["user"])
+        had: str = device.user if taken is None else taken["user"]
         return Registered(device_of(row), None if had == device.user else had)
 
     async def _make_room(self, session: Session, device: Device) -> None:

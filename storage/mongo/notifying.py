@@ -48,14 +48,12 @@ class Notifying:
 
 
 def _update(preferences: PushPreferences) -> Document:
-    quiet = [
-        {"start": one.start, "end": one.end, "days": list(one.days), "time_zone": one.time_zone}
-        for one in preferences.quiet
-    ]
+    quiet = [{"start": one.start, "end": one.end, "days": list(one.days)} for one in preferences.quiet]
     kept: Document = {
-        "content": preferences.content,
-        "notify": None if preferences.notify is Notify.ALL else preferences.notify.value,
+        "content": None if preferences.content is None else preferences.content.value,
+        "notify": None if preferences.notify is None else preferences.notify.value,
         "quiet": quiet or None,
+        "time_zone": preferences.time_zone or None,
         "snoozed_until": preferences.snoozed_until,
     }
     some = {name: value for name, value in kept.items() if value is not None}
@@ -64,14 +62,14 @@ def _update(preferences: PushPreferences) -> Document:
 
 
 def _preferences_of(row: Document) -> PushPreferences:
-    content, snoozed_until = row.get("content"), row.get("snoozed_until")
+    content, notify, snoozed_until = row.get("content"), row.get("notify"), row.get("snoozed_until")
     quiet = tuple(
-        QuietHours(int(one["start"]), int(one["end"]), tuple(map(int, one["days"])), one["time_zone"])
-        for one in row.get("quiet", ())
+        QuietHours(int(one["start"]), int(one["end"]), tuple(map(int, one["days"]))) for one in row.get("quiet", ())
     )
     return PushPreferences(
         content=None if content is None else ContentMode(content),
-        notify=Notify(row.get("notify", Notify.ALL)),
+        notify=None if notify is None else Notify(notify),
         quiet=quiet,
+        time_zone=row.get("time_zone", ""),
         snoozed_until=None if snoozed_until is None else int(snoozed_until),
     )

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final, TypeAlias
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from storage.errors import LimitReached
 from storage.model.push_app import PushApp, push_app_key
@@ -43,9 +43,11 @@ class PushApps:
 
     async def list(self) -> _Apps:
         """All of them; of one app the newest first."""
-        order = [("provider", ASCENDING), ("app", ASCENDING), ("created_at", -1)]
-        with translated():
-            return [_app_of(row) for row in await self._rows.find({}, sort=order).to_list(MAX_ROWS)]
+        return await self._find({})
+
+    async def of(self, provider: str, app: str) -> _Apps:
+        """The keys of one app with one provider, the newest first."""
+        return await self._find({"provider": provider, "app": app})
 
     async def revision(self) -> int:
         """Counts every change."""
@@ -71,6 +73,11 @@ class PushApps:
             with translated():
                 await self._count(session)
                 return (await self._rows.delete_one({"_id": key}, session=session)).deleted_count == 1
+
+    async def _find(self, query: Document) -> _Apps:
+        order = [("provider", ASCENDING), ("app", ASCENDING), ("created_at", DESCENDING)]
+        with translated():
+            return [_app_of(row) for row in await self._rows.find(query, sort=order).to_list(MAX_ROWS)]
 
     async def _count(self, session: Session) -> None:
         await self._meta.update_one({"_id": _COUNTER}, {"$inc": {"revision": 1}}, upsert=True, session=session)

@@ -160,7 +160,7 @@ LAYOUTS: Final = (
         ),
     ),
     # See `storage.model.push_app.push_app_key`.
-    Layout(PUSH_APPS),
+    Layout(PUSH_APPS, indexes=(Index("app", ("provider", "app")),)),
     # The user.
     Layout(PUSH_PREFERENCES),
     # "<device>|<conversation>", see push_jobs.py. Only rows that have a job are in the index of what is due, and only

@@ -5,6 +5,7 @@ from typing import Final
 from chat.http.resources import (
     blocks,
     conversations,
+    devices,
     history,
     invites,
     members,
@@ -37,6 +38,7 @@ _AREAS: Final = (
     blocks,
     syncing,
     uploads,
+    devices,
 )
 
 RESOURCES: Final = tuple(resource for area in _AREAS for resource in area.RESOURCES)

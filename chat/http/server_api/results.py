@@ -135,6 +135,38 @@ class UserStatuses(Struct, frozen=True):
     statuses: list[UserStatus]
 
 
+class DeviceRegistered(Struct, frozen=True):
+    id: str
+
+
+class Device(Struct, frozen=True):
+    """`token` is always empty: where a device is reached is told to nobody. Times in seconds since 1970 UTC: when it
+    registered first and last. `device` is what it calls itself.
+    """
+
+    id: str
+    platform: str
+    provider: str
+    token: str
+    user: str
+    created_at: int
+    updated_at: int
+    meta: dict[str, str]
+    topics: list[str]
+    app: str
+    device: str
+    timezone: str
+    locale: str
+
+
+class Devices(Struct, frozen=True):
+    """`next_cursor` is empty on the last page. `total_count` is 0 unless it was asked for."""
+
+    items: list[Device]
+    next_cursor: str
+    total_count: int
+
+
 class RpcResult(Struct, frozen=True):
     """`data` is what the method returns to a client."""
 

@@ -8,8 +8,8 @@ from storage.mongo.client import Database
 from storage.mongo.devices import Devices
 from storage.mongo.notifying import Notifying
 
-NIGHT = QuietHours(22 * 60, 7 * 60, (0, 1, 2, 3, 4), "Europe/Berlin")
-ALL_SET = PushPreferences(ContentMode.SENDER_ONLY, Notify.MENTIONS, (NIGHT,), 1_790_000_000_000)
+NIGHT = QuietHours(22 * 60, 7 * 60, (0, 1, 2, 3, 4))
+ALL_SET = PushPreferences(ContentMode.SENDER_ONLY, Notify.MENTIONS, (NIGHT,), "Europe/Berlin", 1_790_000_000_000)
 
 
 async def test_what_was_set_is_read_and_can_be_taken_back(db: Database) -> None:
