@@ -67,7 +67,7 @@ class Vapid:
 
     def key_for(self, public: str) -> VapidKey:
         """The key of a subscription that was made with `public`, else the present one."""
-        return next((key for key in self.keys if key.public == public), self.keys[0])
+        return next((key for key in self.keys if key.public == plain(public)), self.keys[0])
 
 
 def generate(random: Callable[[int], bytes]) -> tuple[str, str]:
@@ -77,6 +77,11 @@ def generate(random: Callable[[int], bytes]) -> tuple[str, str]:
     """
     key = new_private_key(random)
     return _text(key.private_numbers().private_value.to_bytes(_SCALAR_BYTES, "big")), _text(public_point(key))
+
+
+def plain(public: str) -> str:
+    """A key as it is compared: base64url without padding. Some tools write ordinary base64, or its padding."""
+    return public.rstrip("=").replace("+", "-").replace("/", "_")
 
 
 def parse_vapid(pairs: Sequence[tuple[str, str]], subject: str) -> Vapid:
@@ -211,6 +216,5 @@ def _text(data: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    # Some tools write ordinary base64 and its padding.
-    text = text.rstrip("=").replace("+", "-").replace("/", "_")
+    text = plain(text)
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -105,6 +105,7 @@ def test_a_subscription_goes_on_with_its_key_and_an_unknown_one_with_the_first()
     first, second = vapid.keys
     assert vapid.key_for(second.public) is second
     assert vapid.key_for(first.public) is first
+    assert vapid.key_for(base64.b64encode(base64.urlsafe_b64decode(second.public + "=")).decode()) is second
     assert vapid.key_for("") is first
     assert vapid.key_for("another") is first
 
