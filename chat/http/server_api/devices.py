@@ -146,8 +146,8 @@ def _named(request: requests.DeviceRegister, before: Device | None) -> DeviceReg
     )
 
 
-def _result(device: Device, *, with_meta: bool) -> results.Device:
-    return results.Device(
+def _result(device: Device, *, with_meta: bool) -> results.RegisteredDevice:
+    return results.RegisteredDevice(
         id=device.id,
         platform=device.platform,
         provider=device.provider,

@@ -139,7 +139,7 @@ class DeviceRegistered(Struct, frozen=True):
     id: str
 
 
-class Device(Struct, frozen=True):
+class RegisteredDevice(Struct, frozen=True):
     """`token` is always empty: where a device is reached is told to nobody. Times in seconds since 1970 UTC: when it
     registered first and last. `device` is what it calls itself.
     """
@@ -162,7 +162,7 @@ class Device(Struct, frozen=True):
 class Devices(Struct, frozen=True):
     """`next_cursor` is empty on the last page. `total_count` is 0 unless it was asked for."""
 
-    items: list[Device]
+    items: list[RegisteredDevice]
     next_cursor: str
     total_count: int
 
