@@ -57,7 +57,7 @@ DEFAULT_SETTINGS: Final = RenderingSettings()
 class Telling:
     """What is to be rendered. `told`: the unread messages that concern the user, ascending, not empty but for `clear`
     and `badge`. `upto`: the offset that this tells up to. `more`: there are older ones than those in `told`.
-    `content_keys`: the device's, for mode `encrypted`.
+    `revision`: of what was told already, as messages were edited, deleted or read since. `content_keys`: the device's, for mode `encrypted`.
     """
 
     device: str
@@ -67,6 +67,7 @@ class Telling:
     upto: int
     content: Content
     more: bool = False
+    revision: int = 0
     content_keys: WebKeys | None = None
 
 
@@ -97,7 +98,7 @@ def render(telling: Telling, settings: RenderingSettings = DEFAULT_SETTINGS, sea
     title, body = _texts(telling, content, settings) if visible else ("", "")
     return Notification(
         kind=telling.kind,
-        job_id=job_id(settings.deployment, telling.device, unread.conversation, telling.upto, telling.kind),
+        job_id=job_id(settings.deployment, telling),
         collapse_id=collapse_id(settings.deployment, unread.conversation),
         conversation=unread.conversation,
         upto=telling.upto,
@@ -119,10 +120,11 @@ def collapse_id(deployment: str, conversation: str) -> str:
     return base64.urlsafe_b64encode(digest).decode()[:COLLAPSE_ID_LENGTH]
 
 
-def job_id(deployment: str, device: str, conversation: str, upto: int, kind: Kind) -> str:
+def job_id(deployment: str, telling: Telling) -> str:
     """A UUID: the same for every attempt to tell this device of these messages in this way."""
     # What replaces a banner without a sound is another thing to see than the banner.
-    return str(uuid.uuid5(_JOBS, f"{deployment}|{device}|{conversation}|{upto}|{kind.value}"))
+    parts = (telling.device, telling.unread.conversation, telling.upto, telling.revision, telling.kind.value)
+    return str(uuid.uuid5(_JOBS, "|".join((deployment, *map(str, parts)))))
 
 
 def cut(text: str, max_bytes: int) -> str:

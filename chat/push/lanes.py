@@ -1,0 +1,113 @@
+"""What a worker knows of a lane: who runs in it, whether it goes, and whether its verdicts are to be believed."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from chat.push.breaker import BreakerSettings, DeletionBreaker, LaneBreaker, LaneState
+from chat.push.sending import Address
+
+MAX_ORIGINS: Final = 1000
+"""Origins of one lane that are remembered; of more, the one that was used the longest ago is forgiven."""
+
+_BY_ORIGIN: Final = frozenset({"subscription", "url"})
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """What an operator sees of a lane. `until`: when it is tried again. `suspect_since`: tombstones made from then on
+    may be wrong, and no more are made. `origins`: how many of its origins are left alone.
+    """
+
+    lane: str
+    state: LaneState
+    running: int
+    reason: str = ""
+    until: int | None = None
+    suspect_since: int | None = None
+    origins: int = 0
+
+
+class LaneRuntime:
+    """One lane in one worker. Where a lane leads to several origins, each has a breaker of its own and at most half of
+    the lane's room: one that hangs leaves the other half.
+    """
+
+    def __init__(self, name: str, limit: int, random: Callable[[], float], settings: BreakerSettings) -> None:
+        self.name = name
+        self.limit = limit
+        self.running = 0
+        self.breaker = LaneBreaker(random, settings)
+        self.deletions = DeletionBreaker(settings)
+        self.suspicion_ms = settings.suspicion_ms
+        self._random = random
+        self._settings = settings
+        self._origins: OrderedDict[str, LaneBreaker] = OrderedDict()
+        self._running: Counter[str] = Counter()
+
+    def room(self, now: int) -> int:
+        """How many more jobs may be claimed."""
+        return self.breaker.room(now, self.running, self.limit)
+
+    def breaker_of(self, address: Address) -> LaneBreaker:
+        """What is told of answers and their absence: the lane's, or that of the address' origin."""
+        origin = origin_of(address)
+        if origin is None:
+            return self.breaker
+        if origin not in self._origins:
+            self._origins[origin] = LaneBreaker(self._random, self._settings)
+        self._origins.move_to_end(origin)
+        if len(self._origins) > MAX_ORIGINS:
+            self._origins.popitem(last=False)
+        return self._origins[origin]
+
+    def has_room_for(self, address: Address, now: int) -> bool:
+        """Whether its origin may be asked now; the lane itself was asked before."""
+        origin = origin_of(address)
+        if origin is None:
+            return True
+        return self.breaker_of(address).room(now, self._running[origin], max(1, self.limit // 2)) > 0
+
+    @contextmanager
+    def sending(self, address: Address) -> Iterator[None]:
+        """While a push is under way to its origin."""
+        origin = origin_of(address)
+        if origin is None:
+            yield
+            return
+        self._running[origin] += 1
+        try:
+            yield
+        finally:
+            self._running[origin] -= 1
+            if not self._running[origin]:
+                del self._running[origin]
+
+    def status(self, now: int) -> LaneStatus:
+        state = self.breaker.state(now)
+        return LaneStatus(
+            self.name,
+            state,
+            self.running,
+            self.breaker.reason,
+            None if state is LaneState.CLOSED else self.breaker.opens_at(now),
+            self.deletions.suspect_since,
+            sum(one.state(now) is not LaneState.CLOSED for one in self._origins.values()),
+        )
+
+    def reset(self) -> None:
+        """Somebody has looked at it: begin anew."""
+        self.breaker.succeeded()
+        self.deletions.reset()
+        self._origins.clear()
+
+
+def origin_of(address: Address) -> str | None:
+    """Where its URL leads; None for an address that is none."""
+    if address.kind not in _BY_ORIGIN:
+        return None
+    parts = urlsplit(address.value)
+    return f"{parts.scheme}://{parts.netloc}"
