@@ -26,7 +26,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from chat.push.apns.exchange import Exchange, Unanswered, Unprocessed
+from chat.push.apns.exchange import Exchange, Unprocessed
 from chat.push.apns.frames import FrameFilter, GoAway, Oversized
 from chat.push.apns.settings import ConnectionSettings
 
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
         self._forget(stream_id, ErrorCodes.CANCEL if stream_id in self._unsent else None)
         self._missed = 0
         self.proven = self.proven or exchange.status not in _ABOUT_CREDENTIALS
-        exchange.end(exchange.reply_so_far() or Unanswered("no_status"))
+        exchange.end(exchange.without_end("no_status"))
 
     def _reset(self, stream_id: int, code: ErrorCodes | int | None) -> None:
         exchange = self._open.get(stream_id)
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
         if code is ErrorCodes.REFUSED_STREAM:
             exchange.end(Unprocessed("refused_stream"))
         else:
-            exchange.end(exchange.reply_so_far() or Unanswered(f"reset_{name}"))
+            exchange.end(exchange.without_end(f"reset_{name}"))
 
     def _going_away(self, goaway: GoAway) -> None:
         above = [stream_id for stream_id in self._open if stream_id > goaway.last_stream_id]
@@ -324,7 +324,7 @@ class Connection(asyncio.Protocol):
         self._open.clear()
         self._unsent.clear()
         for exchange in exchanges:
-            exchange.end(exchange.reply_so_far() or Unanswered(reason))
+            exchange.end(exchange.without_end(reason))
 
 
 def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, Mapping[str, str]]:

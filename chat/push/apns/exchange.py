@@ -71,8 +71,10 @@ class Exchange:
         if not self.done.done():
             self.done.set_result(outcome)
 
-    def reply_so_far(self) -> Reply | None:
-        """When APNs has said what became of it, the rest of the answer may be missing."""
-        if not self.status or self.connection is None:
-            return None
-        return Reply(self.status, self.reply_headers, bytes(self.reply), self.connection)
+    def without_end(self, reason: str) -> Outcome:
+        """The outcome when nothing more comes. What APNs has said counts although the rest is missing, and of what it
+        did not get whole it has done nothing.
+        """
+        if self.status and self.connection is not None:
+            return Reply(self.status, self.reply_headers, bytes(self.reply), self.connection)
+        return Unanswered(reason) if self.sent_bytes == len(self.body) else Unprocessed(reason)

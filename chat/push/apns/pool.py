@@ -16,7 +16,7 @@ import structlog
 from hpack import HeaderTuple
 
 from chat.push.apns.connection import Connection
-from chat.push.apns.exchange import Exchange, Outcome, Unanswered, Unprocessed
+from chat.push.apns.exchange import Exchange, Outcome, Unprocessed
 from chat.push.apns.settings import ConnectionSettings
 
 logger = structlog.get_logger(__name__)
@@ -123,10 +123,7 @@ class Pool:
     def _expire(self, exchange: Exchange) -> None:
         if exchange.done.done():
             return
-        if exchange.connection is None:
-            exchange.end(Unprocessed("no_stream"))
-        else:
-            exchange.end(exchange.reply_so_far() or Unanswered("deadline"))
+        exchange.end(exchange.without_end("no_stream" if exchange.connection is None else "deadline"))
         self._withdraw(exchange, missed=True)
 
     def _withdraw(self, exchange: Exchange, *, missed: bool) -> None:
@@ -139,6 +136,10 @@ class Pool:
     def _pump(self) -> None:
         """Put on its way what can be, and look for more room when that is not all."""
         while self._waiting:
+            if self._waiting[0].done.done():
+                # Cancelled, and about to be taken back.
+                self._waiting.popleft()
+                continue
             size = len(self._waiting[0].body)
             room, best = 0, None
             for connection in self._connections:
