@@ -1,6 +1,9 @@
 """Notifications and addresses for tests of push, and clocks that stand until they are moved."""
 
+import functools
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chat.push.sending import Address, Kind, Notification, Provider, Push
 
@@ -16,6 +19,12 @@ class Clock:
 
     def pass_s(self, seconds: float) -> None:
         self.now_s += seconds
+
+
+@functools.cache
+def account_key() -> rsa.RSAPrivateKey:
+    """Of a service account. It takes long to make one, and all may have the same."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def notification(**changes: Any) -> Notification:

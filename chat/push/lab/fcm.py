@@ -96,7 +96,9 @@ class FcmLab:
         screen: Screen | None = None,
         project: str = "hubbub-lab",
         port: int = 0,
+        key: rsa.RSAPrivateKey | None = None,
     ) -> None:
+        """`key`: the account's; to make one takes a good part of a second. `port`: 0 is any that is free."""
         self.screen = screen
         self.token_lifetime_s = 3599.0
         self.enabled = True
@@ -108,7 +110,7 @@ class FcmLab:
         self._clock: Final = clock
         self._monotonic: Final = monotonic
         self._port = port
-        self._key: Final = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key: Final = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._key_id: Final = secrets.token_hex(20)
         self._email: Final = f"push@{project}.iam.gserviceaccount.com"
         self._access: Final[dict[str, _Access]] = {}

@@ -24,7 +24,7 @@ from chat.push.sending import (
     TooLarge,
     Unknown,
 )
-from support.pushing import Clock, address, notification, push
+from support.pushing import Clock, account_key, address, notification, push
 from support.waiting import eventually
 
 QUICK = FcmSettings(plain_http=True, deadline_s=0.5, token_deadline_s=0.3)
@@ -42,7 +42,7 @@ def monotonic() -> Clock:
 
 @pytest.fixture
 async def lab(clock: Clock, monotonic: Clock) -> AsyncIterator[FcmLab]:
-    async with FcmLab(clock=clock, monotonic=monotonic) as lab:
+    async with FcmLab(clock=clock, monotonic=monotonic, key=account_key()) as lab:
         yield lab
 
 
