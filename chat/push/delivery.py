@@ -115,6 +115,9 @@ class Delivery:
 
     async def deliver(self, job: Job, lane: LaneRuntime) -> None:
         """Do a claimed job. Safe to cancel."""
+        if self._clock_ms() >= job.ends_at:
+            await self._end(job, "expired", job.waited)
+            return
         device = await self._devices.get(job.device)
         if device is None or not device.active or device.user != job.user:
             await self._end(job, "dropped", "no_device")
@@ -165,7 +168,7 @@ class Delivery:
         if reason not in _GONE_FROM_SCREEN:
             await self._jobs.done(job, covered=weighed.upto, now=now)
             return
-        if not job.shown or Provider(device.provider) in _SEEN_ONLY or now >= job.ends_at:
+        if not job.shown or Provider(device.provider) in _SEEN_ONLY:
             await self._jobs.done(job, covered=weighed.upto, shown=0, now=now)
             return
         telling = Telling(device.id, Kind.CLEAR, unread, (), weighed.upto, Content.ID_ONLY, revision=job.touched)
@@ -187,10 +190,6 @@ class Delivery:
         around: Circumstances,
         lane: LaneRuntime,
     ) -> None:
-        now = self._clock_ms()
-        if now >= job.ends_at:
-            await self._end(job, "expired", decision.reason)
-            return
         outcome = "send_quiet" if decision.quiet else "send"
         await self._trace(job, Step.DECIDED, outcome, decision.reason, upto=weighed.upto)
         wished = around.preferences.content

@@ -10,6 +10,7 @@ from typing import Final
 
 from chat.push.policy import Facts, PolicySettings, Reason, Suppress, Wait, decide, mentions_only
 from chat.push.ports import Devices, Group, Groups, Members, Preferences, lane_name, lane_of
+from chat.push.unreading import mentions
 from storage.model import Entry, EntryKind, Member
 from storage.model.device import Device
 from storage.model.notifying import PushPreferences
@@ -191,7 +192,6 @@ class Planner:
 
     def _facts(self, group: Group, member: Member, wishes: PushPreferences | None, entry: Entry, now: int) -> Facts:
         """What is known without a look at devices: nobody is online, and it is day."""
-        meant = entry.body.get("meant", ())
         return Facts(
             now=now,
             upto=entry.offset,
@@ -199,7 +199,7 @@ class Planner:
             member=member.live and entry.offset > member.joined_offset,
             own=entry.by == member.user,
             nothing_left="deleted_at" in entry.body,
-            mentioned=member.user in meant or everyone(entry.conversation) in meant,
+            mentioned=mentions(entry, member.user),
             members_count=group.members_count,
             muted_until=member.preferences.muted_until,
             notify=member.preferences.notify or (wishes.notify if wishes else None),

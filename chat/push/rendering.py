@@ -57,7 +57,8 @@ DEFAULT_SETTINGS: Final = RenderingSettings()
 class Telling:
     """What is to be rendered. `told`: the unread messages that concern the user, ascending, not empty but for `clear`
     and `badge`. `upto`: the offset that this tells up to. `more`: there are older ones than those in `told`.
-    `revision`: of what was told already, as messages were edited, deleted or read since. `content_keys`: the device's, for mode `encrypted`.
+    `revision`: of what was told already, as messages were edited, deleted or read since. `content_keys`: the device's,
+    for mode `encrypted`.
     """
 
     device: str
