@@ -37,6 +37,12 @@ class PushApps:
         """
         return await until_uncontended(partial(self._put, app))
 
+    async def reseal(self, app: PushApp, sealed: str) -> bool:
+        """Keep the same secret under another key of ours. False: it is another one now. No change that is counted."""
+        with translated():
+            result = await self._rows.update_one({"_id": app.key, "sealed": app.sealed}, {"$set": {"sealed": sealed}})
+        return result.matched_count == 1
+
     async def remove(self, provider: str, app: str, name: str) -> bool:
         """False: there was none."""
         return await until_uncontended(partial(self._remove, push_app_key(provider, app, name)))
