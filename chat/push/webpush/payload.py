@@ -28,7 +28,7 @@ _SKIN: Final = range(0x1F3FB, 0x1F400)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`max_bytes` of JSON; more than the default does not get through to Firefox on Android. `title` is shown where a
+    """`max_bytes` of JSON; little more than the default gets through to Firefox on Android. `title` is shown where a
     notification has none; `link` is opened where it has none (a URL of the app; empty: Safari leaves it to the worker).
     """
 
@@ -42,22 +42,24 @@ class Shape:
 
 
 def payload(notification: Notification, shape: Shape) -> bytes:
-    """JSON of at most `shape.max_bytes`: of the body, then of the title, so much is left out as is too long.
+    """JSON of at most `shape.max_bytes`: of the body, then of the title, so much is left out as is too long. What was
+    sealed cannot be cut, so with that it may be as long as anything can be.
 
     Raises TooLong when what cannot be cut is too long by itself, ValueError for a kind that is not SHOWN.
     """
     if notification.kind not in SHOWN:
         raise ValueError(f"{notification.kind} would be silent")
+    limit = shape.max_bytes if notification.sealed is None else MAX_PLAINTEXT_BYTES
     title, body = notification.title or shape.title, notification.body
     encoded = _encoded(notification, shape, title, body)
-    if len(encoded) > shape.max_bytes:
-        body = cut(body, _size(body) - (len(encoded) - shape.max_bytes))
+    if len(encoded) > limit:
+        body = cut(body, _size(body) - (len(encoded) - limit))
         encoded = _encoded(notification, shape, title, body)
-    if len(encoded) > shape.max_bytes:
-        title = cut(title, _size(title) - (len(encoded) - shape.max_bytes))
+    if len(encoded) > limit:
+        title = cut(title, _size(title) - (len(encoded) - limit))
         encoded = _encoded(notification, shape, title, body)
-    if len(encoded) > shape.max_bytes or not title:
-        raise TooLong(f"is more than {shape.max_bytes} bytes without its text")
+    if len(encoded) > limit or not title:
+        raise TooLong(f"is more than {limit} bytes without its text")
     return encoded
 
 

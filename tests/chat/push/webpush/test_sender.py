@@ -457,7 +457,7 @@ async def test_an_endpoint_that_leads_inside_is_not_connected_to(
         (
             {},
             dataclasses.replace(HELLO, sealed=bytes(3000)),
-            TooLarge("is more than 2500 bytes without its text"),
+            TooLarge("is more than 3993 bytes without its text"),
         ),
     ],
 )
