@@ -202,9 +202,7 @@ class AccessTokens:
         said = parsed if isinstance(parsed, dict) else {}
         value, lifetime_s = said.get("access_token"), said.get("expires_in")
         if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
-            raise _Refused(
-                oauth_verdict(reply.status, reply.body, reply.headers, now_s=self._clock(), settings=self._settings)
-            )
+            raise _Refused(oauth_verdict(reply.status, reply.body, reply.headers, now_s=self._clock()))
         # Counted from before the request, so it ends here no later than there.
         lasts_s = float(lifetime_s) if isinstance(lifetime_s, int | float) else self._settings.refresh_early_s * 2
         lasts_s = max(lasts_s, _LEAST_LIFETIME_S)

@@ -17,8 +17,11 @@ class FcmSettings:
     `channels`: the notification channel of Android for each group; those that an app has not made fall back to its
     default one. `plain_http`: endpoints without TLS are fine; for emulators.
 
-    `quota_pause_s` and `unavailable_pause_s` are the least that the vendor wants to be left alone for when it does not
-    say for how long. A `refresh_early_s` before its end an access token is replaced; it serves until then.
+    `quota_pause_s`: the least that the vendor wants to be left alone for when a quota is spent and it does not say for
+    how long. `mending_pause_s`: how soon an iPhone is tried again when Firebase's own keys for APNs are bad.
+
+    `refresh_early_s` before its end an access token is replaced; it serves until then. `retry_token_s`: how long a
+    failure to get one stands, for everybody.
     """
 
     endpoint: str = "https://fcm.googleapis.com"
@@ -33,7 +36,7 @@ class FcmSettings:
     max_connections: int = 128
     keep_alive_s: float = 60.0
     quota_pause_s: float = 60.0
-    unavailable_pause_s: float = 10.0
+    mending_pause_s: float = 600.0
     refresh_early_s: float = 240.0
     token_deadline_s: float = 5.0
     retry_token_s: float = 1.0

@@ -40,16 +40,20 @@ class Do(StrEnum):
     """We asked for something wrong."""
     SHRINK = "shrink"
     WAIT = "wait"
+    FAIL = "fail"
+    """It went wrong there. One such answer says little, a row of them that all is not well; it may have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`scope`: who waits. `pause`: the least that they wait when the answer names no time."""
+    """`scope`: who waits, of `WAIT`, and of `FAIL` when the answer says for how long. `pause`: the least that they wait
+    when it does not.
+    """
 
     do: Do
     why: str
     scope: Literal["device", "lane"] = "device"
-    pause: Literal["ours", "unavailable", "quota"] = "ours"
+    pause: Literal["ours", "quota", "mending"] = "ours"
 
 
 BY_FCM_CODE: Final[Mapping[str, Row]] = MappingProxyType(
@@ -58,10 +62,12 @@ BY_FCM_CODE: Final[Mapping[str, Row]] = MappingProxyType(
         "UNREGISTERED": Row(Do.FORGET, "the app was removed, or its token was replaced or has expired"),
         "SENDER_ID_MISMATCH": Row(Do.FORGET, "the token belongs to another project"),
         "QUOTA_EXCEEDED": Row(Do.WAIT, "more than the project may send", "lane", "quota"),
-        "UNAVAILABLE": Row(Do.WAIT, "overloaded", "lane", "unavailable"),
-        "INTERNAL": Row(Do.WAIT, "it failed there, on this message", "device", "unavailable"),
+        "UNAVAILABLE": Row(Do.FAIL, "overloaded", "lane"),
+        "INTERNAL": Row(Do.FAIL, "it failed there, on this message"),
         # Androids of the same project are not concerned, so this must not stop the lane.
-        "THIRD_PARTY_AUTH_ERROR": Row(Do.WAIT, "the keys for APNs or Web Push that were given to Firebase are bad"),
+        "THIRD_PARTY_AUTH_ERROR": Row(
+            Do.WAIT, "the keys for APNs or Web Push that were given to Firebase are bad", "device", "mending"
+        ),
         "UNSPECIFIED_ERROR": Row(Do.WAIT, "nobody knows"),
     }
 )
@@ -73,9 +79,9 @@ BY_NAME: Final[Mapping[tuple[int, str], Row]] = MappingProxyType(
         (403, "PERMISSION_DENIED"): Row(Do.MEND, "the API is not enabled, or the account lacks the role"),
         (404, "NOT_FOUND"): Row(Do.MEND, "no such project, or the wrong place: it says nothing about the address"),
         (429, "RESOURCE_EXHAUSTED"): Row(Do.WAIT, "more than the project may send", "lane", "quota"),
-        (500, "INTERNAL"): Row(Do.WAIT, "it failed there", "device", "unavailable"),
-        (503, "UNAVAILABLE"): Row(Do.WAIT, "overloaded", "lane", "unavailable"),
-        (504, "DEADLINE_EXCEEDED"): Row(Do.WAIT, "too slow inside", "lane", "unavailable"),
+        (500, "INTERNAL"): Row(Do.FAIL, "it failed there"),
+        (503, "UNAVAILABLE"): Row(Do.FAIL, "overloaded", "lane"),
+        (504, "DEADLINE_EXCEEDED"): Row(Do.FAIL, "too slow inside", "lane"),
     }
 )
 
@@ -86,10 +92,10 @@ BY_STATUS: Final[Mapping[int, Row]] = MappingProxyType(
         404: Row(Do.MEND, "the wrong place: it says nothing about the address"),
         413: Row(Do.SHRINK, "too large for the servers in front"),
         429: Row(Do.WAIT, "too much", "lane", "quota"),
-        500: Row(Do.WAIT, "it failed there", "device", "unavailable"),
-        502: Row(Do.WAIT, "the servers in front cannot reach those behind; the body is HTML", "lane", "unavailable"),
-        503: Row(Do.WAIT, "overloaded", "lane", "unavailable"),
-        504: Row(Do.WAIT, "too slow inside", "lane", "unavailable"),
+        500: Row(Do.FAIL, "it failed there"),
+        502: Row(Do.FAIL, "the servers in front cannot reach those behind; the body is HTML", "lane"),
+        503: Row(Do.FAIL, "overloaded", "lane"),
+        504: Row(Do.FAIL, "too slow inside", "lane"),
     }
 )
 
@@ -183,6 +189,7 @@ def outcome(status: int, body: bytes, headers: Mapping[str, str], *, now_s: floa
     """What an answer comes to. `headers`: case does not matter if it does not to the mapping. `now_s`: wall clock."""
     said = read(status, body)
     reason = said.code or said.name or f"http_{status}"
+    asked_s = retry_after_s(headers.get("Retry-After"), now_s=now_s)
     row = row_of(said)
     match row.do:
         case Do.ACCEPT:
@@ -200,11 +207,12 @@ def outcome(status: int, body: bytes, headers: Mapping[str, str], *, now_s: floa
             return Rejected(": ".join((reason, *said.fields)))
         case Do.SHRINK:
             return TooLarge(reason)
+        case Do.FAIL:
+            return Unknown(reason) if asked_s is None else Later(reason, row.scope, asked_s)
         case Do.WAIT:
-            asked_s = retry_after_s(headers.get("Retry-After"), now_s=now_s)
-            pause_s = {"ours": None, "unavailable": settings.unavailable_pause_s, "quota": settings.quota_pause_s}
+            pauses_s = {"ours": None, "quota": settings.quota_pause_s, "mending": settings.mending_pause_s}
             scope = "device" if said.device_quota else row.scope
-            return Later(reason, scope, pause_s[row.pause] if asked_s is None else asked_s)
+            return Later(reason, scope, pauses_s[row.pause] if asked_s is None else asked_s)
 
 
 def settle(doubtful: Doubtful, probe: Outcome) -> Verdict:
@@ -220,9 +228,7 @@ def settle(doubtful: Doubtful, probe: Outcome) -> Verdict:
             return verdict
 
 
-def oauth_verdict(
-    status: int, body: bytes, headers: Mapping[str, str], *, now_s: float, settings: FcmSettings
-) -> CredentialsAtFault | Later:
+def oauth_verdict(status: int, body: bytes, headers: Mapping[str, str], *, now_s: float) -> CredentialsAtFault | Later:
     """Why the token endpoint gave no token."""
     try:
         parsed = orjson.loads(body)
@@ -231,8 +237,7 @@ def oauth_verdict(
     error = _text(parsed.get("error")) if isinstance(parsed, dict) else ""
     if status in range(400, 500) and error in OAUTH_AT_FAULT:
         return CredentialsAtFault(f"oauth: {error}")
-    asked_s = retry_after_s(headers.get("Retry-After"), now_s=now_s)
-    return Later(f"oauth: http_{status}", "lane", settings.unavailable_pause_s if asked_s is None else asked_s)
+    return Later(f"oauth: http_{status}", "lane", retry_after_s(headers.get("Retry-After"), now_s=now_s))
 
 
 def _violations(details: list[dict[str, Any]], kind: str, name: str) -> list[dict[str, Any]]:

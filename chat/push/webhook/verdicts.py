@@ -19,11 +19,13 @@ class Do(StrEnum):
     REPORT = "report"
     SHRINK = "shrink"
     WAIT = "wait"
+    FAIL = "fail"
+    """It went wrong there. One such answer says little, a row of them that all is not well; it may have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`scope`: who waits, in `Do.WAIT`."""
+    """`scope`: who waits, of `WAIT`, and of `FAIL` when the answer says for how long."""
 
     do: Do
     why: str
@@ -37,8 +39,6 @@ BY_STATUS: Final[Mapping[int, Row]] = MappingProxyType(
         413: Row(Do.SHRINK, "too large for it"),
         425: Row(Do.WAIT, "too early"),
         429: Row(Do.WAIT, "too much"),
-        # One message may be what makes it fail; the others need not wait for that.
-        500: Row(Do.WAIT, "it failed", "device"),
     }
 )
 BY_HUNDREDS: Final[Mapping[int, Row]] = MappingProxyType(
@@ -46,7 +46,7 @@ BY_HUNDREDS: Final[Mapping[int, Row]] = MappingProxyType(
         2: Row(Do.ACCEPT, "taken"),
         3: Row(Do.REPORT, "somewhere else: the URL is to be the final one"),
         4: Row(Do.REPORT, "it does not want that"),
-        5: Row(Do.WAIT, "it is not able to, now"),
+        5: Row(Do.FAIL, "it is not able to, now"),
     }
 )
 NO_ROW: Final = Row(Do.WAIT, "no row for it: passing, until it has come too often", "device")
@@ -60,6 +60,7 @@ def row_of(status: int) -> Row:
 def verdict(status: int, headers: Mapping[str, str], *, message_id: str, now_s: float) -> Verdict:
     """What an answer comes to. `now_s`: wall clock."""
     row, reason = row_of(status), f"http_{status}"
+    asked_s = retry_after_s(headers.get("Retry-After"), now_s=now_s)
     match row.do:
         case Do.ACCEPT:
             return Accepted(message_id)
@@ -70,7 +71,9 @@ def verdict(status: int, headers: Mapping[str, str], *, message_id: str, now_s: 
         case Do.SHRINK:
             return TooLarge(reason)
         case Do.WAIT:
-            return Later(reason, row.scope, retry_after_s(headers.get("Retry-After"), now_s=now_s))
+            return Later(reason, row.scope, asked_s)
+        case Do.FAIL:
+            return Unknown(reason) if asked_s is None else Later(reason, row.scope, asked_s)
 
 
 def verdict_of_failure(error: OSError) -> Verdict:

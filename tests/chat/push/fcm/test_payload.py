@@ -12,7 +12,7 @@ from chat.push.fcm.payload import TooMuch, empty_message, message
 from chat.push.fcm.settings import FcmSettings
 from chat.push.lab.fcm_schema import check_request
 from chat.push.sending import Content, Kind, Notification
-from support.pushing import address, notification
+from support.push_words import address, notification
 
 NOW_S = 1_800_000_000.0
 APP = FcmSettings()

@@ -24,7 +24,7 @@ from chat.push.sending import (
     TooLarge,
     Unknown,
 )
-from support.pushing import Clock, account_key, address, notification, push
+from support.push_words import Clock, account_key, address, notification, push
 from support.waiting import eventually
 
 QUICK = FcmSettings(plain_http=True, deadline_s=0.5, token_deadline_s=0.3)
@@ -259,7 +259,7 @@ async def test_a_token_of_another_project_is_gone(lab: FcmLab, sender: FcmSender
 async def test_bad_keys_for_apns_concern_iphones_alone(lab: FcmLab, sender: FcmSender) -> None:
     iphone, android = lab.register(apple=True), lab.register()
     lab.apple_keys = False
-    assert await sender.send(push(address(iphone))) == Later("THIRD_PARTY_AUTH_ERROR", "device")
+    assert await sender.send(push(address(iphone))) == Later("THIRD_PARTY_AUTH_ERROR", "device", 600.0)
     assert isinstance(await sender.send(push(address(android))), Accepted)
 
 
@@ -280,10 +280,10 @@ async def test_404_of_another_place_costs_no_address(lab: FcmLab, opened: Opened
         assert await sender.send(push(address(lab.register()))) == CredentialsAtFault("http_404")
 
 
-async def test_html_from_the_servers_in_front_is_passing(lab: FcmLab, sender: FcmSender) -> None:
+async def test_html_from_the_servers_in_front_says_nothing_of_the_push(lab: FcmLab, sender: FcmSender) -> None:
     lab.fail(Fault(answers.html))
     to = address(lab.register())
-    assert await sender.send(push(to)) == Later("http_502", "lane", 10.0)
+    assert await sender.send(push(to)) == Unknown("http_502")
     assert isinstance(await sender.send(push(to)), Accepted)
 
 
@@ -369,7 +369,7 @@ async def test_nobody_there_is_later_since_nothing_was_sent(lab: FcmLab, opened:
 
 async def test_an_answer_that_never_ends_is_not_read_to_its_end(lab: FcmLab, sender: FcmSender) -> None:
     lab.fail(Fault(lambda: web.Response(status=503, body=b"<p>" * 1_000_000)))
-    assert await sender.send(push(address(lab.register()))) == Later("http_503", "lane", 10.0)
+    assert await sender.send(push(address(lab.register()))) == Unknown("http_503")
 
 
 async def test_a_redirect_is_not_followed(lab: FcmLab, sender: FcmSender) -> None:

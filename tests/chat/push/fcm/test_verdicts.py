@@ -81,7 +81,7 @@ ROWS = [
     pytest.param(
         401,
         envelope(401, "UNAUTHENTICATED", code="THIRD_PARTY_AUTH_ERROR"),
-        Later("THIRD_PARTY_AUTH_ERROR", "device"),
+        Later("THIRD_PARTY_AUTH_ERROR", "device", 600.0),
         id="the-keys-for-apns-are-bad-and-androids-not-concerned",
     ),
     pytest.param(401, envelope(401, "UNAUTHENTICATED"), Stale("UNAUTHENTICATED"), id="the-access-token"),
@@ -120,19 +120,15 @@ ROWS = [
         id="a-quota-of-google-s",
     ),
     pytest.param(429, HTML, Later("http_429", "lane", 60.0), id="429-of-html"),
-    pytest.param(500, envelope(500, "INTERNAL", code="INTERNAL"), Later("INTERNAL", "device", 10.0), id="internal"),
-    pytest.param(500, envelope(500, "INTERNAL"), Later("INTERNAL", "device", 10.0), id="internal-of-google-s"),
-    pytest.param(500, HTML, Later("http_500", "device", 10.0), id="500-of-html"),
-    pytest.param(502, HTML, Later("http_502", "lane", 10.0), id="502-of-html"),
-    pytest.param(
-        503, envelope(503, "UNAVAILABLE", code="UNAVAILABLE"), Later("UNAVAILABLE", "lane", 10.0), id="unavailable"
-    ),
-    pytest.param(503, envelope(503, "UNAVAILABLE"), Later("UNAVAILABLE", "lane", 10.0), id="unavailable-of-google-s"),
-    pytest.param(503, b"", Later("http_503", "lane", 10.0), id="503-of-nothing"),
-    pytest.param(
-        504, envelope(504, "DEADLINE_EXCEEDED"), Later("DEADLINE_EXCEEDED", "lane", 10.0), id="too-slow-inside"
-    ),
-    pytest.param(504, HTML, Later("http_504", "lane", 10.0), id="504-of-html"),
+    pytest.param(500, envelope(500, "INTERNAL", code="INTERNAL"), Unknown("INTERNAL"), id="internal"),
+    pytest.param(500, envelope(500, "INTERNAL"), Unknown("INTERNAL"), id="internal-of-google-s"),
+    pytest.param(500, HTML, Unknown("http_500"), id="500-of-html"),
+    pytest.param(502, HTML, Unknown("http_502"), id="502-of-html"),
+    pytest.param(503, envelope(503, "UNAVAILABLE", code="UNAVAILABLE"), Unknown("UNAVAILABLE"), id="unavailable"),
+    pytest.param(503, envelope(503, "UNAVAILABLE"), Unknown("UNAVAILABLE"), id="unavailable-of-google-s"),
+    pytest.param(503, b"", Unknown("http_503"), id="503-of-nothing"),
+    pytest.param(504, envelope(504, "DEADLINE_EXCEEDED"), Unknown("DEADLINE_EXCEEDED"), id="too-slow-inside"),
+    pytest.param(504, HTML, Unknown("http_504"), id="504-of-html"),
     pytest.param(
         500,
         envelope(500, "UNKNOWN", code="UNSPECIFIED_ERROR"),
@@ -193,14 +189,19 @@ def test_no_body_breaks_the_reading(body: bytes) -> None:
         ("Fri, 15 Jan 2027 08:01:30 GMT", 90.0),
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
         ("99999999999999999999", MAX_S),
-        ("soon", 10.0),
-        ("-5", 10.0),
-        ("", 10.0),
     ],
 )
 def test_what_is_asked_for_counts_whether_in_seconds_or_as_a_date(value: str, seconds: float) -> None:
-    answer = judged(503, envelope(503, "UNAVAILABLE", code="UNAVAILABLE"), {"Retry-After": value})
-    assert answer == Later("UNAVAILABLE", "lane", seconds)
+    headers = {"Retry-After": value}
+    assert judged(503, HTML, headers) == Later("http_503", "lane", seconds)
+    assert judged(500, envelope(500, "INTERNAL"), headers) == Later("INTERNAL", "device", seconds)
+    quota = envelope(429, "RESOURCE_EXHAUSTED", code="QUOTA_EXCEEDED")
+    assert judged(429, quota, headers) == Later("QUOTA_EXCEEDED", "lane", seconds)
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "", "1.5.2", "Fri, 99 Jan 2027"])
+def test_what_cannot_be_read_asks_for_nothing(value: str) -> None:
+    assert judged(503, HTML, {"Retry-After": value}) == Unknown("http_503")
 
 
 def test_no_header_asks_for_nothing() -> None:
@@ -224,7 +225,7 @@ def test_a_doubt_is_settled_by_an_empty_message(probe: Outcome, expected: Outcom
 
 
 def oauth(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> CredentialsAtFault | Later:
-    return oauth_verdict(status, body, headers or {}, now_s=NOW_S, settings=FcmSettings())
+    return oauth_verdict(status, body, headers or {}, now_s=NOW_S)
 
 
 @pytest.mark.parametrize("error", sorted(OAUTH_AT_FAULT))
@@ -238,5 +239,5 @@ def test_an_account_that_gets_no_token_is_at_fault(error: str) -> None:
     [(500, b'{"error": "internal_failure"}'), (502, HTML), (429, b""), (400, HTML), (200, b"{}"), (503, b"[]")],
 )
 def test_any_other_answer_for_a_token_is_passing(status: int, body: bytes) -> None:
-    assert oauth(status, body) == Later(f"oauth: http_{status}", "lane", 10.0)
+    assert oauth(status, body) == Later(f"oauth: http_{status}", "lane")
     assert oauth(status, body, {"Retry-After": "3"}) == Later(f"oauth: http_{status}", "lane", 3.0)

@@ -15,7 +15,7 @@ from chat.push.lab import fcm_answers as answers
 from chat.push.lab.fcm import Fault, FcmLab
 from chat.push.lab.handset import Handset, Handsets
 from chat.push.sending import Accepted, Kind, Unknown
-from support.pushing import Clock, account_key, address, notification, push
+from support.push_words import Clock, account_key, address, notification, push
 from support.waiting import eventually
 
 

@@ -16,7 +16,7 @@ from chat.push.lab.handset import BACKGROUND_LINE, Handset, Handsets
 from chat.push.lab.screen import Brought
 from chat.push.sending import Content, Kind, Notification, TooLarge
 from chat.push.webpush.payload import Shape, payload
-from support.pushing import Clock, address, notification
+from support.push_words import Clock, address, notification
 
 DAY_S = 86_400.0
 

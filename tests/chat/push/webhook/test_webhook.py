@@ -37,7 +37,7 @@ from chat.push.webhook import (
 )
 from chat.push.webhook.credentials import signature
 from chat.push.webhook.verdicts import BY_STATUS, verdict
-from support.pushing import Clock, address, notification, push
+from support.push_words import Clock, address, notification, push
 
 NOW_S = 1_800_000_000.0
 KEYS = (b"k" * 32, b"o" * 32)
@@ -168,11 +168,11 @@ ROWS: list[tuple[int, Verdict]] = [
     (413, TooLarge("http_413")),
     (425, Later("http_425", "lane")),
     (429, Later("http_429", "lane")),
-    (500, Later("http_500", "device")),
-    (502, Later("http_502", "lane")),
-    (503, Later("http_503", "lane")),
-    (504, Later("http_504", "lane")),
-    (599, Later("http_599", "lane")),
+    (500, Unknown("http_500")),
+    (502, Unknown("http_502")),
+    (503, Unknown("http_503")),
+    (504, Unknown("http_504")),
+    (599, Unknown("http_599")),
     (199, Later("http_199", "device")),
     (999, Later("http_999", "device")),
 ]
@@ -193,7 +193,8 @@ async def test_when_to_come_back_is_heard(
     receiver: Receiver, sender: WebhookSender, status: int, value: str, after_s: float | None
 ) -> None:
     receiver.status, receiver.headers = status, {"Retry-After": value}
-    assert await sender.send(push(TO)) == Later(f"http_{status}", "lane", after_s)
+    expected = Unknown("http_503") if status == 503 and after_s is None else Later(f"http_{status}", "lane", after_s)
+    assert await sender.send(push(TO)) == expected
 
 
 async def test_a_redirect_is_not_followed(receiver: Receiver, sender: WebhookSender) -> None:
@@ -252,7 +253,7 @@ async def test_a_device_names_no_url(receiver: Receiver, sender: WebhookSender) 
         (204, Accepted("check")),
         (401, CredentialsAtFault("http_401")),
         (404, CredentialsAtFault("http_404")),
-        (503, Later("http_503", "lane")),
+        (503, Unknown("http_503")),
     ],
 )
 async def test_a_check_asks_for_nobody(
