@@ -45,12 +45,12 @@ class Apps:
         """Every key, by provider and app."""
         return [key for name in sorted(self._keys) for key in self._keys[name]]
 
-    async def add(self, app: str, credentials: Credentials) -> AppKey:
-        """Keep a key, in place of the same one.
+    async def add(self, app: str, credentials: Credentials, *, emulated: bool = False) -> AppKey:
+        """Keep a key, in place of the same one. `emulated`: see `checked`.
 
         Raises BadCredentials, SealingError without a key to seal by, LimitReached (an app has two), StorageError.
         """
-        name, about = checked(credentials)
+        name, about = checked(credentials, emulated=emulated)
         provider = provider_of(credentials)
         about_row = _place(push_app_key(provider.value, app, name))
         at = self._clock_ms()

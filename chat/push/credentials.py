@@ -100,15 +100,18 @@ def provider_of(credentials: Credentials) -> Provider:
     return next(provider for provider, kind in _KINDS.items() if isinstance(credentials, kind))
 
 
-def checked(credentials: Credentials) -> tuple[str, dict[str, str]]:
-    """The name that the key has, and what may be shown of it. Raises BadCredentials for what can never work."""
+def checked(credentials: Credentials, *, emulated: bool = False) -> tuple[str, dict[str, str]]:
+    """The name that the key has, and what may be shown of it. Raises BadCredentials for what can never work.
+
+    `emulated`: they are of emulators on this machine, which need no TLS and no name of the internet.
+    """
     match credentials:
         case ApnsCredentials():
             return _apns(credentials)
         case FcmCredentials():
-            return _fcm(credentials)
+            return _fcm(credentials, emulated=emulated)
         case WebPushCredentials():
-            return _web_push(credentials)
+            return _web_push(credentials, emulated=emulated)
         case WebhookCredentials():
             return _webhook(credentials)
 
@@ -141,21 +144,21 @@ def _apns(credentials: ApnsCredentials) -> tuple[str, dict[str, str]]:
     return credentials.key_id, {"team": credentials.team, "topic": credentials.topic, "environment": environment}
 
 
-def _fcm(credentials: FcmCredentials) -> tuple[str, dict[str, str]]:
+def _fcm(credentials: FcmCredentials, *, emulated: bool) -> tuple[str, dict[str, str]]:
     try:
-        account = parse_service_account(credentials.account)
+        account = parse_service_account(credentials.account, plain_http=emulated)
     except BadServiceAccount as error:
         raise BadCredentials("account", str(error)) from None
     return account.key_id[:16] or _digest(account.email), {"project": account.project, "account": account.email}
 
 
-def _web_push(credentials: WebPushCredentials) -> tuple[str, dict[str, str]]:
+def _web_push(credentials: WebPushCredentials, *, emulated: bool) -> tuple[str, dict[str, str]]:
     try:
         key = parse_vapid([(credentials.private, credentials.public)], credentials.subject).keys[0]
     except BadVapid as error:
         raise BadCredentials("subject" if "contact" in str(error) else "private", str(error)) from None
     try:
-        allowed_origins(credentials.origins)
+        allowed_origins(credentials.origins, loopback=emulated)
     except ValueError as error:
         raise BadCredentials("origins", str(error)) from None
     about = {"public": key.public, "subject": credentials.subject}
