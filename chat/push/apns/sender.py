@@ -200,7 +200,8 @@ class ApnsSender:
             case AddressGone():
                 return verdict
             case Later(_, _, after_s):
-                return Later("BadDeviceToken", "device", after_s)
+                pause_s = self._apns.settings.device_pause_s if after_s is None else after_s
+                return Later("BadDeviceToken", "device", pause_s)
             case Unknown():
                 return verdict
             case CredentialsAtFault():

@@ -65,13 +65,15 @@ class PayloadSettings:
 
 @dataclass(frozen=True, slots=True)
 class ApnsSettings:
-    """`token_updates_pause_s`: how long a lane is left alone after TooManyProviderTokenUpdates. `doubtful_tokens`: so
-    many devices may be refused for their topic, before any was accepted, until the topic itself is at fault.
+    """`token_updates_pause_s`: how long a lane is left alone after TooManyProviderTokenUpdates, and `device_pause_s` a
+    device after TooManyRequests, or while it is not certain whose fault it is. `doubtful_tokens`: so many devices may
+    be refused for their topic, before any was accepted, until the topic itself is at fault.
     """
 
     connection: ConnectionSettings = ConnectionSettings()
     token: TokenSettings = TokenSettings()
     payload: PayloadSettings = PayloadSettings()
     token_updates_pause_s: float = 60.0
+    device_pause_s: float = 60.0
     doubtful_tokens: int = 3
     port: int = 443

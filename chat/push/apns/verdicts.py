@@ -44,6 +44,8 @@ class Do(StrEnum):
     SHRINK = "shrink"
     WAIT = "wait"
     """This device, for a while."""
+    DOUBT = "doubt"
+    """Nobody knows: this device, and not often."""
     PAUSE = "pause"
     """All of them, for a while."""
     AGAIN = "again"
@@ -114,7 +116,7 @@ BY_STATUS: Final[Mapping[int, Row]] = MappingProxyType(
 )
 
 KEY_AT_FAULT: Final = Row(Do.MEND, "a new word about the key")
-UNKNOWN: Final = Row(Do.WAIT, "no row for it: passing, until it has come too often")
+UNKNOWN: Final = Row(Do.DOUBT, "no row for it: passing, until it has come too often")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def verdict_of(said: Said, *, now_s: float, settings: ApnsSettings, proven: bool
         case Do.FLIP:
             return AddressGone(said.name)
         case Do.SUSPECT:
-            return AddressGone(said.name) if proven else Later(said.name, "device")
+            return AddressGone(said.name) if proven else Later(said.name, "device", settings.device_pause_s)
         case Do.MEND:
             return CredentialsAtFault(said.name)
         case Do.REPORT:
@@ -181,6 +183,8 @@ def verdict_of(said: Said, *, now_s: float, settings: ApnsSettings, proven: bool
         case Do.SHRINK:
             return TooLarge(said.name)
         case Do.WAIT:
+            return Later(said.name, "device", settings.device_pause_s if asked_s is None else asked_s)
+        case Do.DOUBT:
             return Later(said.name, "device", asked_s)
         case Do.PAUSE | Do.RENEW:
             return Later(said.name, "lane", asked_s)

@@ -58,7 +58,7 @@ async def test_a_token_that_neither_environment_knows_is_gone() -> None:
     ("answer", "verdict"),
     [
         (Answer(503, "ServiceUnavailable", headers=(("retry-after", "9"),)), Later("BadDeviceToken", "device", 9.0)),
-        (Answer(429, "TooManyRequests"), Later("BadDeviceToken", "device")),
+        (Answer(429, "TooManyRequests"), Later("BadDeviceToken", "device", 60.0)),
         (Answer(403, "BadEnvironmentKeyIdInToken"), Rejected("BadDeviceToken")),
         (Answer(410, "Unregistered", 77), AddressGone("Unregistered", 77)),
     ],
@@ -217,7 +217,7 @@ async def test_a_wrong_bundle_id_condemns_no_device() -> None:
         devices = [lab.device() for _ in range(20)]
         verdicts = [await send(push_to(one)) for one in devices]
         assert not any(isinstance(one, AddressGone) for one in verdicts)
-        assert verdicts[:2] == [Later("DeviceTokenNotForTopic", "device")] * 2
+        assert verdicts[:2] == [Later("DeviceTokenNotForTopic", "device", 60.0)] * 2
         assert verdicts[2] == CredentialsAtFault("DeviceTokenNotForTopic")
 
 
@@ -225,7 +225,7 @@ async def test_a_device_with_another_app_is_gone_once_others_were_accepted() -> 
     async with apns_lab() as lab:
         send = lab.sender()
         stray = lab.device(topic="org.example.other")
-        assert await send(push_to(stray)) == Later("DeviceTokenNotForTopic", "device")
+        assert await send(push_to(stray)) == Later("DeviceTokenNotForTopic", "device", 60.0)
         assert isinstance(await send(push_to(lab.device())), Accepted)
         assert await send(push_to(stray)) == AddressGone("DeviceTokenNotForTopic")
 
@@ -234,7 +234,7 @@ async def test_one_stray_device_that_is_tried_again_does_not_stop_the_lane() -> 
     async with apns_lab() as lab:
         send, stray = lab.sender(), lab.device(topic="org.example.other")
         verdicts = [await send(push_to(stray)) for _ in range(6)]
-        assert verdicts == [Later("DeviceTokenNotForTopic", "device")] * 6
+        assert verdicts == [Later("DeviceTokenNotForTopic", "device", 60.0)] * 6
 
 
 # The check, and what is sent.

@@ -46,7 +46,7 @@ TABLE: list[tuple[int, str, Verdict]] = [
     (410, "Unregistered", AddressGone("Unregistered", AT)),
     (410, "ExpiredToken", AddressGone("ExpiredToken", AT)),
     (413, "PayloadTooLarge", TooLarge("PayloadTooLarge")),
-    (429, "TooManyRequests", Later("TooManyRequests", "device")),
+    (429, "TooManyRequests", Later("TooManyRequests", "device", 60.0)),
     (429, "TooManyProviderTokenUpdates", Later("TooManyProviderTokenUpdates", "lane", 60.0)),
     (500, "InternalServerError", Later("InternalServerError", "lane")),
     (503, "ServiceUnavailable", Later("ServiceUnavailable", "lane")),
@@ -108,7 +108,7 @@ def test_a_device_is_not_to_blame_for_a_topic_that_nobody_has() -> None:
     said = Said(400, "DeviceTokenNotForTopic")
     assert row_of(said).do is Do.SUSPECT
     verdict = verdict_of(said, now_s=NOW_S, settings=ApnsSettings(), proven=False)
-    assert verdict == Later("DeviceTokenNotForTopic", "device")
+    assert verdict == Later("DeviceTokenNotForTopic", "device", 60.0)
 
 
 @pytest.mark.parametrize(
