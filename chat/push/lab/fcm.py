@@ -7,6 +7,7 @@ loopback.
 import asyncio
 import base64
 import binascii
+import hashlib
 import re
 import secrets
 from collections import Counter, deque
@@ -111,7 +112,10 @@ class FcmLab:
         self._monotonic: Final = monotonic
         self._port = port
         self._key: Final = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self._key_id: Final = secrets.token_hex(20)
+        public = self._key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self._key_id: Final = hashlib.sha256(public).hexdigest()[:40]
         self._email: Final = f"push@{project}.iam.gserviceaccount.com"
         self._access: Final[dict[str, _Access]] = {}
         self._installations: Final[dict[str, Installation]] = {}
@@ -162,12 +166,17 @@ class FcmLab:
         ).decode()
 
     def register(
-        self, kind: Literal["token", "fid"] = "token", *, project: str | None = None, apple: bool = False
+        self,
+        kind: Literal["token", "fid"] = "token",
+        *,
+        address: str | None = None,
+        project: str | None = None,
+        apple: bool = False,
     ) -> str:
-        """A new installation; its address."""
-        if kind == "token":
+        """A new installation; its address. `address`: one that an emulator before this one has given out."""
+        if address is None and kind == "token":
             address = f"{secrets.token_urlsafe(16)}:APA91b{secrets.token_urlsafe(100)}"
-        else:
+        elif address is None:
             address = "d" + secrets.token_urlsafe(16)[:21]
         self._installations[address] = Installation(project or self.project, kind, apple=apple)
         return address

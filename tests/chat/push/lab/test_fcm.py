@@ -235,6 +235,17 @@ async def test_what_was_read_elsewhere_while_it_was_away_is_not_shown(
     assert (handset.tray, handset.badge) == ((), 0)
 
 
+async def test_an_emulator_that_begins_again_knows_who_was_there(clock: Clock) -> None:
+    async with FcmLab(clock=clock, monotonic=clock, key=account_key()) as before:
+        to, account = before.register(), before.service_account
+        port = int(before.url.rpartition(":")[2])
+    async with FcmLab(clock=clock, monotonic=clock, key=account_key(), port=port) as lab:
+        assert lab.service_account == account
+        lab.register(address=to)
+        async with sending(lab, clock) as sender:
+            assert isinstance(await sender.send(push(address(to))), Accepted)
+
+
 async def test_an_emulator_ends_although_somebody_waits_for_its_answer(clock: Clock) -> None:
     async with FcmLab(clock=clock, monotonic=clock, key=account_key()) as lab, aiohttp.ClientSession() as session:
         lab.fail_token(Fault(hang=True))
