@@ -103,6 +103,8 @@ def _is_loopback(address: str) -> bool:
 
 def _is_address(host: str) -> bool:
     """Whatever is connected to without asking for its addresses: to aiohttp, also a mere number."""
+    if ":" not in host and not host[-1:].isdigit():
+        return False  # as nearly always, and it costs a tenth
     try:
         ip_address(host.strip("[]"))
     except ValueError:

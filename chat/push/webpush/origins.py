@@ -7,7 +7,7 @@ subscription is registered and again when something is sent; the other two when 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from chat.outgoing import Forbidden, Rules, check_url
@@ -36,13 +36,18 @@ class Origins:
 
     hosts: tuple[str, ...] = DEFAULT_HOSTS
     loopback: bool = False
+    places: tuple[tuple[str, int], ...] = field(init=False, repr=False)
+    """Names and their ports."""
+    rules: Rules = field(init=False, repr=False)
+    """For the client that requests: the same names and ports."""
 
-    @property
-    def rules(self) -> Rules:
-        """For the client that requests: the same names and ports."""
-        names, ports = zip(*(_parted(host) for host in self.hosts), strict=True) if self.hosts else ((), ())
+    def __post_init__(self) -> None:
+        places = tuple(_parted(host) for host in self.hosts)
         # Where no host is allowed, none must be: an empty list would mean all.
-        return Rules(hosts=names or ("",), ports=frozenset(ports) or frozenset({_HTTPS}), loopback=self.loopback)
+        names = tuple(name for name, _ in places) or ("",)
+        ports = frozenset(port for _, port in places) or frozenset({_HTTPS})
+        object.__setattr__(self, "places", places)
+        object.__setattr__(self, "rules", Rules(hosts=names, ports=ports, loopback=self.loopback))
 
 
 def allowed_origins(extras: tuple[str, ...] = (), *, loopback: bool = False) -> Origins:
@@ -60,7 +65,7 @@ def check_endpoint(text: str, allowed: Origins) -> str:
         raise Forbidden("the host must be a plain name")
     if "#" in text:
         raise Forbidden("the URL has a fragment")
-    if not any(url.port == port and _matches(host, name) for name, port in map(_parted, allowed.hosts)):
+    if not any(url.port == port and _matches(host, name) for name, port in allowed.places):
         raise Forbidden("the host is not among those that are allowed")
     return f"https://{host}" if url.port == _HTTPS else f"https://{host}:{url.port}"
 
