@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from chat.cli import push_commands
+
 HELP = """\
 Self-hosted real-time chat and push backend that speaks the Centrifugo client protocol.
 
@@ -26,6 +28,7 @@ config_app = typer.Typer(help="Show the configuration.", rich_markup_mode=None, 
 admin_app = typer.Typer(help="The admin page.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(admin_app, name="admin")
+app.add_typer(push_commands.app, name="push")
 
 ConfigPath = Annotated[
     Path | None,

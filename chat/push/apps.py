@@ -45,6 +45,10 @@ class Apps:
         """Every key, by provider and app."""
         return [key for name in sorted(self._keys) for key in self._keys[name]]
 
+    async def rows(self) -> list[PushApp]:
+        """What is stored, sealed as it is: also what cannot be opened here. Raises StorageError."""
+        return await self._store.push_apps.list()
+
     async def add(self, app: str, credentials: Credentials, *, emulated: bool = False) -> AppKey:
         """Keep a key, in place of the same one. `emulated`: see `checked`.
 

@@ -27,6 +27,7 @@ class BadCredentials(ValueError):
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}")
         self.field = field
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
