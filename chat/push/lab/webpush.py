@@ -32,11 +32,10 @@ from chat.push.lab.webpush_rules import (
     check_headers,
     open_sealed,
     packed,
+    unpacked,
 )
 
 _KEPT: Final = 10_000
-_STORED: Final = 100
-"""Messages for one browser that is away; the oldest one goes."""
 
 ORIGINS: Final[Mapping[Profile, str]] = {
     "apple": "https://web.push.apple.com",
@@ -87,12 +86,11 @@ class Message:
     request: Request
     headers: Mapping[str, str] = field(repr=False)
     payload: bytes = field(repr=False)
-    expires_at_s: float
 
 
 @dataclass(slots=True)
 class Subscription:
-    """A browser's. `online` is changed by `WebPushLab.connect` and `disconnect`."""
+    """A browser's."""
 
     endpoint: str
     profile: Profile
@@ -101,8 +99,6 @@ class Subscription:
     private: ec.EllipticCurvePrivateKey = field(repr=False)
     auth: bytes = field(repr=False)
     gone: bool = False
-    online: bool = True
-    stored: list[Message] = field(default_factory=list, repr=False)
 
     @property
     def p256dh(self) -> bytes:
@@ -115,6 +111,17 @@ class Subscription:
         """As `PushSubscription.toJSON()` of a browser."""
         keys = {"p256dh": packed(self.p256dh), "auth": packed(self.auth)}
         return {"endpoint": self.endpoint, "expirationTime": None, "keys": keys}
+
+    def saved(self) -> dict[str, str]:
+        """All of it, for `WebPushLab.restore`."""
+        secret = self.private.private_numbers().private_value.to_bytes(32, "big")
+        return {
+            "endpoint": self.endpoint,
+            "profile": self.profile,
+            "vapid_key": self.vapid_key,
+            "private": packed(secret),
+            "auth": packed(self.auth),
+        }
 
 
 class WebPushLab:
@@ -194,16 +201,18 @@ class WebPushLab:
         """
         origin = ORIGINS[profile] if in_place else f"https://{self.host}"
         path = f"{_PATHS[profile]}{secrets.token_urlsafe(48)}{'?up=1' if profile == 'ntfy' else ''}"
-        made = Subscription(
-            endpoint=origin + path,
-            profile=profile,
-            origin=origin,
-            vapid_key=vapid_key,
-            private=ec.generate_private_key(ec.SECP256R1()),
-            auth=secrets.token_bytes(16),
-        )
-        self._subscriptions[origin.removeprefix("https://"), path] = made
-        return made
+        private, auth = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(16)
+        return self._know(Subscription(origin + path, profile, origin, vapid_key, private, auth))
+
+    def restore(self, saved: Mapping[str, str]) -> Subscription:
+        """One that an emulator before this one has made, at the same port. Raises ValueError or KeyError for what is
+        none.
+        """
+        profile = {str(one): one for one in ORIGINS}[saved["profile"]]
+        origin = "/".join(saved["endpoint"].split("/")[:3])
+        private = ec.derive_private_key(int.from_bytes(unpacked(saved["private"]), "big"), ec.SECP256R1())
+        auth = unpacked(saved["auth"])
+        return self._know(Subscription(saved["endpoint"], profile, origin, saved["vapid_key"], private, auth))
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """From now on it is gone (410)."""
@@ -214,22 +223,15 @@ class WebPushLab:
         for place in [place for place, known in self._subscriptions.items() if known is subscription]:
             del self._subscriptions[place]
 
-    def disconnect(self, subscription: Subscription) -> None:
-        """Its messages are stored: one for each topic, as long as their TTL says."""
-        subscription.online = False
-
-    def connect(self, subscription: Subscription) -> None:
-        """What was stored and has not expired is delivered, in order."""
-        subscription.online = True
-        stored, subscription.stored = subscription.stored, []
-        for message in stored:
-            if message.expires_at_s > self._clock():
-                self._show(message)
-
     def fail(self, *faults: Fault, subscription: Subscription | None = None) -> None:
         """The next requests, one each; to one subscription, or to any."""
         queue = self._faults if subscription is None else self._faults_of.setdefault(subscription.endpoint, deque())
         queue.extend(faults)
+
+    def _know(self, subscription: Subscription) -> Subscription:
+        host = subscription.origin.removeprefix("https://")
+        self._subscriptions[host, subscription.endpoint.removeprefix(subscription.origin)] = subscription
+        return subscription
 
     def _greeted(self, _socket: object, _name: str | None, _context: ssl.SSLContext) -> None:
         self.connections += 1
@@ -267,17 +269,11 @@ class WebPushLab:
         if len(body) > MAX_BODY_BYTES:
             raise Refused(Wrong.SIZE, f"{len(body)} bytes")
         payload = self._decrypt(body, subscription.private, subscription.auth)
-        message = Message(subscription.endpoint, asked, headers, payload, self._clock() + asked.ttl_s)
+        message = Message(subscription.endpoint, asked, headers, payload)
         self.accepted.append(message)
-        if subscription.online:
-            self._show(message)
-        else:
-            _store(subscription, message)
-        return message
-
-    def _show(self, message: Message) -> None:
         if self.screen is not None:
             self.screen.show("webpush", message.endpoint, message.headers, message.payload)
+        return message
 
     def _fault(self, subscription: Subscription | None) -> Fault | None:
         own = self._faults_of.get(subscription.endpoint) if subscription else None
@@ -294,14 +290,6 @@ class WebPushLab:
     def _answer(self, said: Said, headers: Mapping[str, str] | None = None) -> web.Response:
         self.answered[said.status] += 1
         return web.Response(status=said.status, body=said.body, content_type=said.content_type, headers=headers)
-
-
-def _store(subscription: Subscription, message: Message) -> None:
-    """A service keeps the last one of a topic, and none without a TTL."""
-    kept = [old for old in subscription.stored if not old.request.topic or old.request.topic != message.request.topic]
-    if message.request.ttl_s:
-        kept.append(message)
-    subscription.stored = kept[-_STORED:]
 
 
 class _Here(AbstractResolver):

@@ -14,6 +14,7 @@ import orjson
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from chat.push.lab.handset import Handset
 from chat.push.lab.webpush import HANG, RESET, Fault, Subscription, WebPushLab, busy, redirect
 from chat.push.lab.webpush_rules import Profile, Wrong
 from chat.push.sending import (
@@ -204,19 +205,65 @@ async def test_it_is_kept_until_it_is_of_no_use(
     assert lab.accepted[0].request.ttl_s == kept_s
 
 
-async def test_a_browser_that_was_away_gets_the_last_one_of_a_conversation(
-    opened: Opened, lab: WebPushLab, vapid: Vapid, glass: Glass, clock: Clock
+async def test_a_browser_that_was_away_shows_the_last_one_of_each_conversation_that_still_counts(
+    opened: Opened, lab: WebPushLab, vapid: Vapid, clock: Clock
 ) -> None:
     browser = lab.subscribe(alone(vapid))
-    lab.disconnect(browser)
+    screen = lab.screen = Handset("web", browser.endpoint, clock=clock)
+    screen.go_offline()
     async with opened() as sender:
         for body, topic, ttl_s in [("one", "a", 600), ("two", "b", 60), ("three", "a", 600), ("four", "c", 0)]:
-            notification = dataclasses.replace(HELLO, body=body, collapse_id=topic)
+            notification = dataclasses.replace(HELLO, body=body, job_id=body, collapse_id=topic)
             assert await sender.send(a_push(browser, notification, ttl_s=ttl_s)) == Accepted()
-    assert glass.bodies() == []
+    assert screen.tray == ()
     clock.now_s += 120
-    lab.connect(browser)
-    assert glass.bodies() == ["three"]
+    screen.go_online()
+    assert [banner.body for banner in screen.tray] == ["three"]
+
+
+@pytest.mark.parametrize("lost", [HANG, RESET, Fault(503)], ids=["hangs", "breaks", "says-503"])
+async def test_one_that_was_taken_without_a_word_and_sent_again_is_one_banner_that_rang_once(
+    opened: Opened, lab: WebPushLab, vapid: Vapid, clock: Clock, lost: Fault
+) -> None:
+    browser = lab.subscribe(alone(vapid), in_place=True)
+    screen = lab.screen = Handset("web", browser.endpoint, clock=clock)
+    async with opened(deadline_s=0.5) as sender:
+        lab.fail(dataclasses.replace(lost, taken=True))
+        assert isinstance(await sender.send(a_push(browser)), Unknown | Later)
+    async with opened() as sender:
+        assert await sender.send(a_push(browser)) == Accepted()
+    assert len(lab.accepted) == 2
+    assert [(banner.title, banner.body) for banner in screen.tray] == [("Ann", "Lunch?")]
+    assert (screen.badge, screen.rings) == (4, 1)
+
+
+async def test_safari_keeps_the_subscription_of_who_sends_nothing_silent(
+    opened: Opened, lab: WebPushLab, vapid: Vapid, clock: Clock
+) -> None:
+    browser = lab.subscribe(alone(vapid), "apple", in_place=True)
+    screen = lab.screen = Handset("web", browser.endpoint, clock=clock, browser="safari")
+    async with opened() as sender:
+        for number, kind in enumerate([Kind.CLEAR, Kind.BADGE, Kind.QUIET, Kind.CLEAR, Kind.BADGE, Kind.ALERT] * 3):
+            push = a_push(browser, dataclasses.replace(HELLO, kind=kind, job_id=str(number), upto=number))
+            assert await sender.send(push) == Accepted()
+    assert not screen.revoked
+    assert len(screen.tray) == 1
+
+
+async def test_an_emulator_that_begins_again_knows_who_had_subscribed(
+    clock: Clock, vapid: Vapid, unused_tcp_port: int
+) -> None:
+    async with WebPushLab(clock=clock, port=unused_tcp_port) as lab:
+        browsers = [lab.subscribe(alone(vapid), profile) for profile in PROFILES]
+        saved = orjson.dumps([browser.saved() for browser in browsers])
+    async with WebPushLab(clock=clock, port=unused_tcp_port) as lab:
+        assert [lab.restore(one).to_json() for one in orjson.loads(saved)] == [one.to_json() for one in browsers]
+        settings = WebPushSettings(origins=allowed_origins((lab.host,), loopback=True))
+        async with open_web_push(
+            vapid, clock=clock, random=secrets.token_bytes, settings=settings, trust=lab.trust
+        ) as sender:
+            for browser in browsers:
+                assert await sender.send(a_push(browser)) == Accepted()
 
 
 async def test_one_connection_and_one_token_serve_many(
