@@ -103,6 +103,8 @@ _SENTENCES: Final = (
     (b"UnauthorizedRegistration", "UnauthorizedRegistration"),
 )
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_ID: Final = re.compile(r"[A-Za-z0-9_.:%=-]+")
+_ID_LENGTH: Final = 40
 _MAX_READ_BYTES: Final = 4096
 
 
@@ -144,7 +146,7 @@ def verdict(status: int, body: bytes, headers: Mapping[str, str], asked: Asked, 
     told = f"{status} {reason}".rstrip()
     match row.do:
         case Do.ACCEPT:
-            return Accepted(provider_id="")
+            return Accepted(provider_id_of(headers))
         case Do.FORGET:
             return AddressGone(told)
         case Do.DOUBT if asked.key is Key.DIFFERENT:
@@ -157,6 +159,14 @@ def verdict(status: int, body: bytes, headers: Mapping[str, str], asked: Asked, 
             return TooLarge(told)
         case Do.DOUBT | Do.WAIT:
             return Later(told, row.scope, retry_after_s(headers.get("Retry-After"), now_s=now_s))
+
+
+def provider_id_of(headers: Mapping[str, str]) -> str:
+    """By which name a service knows a message that it has taken: Apple says so, others name a place for it. Cut short,
+    so that it is good for asking and nothing else: at some services whoever knows the place can have it removed.
+    """
+    name = headers.get("apns-id", "") or headers.get("Location", "").rpartition("/")[2]
+    return name[:_ID_LENGTH] if _ID.fullmatch(name) else ""
 
 
 def verdict_of_failure(error: OSError) -> Verdict:

@@ -178,6 +178,21 @@ def test_a_reason_is_one_word_and_never_what_somebody_put_there(body: bytes, rea
 
 
 @pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({}, ""),
+        ({"apns-id": "9F9E6B1A-8A6C-4F0B-9E0E-000000000001"}, "9F9E6B1A-8A6C-4F0B-9E0E-000000000001"),
+        ({"Location": "https://fcm.googleapis.com/0:1700000000%e609af1c"}, "0:1700000000%e609af1c"),
+        ({"Location": "https://updates.push.services.mozilla.com/m/" + "g" * 300}, "g" * 40),
+        ({"Location": "https://ntfy.example.com/a b"}, ""),
+        ({"Location": "https://ntfy.example.com/"}, ""),
+    ],
+)
+def test_what_was_taken_has_the_name_that_the_service_gives_it(headers: dict[str, str], name: str) -> None:
+    assert verdict(201, b"", headers, GOOGLE, now_s=NOW_S) == Accepted(name)
+
+
+@pytest.mark.parametrize(
     ("error", "expected"),
     [
         (Forbidden("the host has an address that is not public"), Rejected),
