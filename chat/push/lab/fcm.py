@@ -73,12 +73,13 @@ class _Access:
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened so far. `answered`: by status."""
+    """What has happened so far. `answered`: by status. `peers`: the other ends of connections."""
 
     tokens: int = 0
     requests: int = 0
     validated: int = 0
     answered: Counter[int] = field(default_factory=Counter)
+    peers: set[object] = field(default_factory=set)
 
 
 class FcmLab:
@@ -257,6 +258,8 @@ class FcmLab:
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         self.counts.requests += 1
+        if request.transport is not None:
+            self.counts.peers.add(request.transport.get_extra_info("peername"))
         body = await request.read()
         fault = self._faults.popleft() if self._faults else None
         response = await self._answer(request, fault, lambda: self._judge(request, body))

@@ -295,6 +295,8 @@ class Handset:
             told: Any = orjson.loads(self._unseal(arrival.ours.sealed))
         except ValueError:
             return arrival
+        if not isinstance(told, dict):
+            return arrival
         ours = replace(arrival.ours, conversation=told.get("conversation", ""), upto=told.get("upto", 0))
         return replace(arrival, title=told.get("title", ""), body=told.get("body", ""), ours=ours)
 

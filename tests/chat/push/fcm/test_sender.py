@@ -330,6 +330,22 @@ async def test_no_answer_is_unknown_in_time(lab: FcmLab, quick: FcmSender, taken
     assert isinstance(await quick.send(push(to)), Accepted)
 
 
+async def test_hundreds_of_pushes_and_errors_keep_to_a_few_connections(lab: FcmLab, opened: Opened) -> None:
+    async with opened(FcmSettings(plain_http=True, max_connections=4)) as sender:
+        fine, gone = lab.register(), lab.register()
+        lab.unregister(gone)
+
+        async def some(number: int) -> None:
+            for count in range(100):
+                to = gone if count % 2 else fine
+                verdict = await sender.send(push(address(to)))
+                assert isinstance(verdict, AddressGone if count % 2 else Accepted), (number, count)
+
+        await asyncio.gather(*(some(number) for number in range(8)))
+    assert lab.counts.answered == {200: 400, 404: 400}
+    assert len(lab.counts.peers) <= 4
+
+
 async def test_one_that_hangs_holds_up_no_other(lab: FcmLab, sender: FcmSender) -> None:
     to = address(lab.register())
     await sender.send(push(to))

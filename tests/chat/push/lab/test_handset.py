@@ -257,13 +257,15 @@ def test_what_is_sealed_is_opened_on_the_device(sent: Making) -> None:
     assert (banner.title, banner.body, banner.conversation) == ("Ada", "Tea?", "secret")
 
 
-@everywhere
-def test_a_device_that_cannot_open_it_shows_the_line_that_says_nothing(sent: Making) -> None:
-    def broken(_: bytes) -> bytes:
-        raise ValueError
+def refusing(_: bytes) -> bytes:
+    raise ValueError
 
+
+@everywhere
+@pytest.mark.parametrize("unseal", [refusing, lambda _: b"", lambda _: b"[5]", lambda _: b"null"])
+def test_a_device_that_cannot_open_it_shows_the_line_that_says_nothing(sent: Making, unseal: Any) -> None:
     on = sent()
-    on.handset._unseal = broken
+    on.handset._unseal = unseal
     on(sealed(TOLD))
     assert on.bodies == ["You have new messages"]
 
