@@ -1,11 +1,10 @@
 """Both environments of APNs on loopback, and a client for them."""
 
-import asyncio
 import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from cryptography.hazmat.primitives import serialization
@@ -15,6 +14,7 @@ from chat.push.apns import Apns, ApnsSettings, App, ConnectionSettings, Key, Pla
 from chat.push.lab.apns import HOST, ApnsEmulator, open_apns_emulator
 from chat.push.lab.apns_rules import Environment, Registry
 from chat.push.lab.apns_tls import ThrowAwayAuthority
+from chat.push.lab.screen import Screen
 from chat.push.sending import Address, Kind, Notification, Provider, Push, Verdict
 
 TEAM = "TEAM000001"
@@ -82,7 +82,6 @@ class Lab:
     sandbox: ApnsEmulator
     apns: Apns
     clock: Clock
-    tasks: list[asyncio.Task[Verdict]] = field(default_factory=list)
 
     def sender(
         self, environment: Environment = "production", topic: str = TOPIC, key: Key | None = None
@@ -99,10 +98,6 @@ class Lab:
         self.registry.devices[token].gone_at = at
         return token
 
-    @property
-    def pool(self) -> object:
-        return self.apns.pool("production", key_of())
-
 
 QUICK = ConnectionSettings(deadline_s=20, reconnect_s=0.05, max_reconnect_s=0.2, drain_s=5)
 """Patient where a test waits for success, quick where it waits for a second attempt."""
@@ -116,6 +111,7 @@ async def apns_lab(
     initial_window: int = 65535,
     max_streams: int = 1000,
     per_host: bool = False,
+    screen: Screen | None = None,
 ) -> AsyncIterator[Lab]:
     """Ends with the check that the client kept to HTTP/2."""
     clock = Clock()
@@ -131,6 +127,7 @@ async def apns_lab(
                     registry,
                     environment,
                     authority=authority(),
+                    screen=screen,
                     initial_window=initial_window,
                     max_streams=max_streams,
                 )

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import structlog
 from h2.config import H2Configuration
@@ -25,15 +25,26 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder, HeaderTuple
 
 from chat.push.apns.exchange import Exchange, Unprocessed
 from chat.push.apns.frames import FrameFilter, GoAway, Oversized
 from chat.push.apns.settings import ConnectionSettings
 
+_Header: TypeAlias = HeaderTuple | tuple[bytes | str, bytes | str] | tuple[bytes | str, bytes | str, bool | None]
+
 logger = structlog.get_logger(__name__)
 
 _LAST_STREAM_ID: Final = 2**31 - 1
 _ABOUT_CREDENTIALS: Final = frozenset({403, 429})
+
+
+class _Plain(Encoder):
+    """Without Huffman codes: a quarter of all the work of a push, for some 60 bytes less of tokens that change."""
+
+    def encode(self, headers: Iterable[_Header] | dict[bytes | str, bytes | str], huffman: bool = False) -> bytes:
+        del huffman
+        return super().encode(headers, huffman=False)
 
 
 class Connection(asyncio.Protocol):
@@ -57,6 +68,7 @@ class Connection(asyncio.Protocol):
             # Our own headers are right by construction, and checking them costs as much as sending them.
             H2Configuration(client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False)
         )
+        self._h2.encoder = _Plain()
         self._filter: Final = FrameFilter()
         self._open: Final[dict[int, Exchange]] = {}
         self._unsent: Final[dict[int, Exchange]] = {}

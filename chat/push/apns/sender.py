@@ -17,12 +17,12 @@ from typing import Final
 import structlog
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from chat.push.apns.exchange import Outcome, Reply
+from chat.push.apns.exchange import Reply, Unanswered, Unprocessed
 from chat.push.apns.payload import Rendered, path_of, render
 from chat.push.apns.pool import Place, Pool, PoolState
 from chat.push.apns.settings import HOSTS, ApnsSettings
 from chat.push.apns.tokens import Key, ProviderToken
-from chat.push.apns.verdicts import Do, read, row_of, verdict_of, without_reply
+from chat.push.apns.verdicts import Do, Said, read, row_of, verdict_of, without_reply
 from chat.push.sending import (
     Accepted,
     AddressGone,
@@ -215,21 +215,20 @@ class ApnsSender:
     ) -> tuple[Verdict, Do | None]:
         """A push in one environment; None when there was no answer."""
         bearer = self._token.current()
-        outcome = await self._request(environment, token, rendered, bearer, deadline)
-        if _expired(outcome) and (newer := self._token.after(bearer)) is not None:
-            outcome = await self._request(environment, token, rendered, newer, deadline)
-        if not isinstance(outcome, Reply):
-            return without_reply(outcome), None
-        said = read(outcome)
-        do = row_of(said).do
-        verdict = verdict_of(said, now_s=self._apns.clock(), settings=self._apns.settings, proven=self._proven)
+        answer = await self._request(environment, token, rendered, bearer, deadline)
+        if _expired(answer) and (newer := self._token.after(bearer)) is not None:
+            answer = await self._request(environment, token, rendered, newer, deadline)
+        if not isinstance(answer, Said):
+            return without_reply(answer), None
+        do = row_of(answer).do
+        verdict = verdict_of(answer, now_s=self._apns.clock(), settings=self._apns.settings, proven=self._proven)
         if do is Do.RENEW and isinstance(verdict, Later) and verdict.after_s is None:
             verdict = Later(verdict.reason, verdict.scope, self._token.renewable_in_s)
         return verdict, do
 
     async def _request(
         self, environment: Environment, token: str, rendered: Rendered, bearer: str, deadline: float
-    ) -> Outcome:
+    ) -> Said | Unprocessed | Unanswered:
         pool = self._apns.pool(environment, self._app.key)
         headers = [
             HeaderTuple(b":method", b"POST"),
@@ -244,10 +243,13 @@ class ApnsSender:
             kind = HeaderTuple if name in _INDEXED else NeverIndexedHeaderTuple
             headers.append(kind(name.encode(), value.encode()))
         outcome = await pool.request(headers, rendered.body, timeout_s=max(deadline - self._apns.monotonic(), 0.0))
-        if isinstance(outcome, Reply) and row_of(read(outcome)).reconnect:
+        if not isinstance(outcome, Reply):
+            return outcome
+        said = read(outcome)
+        if row_of(said).reconnect:
             outcome.connection.drain()
-        return outcome
+        return said
 
 
-def _expired(outcome: Outcome) -> bool:
-    return isinstance(outcome, Reply) and row_of(read(outcome)).do is Do.RENEW
+def _expired(answer: Said | Unprocessed | Unanswered) -> bool:
+    return isinstance(answer, Said) and row_of(answer).do is Do.RENEW

@@ -137,7 +137,7 @@ class Said:
 def read(reply: Reply) -> Said:
     """Whatever came: the vendor's JSON, half of it, or something else."""
     try:
-        parsed = orjson.loads(reply.body)
+        parsed = orjson.loads(reply.body) if reply.body else None
     except orjson.JSONDecodeError:
         parsed = None
     if not isinstance(parsed, dict):

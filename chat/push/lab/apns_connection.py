@@ -114,6 +114,10 @@ class ServedConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.pause_reading()
 
+    def garble(self) -> None:
+        """DATA on no stream, which nobody may send."""
+        self._raw(_DATA, 0, 0, b"garbage")
+
     def cut(self) -> None:
         if self._transport is not None:
             self._transport.abort()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +12,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chat.push.lab.apns_rules import Device, Environment, Registry, Session, Verdict
-from support.apns_lab import KEY_ID, NOW_S, TEAM, TOPIC, Clock, pem_pair
+from chat.push.lab.screen import Brought
+from chat.push.sending import Accepted, AddressGone
+from support.apns_lab import KEY_ID, NOW_S, TEAM, TOPIC, Clock, apns_lab, pem_pair, push_to
 
 DEVICE = "ab" * 32
 
@@ -176,3 +179,22 @@ def test_a_key_may_be_for_one_environment_or_some_topics() -> None:
 def test_what_is_of_another_kind_than_it_says_is_accepted_and_dropped(kind: str, body: bytes, arrives: bool) -> None:
     verdict = Vendor().ask(body, apns_push_type=kind, apns_priority="5")
     assert (verdict.status, verdict.delivers) == (200, arrives)
+
+
+class Shown:
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str, str, bytes]] = []
+
+    def show(self, brought: Brought, address: str, headers: Mapping[str, str], payload: bytes) -> None:
+        self.shown.append((brought, address, headers["apns-collapse-id"], payload))
+
+
+async def test_what_is_accepted_is_shown_and_nothing_else() -> None:
+    screen = Shown()
+    async with apns_lab(screen=screen) as lab:
+        token = lab.device()
+        assert isinstance(await lab.sender()(push_to(token, collapse_id="c1")), Accepted)
+        assert isinstance(await lab.sender()(push_to(lab.gone(1))), AddressGone)
+    [(brought, address, collapse_id, payload)] = screen.shown
+    assert (brought, address, collapse_id) == ("apns", token, "c1")
+    assert json.loads(payload)["aps"]["alert"] == {"title": "Ada", "body": "Hello"}

@@ -5,10 +5,12 @@ import dataclasses
 
 import pytest
 
-from chat.push.apns import ApnsSettings, PoolState
+from chat.push.apns import ApnsSettings, App, Place, PoolState, open_apns, tls
+from chat.push.lab.apns import HOST, open_apns_emulator
 from chat.push.lab.apns_faults import Answer, Cut, Hold, Leave, NeverAnswer, Pieces, Reset
+from chat.push.lab.apns_tls import ThrowAwayAuthority
 from chat.push.sending import Accepted, AddressGone, Later, Unknown
-from support.apns_lab import KEY_ID, NOW_S, QUICK, TEAM, apns_lab, push_to
+from support.apns_lab import KEY_ID, NOW_S, QUICK, TEAM, TOPIC, apns_lab, key_of, push_to
 from support.waiting import eventually
 
 ONE = dataclasses.replace(QUICK, max_connections=1)
@@ -358,6 +360,42 @@ async def test_where_nobody_listens_it_is_told_at_once_and_not_asked_again_and_a
         assert 0 < second.after_s <= 60
         # The other environment is not concerned.
         assert isinstance(await send(push_to(token)), Accepted)
+
+
+@pytest.mark.parametrize("protocols", [["http/1.1"], []])
+async def test_a_server_without_http2_is_none(protocols: list[str]) -> None:
+    async with apns_lab(ONE) as lab:
+        other = ThrowAwayAuthority()
+        async with open_apns_emulator(lab.registry, tls=other.server(protocols)) as emulator:
+            place = Place(HOST, emulator.port, tls(other.client()), "127.0.0.1")
+            async with open_apns(places={"production": place, "sandbox": place}) as apns:
+                verdict = await apns.sender(App(key_of(), TOPIC)).send(push_to(lab.device()))
+        assert isinstance(verdict, Later)
+        assert (verdict.reason, verdict.scope) == ("unreachable", "lane")
+        assert not emulator.ids
+
+
+async def test_a_server_that_nobody_vouches_for_gets_nothing() -> None:
+    async with apns_lab(ONE) as lab:
+        place = Place(HOST, lab.production.port, tls(ThrowAwayAuthority().client()), "127.0.0.1")
+        async with open_apns(places={"production": place, "sandbox": place}) as apns:
+            verdict = await apns.sender(App(key_of(), TOPIC)).send(push_to(lab.device()))
+        assert isinstance(verdict, Later)
+        assert verdict.reason == "unreachable"
+        assert not lab.production.ids
+
+
+async def test_a_server_that_breaks_http2_is_left() -> None:
+    async with apns_lab(ONE) as lab:
+        send, token = lab.sender(), lab.device()
+        await send(push_to(token))
+        lab.production.script(NeverAnswer())
+        stuck = asyncio.create_task(send(push_to(token)))
+        await eventually(lambda: lab.production.in_flight == 1)
+        lab.production.connections[0].garble()
+        assert await stuck == Unknown("protocol_error")
+        assert isinstance(await send(push_to(token)), Accepted)
+        assert lab.production.connections_opened == 2
 
 
 async def test_on_closing_what_is_on_its_way_is_awaited() -> None:
