@@ -34,11 +34,10 @@ from chat.push.sending import (
     WebKeys,
 )
 from chat.push.timing import retry_at
-from storage.errors import StorageError
+from chat.push.tracing import Tracer
 from storage.model.device import Device
 from storage.model.push import Job, Step, Trace
 from storage.mongo.push_jobs import PushJobs
-from storage.mongo.push_traces import PushTraces
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +83,7 @@ class Delivery:
     def __init__(
         self,
         jobs: PushJobs,
-        traces: PushTraces,
+        tracer: Tracer,
         devices: Devices,
         preferences: Preferences,
         unreads: Unreads,
@@ -100,7 +99,7 @@ class Delivery:
     ) -> None:
         """`random` gives [0, 1). Without `seal` nothing is encrypted for a device: it gets what `generic` says."""
         self._jobs = jobs
-        self._traces = traces
+        self._tracer = tracer
         self._devices = devices
         self._preferences = preferences
         self._unreads = unreads
@@ -163,7 +162,7 @@ class Delivery:
     async def _suppressed(
         self, job: Job, device: Device, unread: Unread, weighed: Weighed, reason: Reason, lane: LaneRuntime
     ) -> None:
-        await self._trace(job, Step.DECIDED, "suppress", reason, upto=weighed.upto)
+        self._trace(job, Step.DECIDED, "suppress", reason, upto=weighed.upto)
         now = self._clock_ms()
         if reason not in _GONE_FROM_SCREEN:
             await self._jobs.done(job, covered=weighed.upto, now=now)
@@ -175,7 +174,7 @@ class Delivery:
         await self._send(_Sending(job, device, address_of(device), telling, weighed, lane))
 
     async def _waits(self, job: Job, weighed: Weighed, until: int, reason: Reason) -> None:
-        await self._trace(job, Step.DECIDED, "wait", reason, upto=weighed.upto, until=until)
+        self._trace(job, Step.DECIDED, "wait", reason, upto=weighed.upto, until=until)
         # What waits for the end of a night is to be told then, however long it was.
         ends_at = until + self._settings.life_ms if reason is Reason.DO_NOT_DISTURB else None
         await self._jobs.wait(job, until, now=self._clock_ms(), reason=reason.value, ends_at=ends_at)
@@ -191,7 +190,7 @@ class Delivery:
         lane: LaneRuntime,
     ) -> None:
         outcome = "send_quiet" if decision.quiet else "send"
-        await self._trace(job, Step.DECIDED, outcome, decision.reason, upto=weighed.upto)
+        self._trace(job, Step.DECIDED, outcome, decision.reason, upto=weighed.upto)
         wished = around.preferences.content
         keys = device.content_keys
         telling = Telling(
@@ -217,10 +216,10 @@ class Delivery:
         with sending.lane.sending(sending.address):
             verdict, notification = await self._attempt(sending, sending.telling)
             if isinstance(verdict, TooLarge) and sending.telling.content is not Content.GENERIC:
-                await self._trace_answer(sending, notification, verdict)
+                self._trace_answer(sending, notification, verdict)
                 verdict, notification = await self._attempt(sending, replace(sending.telling, content=Content.GENERIC))
         await self._answered(sending, notification, verdict)
-        await self._trace_answer(sending, notification, verdict)
+        self._trace_answer(sending, notification, verdict)
 
     async def _attempt(self, sending: _Sending, telling: Telling) -> tuple[Verdict, Notification]:
         notification = render(telling, self._rendering, self._seal)
@@ -320,14 +319,14 @@ class Delivery:
     async def _bury(self, job: Job, reason: str, now: int) -> None:
         log.warning("push_given_up", lane=job.lane, reason=reason, attempts=job.attempts + 1)
         await self._jobs.bury(replace(job, attempts=job.attempts + 1), reason, now=now)
-        await self._trace(job, Step.ENDED, "dead_letter", reason)
+        self._trace(job, Step.ENDED, "dead_letter", reason)
 
     async def _end(self, job: Job, outcome: str, reason: str) -> None:
         await self._jobs.done(job, now=self._clock_ms())
-        await self._trace(job, Step.ENDED, outcome, reason)
+        self._trace(job, Step.ENDED, outcome, reason)
 
-    async def _trace_answer(self, sending: _Sending, notification: Notification, verdict: Verdict) -> None:
-        await self._trace(
+    def _trace_answer(self, sending: _Sending, notification: Notification, verdict: Verdict) -> None:
+        self._trace(
             sending.job,
             Step.ANSWERED,
             f"{notification.kind.value}:{OUTCOMES[type(verdict)]}",
@@ -337,7 +336,7 @@ class Delivery:
             provider_id=verdict.provider_id if isinstance(verdict, Accepted) else "",
         )
 
-    async def _trace(
+    def _trace(
         self,
         job: Job,
         step: Step,
@@ -349,7 +348,6 @@ class Delivery:
         notification: Notification | None = None,
         provider_id: str = "",
     ) -> None:
-        """Never a reason to fail."""
         trace = Trace(
             self._clock_ms(),
             step,
@@ -366,10 +364,7 @@ class Delivery:
             "" if notification is None else notification.job_id,
             provider_id,
         )
-        try:
-            await self._traces.write([trace])
-        except StorageError as error:
-            log.warning("push_trace_lost", reason=str(error))
+        self._tracer.add(trace)
 
 
 OUTCOMES: Final[Mapping[type[Verdict], str]] = {

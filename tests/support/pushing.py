@@ -17,6 +17,7 @@ from chat.push.planner import Planner, PlannerSettings
 from chat.push.policy import DeviceState, PolicySettings
 from chat.push.ports import lane_name, lane_of
 from chat.push.sending import Accepted, Kind, Lane, Notification, Push, Verdict
+from chat.push.tracing import Tracer
 from chat.push.unreading import StoredGroups, StoredUnreads
 from storage.model import Entry
 from storage.model.device import Device
@@ -154,6 +155,7 @@ class Pushing:
         self.doing = Doing()
         self.badges = Badges()
         self.jobs, self.traces = PushJobs(db), PushTraces(db)
+        self.tracer = Tracer(self.traces)
         self.unreads = StoredUnreads(store, self.badges)
         self.breakers = breakers or BreakerSettings()
         self.delivery_settings, self.policy = delivery, policy
@@ -179,7 +181,7 @@ class Pushing:
         """Of a worker; `instead`: other parts than these."""
         parts: dict[str, Any] = {
             "jobs": self.jobs,
-            "traces": self.traces,
+            "tracer": self.tracer,
             "devices": self.store.devices,
             "preferences": self.store.notifying,
             "unreads": self.unreads,
@@ -245,6 +247,7 @@ class Pushing:
 
     async def why(self, conversation: str, offset: int, device: Device) -> list[str]:
         """The trace of a message and a device."""
+        await self.tracer.flush()
         traces = await self.traces.of_message(conversation, offset, user=device.user, device=device.id)
         return [f"{one.step}:{one.outcome}:{one.reason}".rstrip(":") for one in traces]
 

@@ -92,7 +92,6 @@ async def test_a_worker_that_is_killed_at_any_step_costs_no_banner_and_no_second
         knife = Knife(step, after=after)
         parts = {
             "jobs": push.jobs,
-            "traces": push.traces,
             "devices": push.store.devices,
             "preferences": push.store.notifying,
             "unreads": push.unreads,
@@ -116,7 +115,7 @@ async def test_a_worker_that_is_killed_at_any_step_costs_no_banner_and_no_second
         assert screen(push, phone).banners == {}
         push.now.ms += 60_000
         if not killed:
-            assert step > 8
+            assert step > 7
             return
     pytest.fail("there is no end of steps")
 
@@ -423,6 +422,7 @@ async def test_traces_never_have_a_text_or_an_address(push: Pushing, group: Conv
     offset = await hello(push, group, "secret")
     push.provider.answers = [Unknown("timeout")]
     await push.pass_(20_000)
+    await push.tracer.flush()
     told = str(await push.traces.of_message(group.id, offset))
     assert "accepted" in told
     assert "secret" not in told
