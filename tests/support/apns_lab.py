@@ -2,10 +2,11 @@
 
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -56,7 +57,7 @@ def key_of(team: str = TEAM, key_id: str = KEY_ID, name: str = "") -> Key:
     return Key(team, key_id, pem_pair(name)[0])
 
 
-def notification(**changes: object) -> Notification:
+def notification(**changes: Any) -> Notification:
     plain = Notification(
         kind=Kind.ALERT,
         job_id=secrets.token_hex(8),
@@ -67,10 +68,10 @@ def notification(**changes: object) -> Notification:
         body="Hello",
         badge=3,
     )
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]  # of a test's own choice
+    return dataclasses.replace(plain, **changes)
 
 
-def push_to(token: str, environment: Environment = "production", **changes: object) -> Push:
+def push_to(token: str, environment: Environment = "production", **changes: Any) -> Push:
     address = Address(f"device-{token[:8]}", Provider.APNS, "app", "token", token, environment)
     return Push(address, notification(**changes), NOW_S + 3600)
 
@@ -85,7 +86,7 @@ class Lab:
 
     def sender(
         self, environment: Environment = "production", topic: str = TOPIC, key: Key | None = None
-    ) -> Callable[[Push], Awaitable[Verdict]]:
+    ) -> Callable[[Push], Coroutine[Any, Any, Verdict]]:
         return self.apns.sender(App(key or key_of(), topic), environment).send
 
     def device(self, environment: Environment = "production", topic: str = TOPIC) -> str:

@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from hpack import HeaderTuple
 
-if TYPE_CHECKING:
-    from chat.push.apns.connection import Connection
+
+class Carrier(Protocol):
+    """The connection that an exchange is on."""
+
+    def drain(self) -> None:
+        """Take nothing more, and close when what is open has ended."""
+
+    def abandon(self, exchange: "Exchange", *, missed: bool) -> None:
+        """Take back a request that has not ended. `missed`: its deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +25,7 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    connection: "Connection" = field(repr=False)
+    connection: Carrier = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Exchange:
         self.headers = headers
         self.body = body
         self.done = done
-        self.connection: Connection | None = None
+        self.connection: Carrier | None = None
         self.stream_id = 0
         self.sent_bytes = 0
         self.status = 0

@@ -5,12 +5,12 @@ import dataclasses
 
 import pytest
 
-from chat.push.apns import ApnsSettings, App, Place, PoolState, open_apns, tls
+from chat.push.apns import ApnsSettings, App, ConnectionSettings, Place, PoolState, open_apns, tls
 from chat.push.lab.apns import HOST, open_apns_emulator
 from chat.push.lab.apns_faults import Answer, Cut, Hold, Leave, NeverAnswer, Pieces, Reset
 from chat.push.lab.apns_tls import ThrowAwayAuthority
-from chat.push.sending import Accepted, AddressGone, Later, Unknown
-from support.apns_lab import KEY_ID, NOW_S, QUICK, TEAM, TOPIC, apns_lab, key_of, push_to
+from chat.push.sending import Accepted, AddressGone, Environment, Later, Unknown
+from support.apns_lab import KEY_ID, NOW_S, QUICK, TEAM, TOPIC, apns_lab, authority, key_of, push_to
 from support.waiting import eventually
 
 ONE = dataclasses.replace(QUICK, max_connections=1)
@@ -345,21 +345,24 @@ async def test_a_full_connection_gets_company_up_to_the_limit() -> None:
 
 
 async def test_where_nobody_listens_it_is_told_at_once_and_not_asked_again_and_again() -> None:
-    async with apns_lab(dataclasses.replace(ONE, reconnect_s=60, max_reconnect_s=60)) as lab:
-        send, token = lab.sender(), lab.device()
-        await send(push_to(token))
-        place = lab.apns._places["sandbox"]
-        lab.apns._places["sandbox"] = dataclasses.replace(place, port=1)  # type: ignore[index]
-        flipped = lab.sender("sandbox")
-        first = await flipped(push_to(token, "sandbox"))
-        assert isinstance(first, Later)
-        assert (first.reason, first.scope) == ("unreachable", "lane")
-        second = await flipped(push_to(token, "sandbox"))
-        assert isinstance(second, Later)
-        assert second.after_s is not None
-        assert 0 < second.after_s <= 60
-        # The other environment is not concerned.
-        assert isinstance(await send(push_to(token)), Accepted)
+    async with apns_lab(ONE) as lab:
+        client = tls(authority().client())
+        places: dict[Environment, Place] = {
+            "production": Place(HOST, lab.production.port, client, "127.0.0.1"),
+            "sandbox": Place(HOST, 1, client, "127.0.0.1"),
+        }
+        patient = ApnsSettings(connection=ConnectionSettings(reconnect_s=60, max_reconnect_s=60))
+        async with open_apns(patient, places=places, clock=lab.clock) as apns:
+            sandbox = apns.sender(App(key_of(), TOPIC), "sandbox")
+            first = await sandbox.send(push_to(lab.device("sandbox"), "sandbox"))
+            assert isinstance(first, Later)
+            assert (first.reason, first.scope) == ("unreachable", "lane")
+            second = await sandbox.send(push_to(lab.device("sandbox"), "sandbox"))
+            assert isinstance(second, Later)
+            assert second.after_s is not None
+            assert 0 < second.after_s <= 60
+            # The other environment is not concerned.
+            assert isinstance(await apns.sender(App(key_of(), TOPIC)).send(push_to(lab.device())), Accepted)
 
 
 @pytest.mark.parametrize("protocols", [["http/1.1"], []])

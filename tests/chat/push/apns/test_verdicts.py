@@ -1,5 +1,7 @@
 """A row for each answer of APNs, from the server's bytes to the verdict."""
 
+from typing import Any
+
 import pytest
 
 from chat.push.apns import ApnsSettings
@@ -75,8 +77,8 @@ WITHOUT_A_ROW: list[tuple[int, str, Verdict]] = [
 ]
 
 
-def _verdict(status: int, reason: str, **said: object) -> Verdict:
-    return verdict_of(Said(status, reason, **said), now_s=NOW_S, settings=ApnsSettings())  # type: ignore[arg-type]
+def _verdict(status: int, reason: str, **said: Any) -> Verdict:
+    return verdict_of(Said(status, reason, **said), now_s=NOW_S, settings=ApnsSettings())
 
 
 def test_every_row_is_in_the_table() -> None:
@@ -92,7 +94,8 @@ def test_an_answer_comes_to_a_verdict(status: int, reason: str, verdict: Verdict
 def test_what_the_server_asks_for_is_told() -> None:
     assert _verdict(503, "ServiceUnavailable", retry_after="17") == Later("ServiceUnavailable", "lane", 17.0)
     assert _verdict(429, "TooManyRequests", retry_after="5") == Later("TooManyRequests", "device", 5.0)
-    assert _verdict(429, "TooManyProviderTokenUpdates", retry_after="900").after_s == 900  # type: ignore[union-attr]
+    updates = "TooManyProviderTokenUpdates"
+    assert _verdict(429, updates, retry_after="900") == Later(updates, "lane", 900.0)
 
 
 def test_which_answers_cost_the_connection() -> None:
