@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._flushing = False
-        self._heard_at = monotonic()
+        self._heard_at = self._used_at = monotonic()
         self._pinged_at: float | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._missed = 0
@@ -111,6 +111,7 @@ class Connection(asyncio.Protocol):
         stream_id = self._h2.get_next_available_stream_id()
         exchange.connection, exchange.stream_id = self, stream_id
         self._open[stream_id] = exchange
+        self._used_at = self._monotonic()
         self._h2.send_headers(stream_id, exchange.headers)
         self._send_body(stream_id, exchange)
         self._flush_soon()
@@ -305,6 +306,9 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         now = self._monotonic()
+        if not self._open and now - self._used_at >= self._settings.idle_s:
+            self.drain()
+            return
         if self._pinged_at is not None and now - self._pinged_at >= self._settings.ping_answer_s:
             logger.warning("apns_connection_dead", in_flight=len(self._open))
             self.abort("no_pong")

@@ -17,7 +17,8 @@ class ConnectionSettings:
     vendor's own limit counts as well, whatever it is at the moment. `max_waiting`: requests that wait for a stream.
 
     When nothing was heard for `ping_every_s` a PING goes out, and when nothing is heard for another `ping_answer_s` the
-    connection is given up. So it is after `max_missed` deadlines in a row without one answer.
+    connection is given up. So it is after `max_missed` deadlines in a row without one answer. One that nobody has used
+    for `idle_s` is closed: its key may be gone.
 
     After a connection that came to nothing the next attempt waits `reconnect_s`, then twice as long, up to
     `max_reconnect_s`: the vendor takes hasty clients for an attack. `drain_s`: how long open streams have on closing.
@@ -31,6 +32,7 @@ class ConnectionSettings:
     max_connections: int = 4
     max_waiting: int = 1024
     max_missed: int = 8
+    idle_s: float = 4 * 3600.0
     max_reply_bytes: int = 4096
     reconnect_s: float = 1.0
     max_reconnect_s: float = 60.0

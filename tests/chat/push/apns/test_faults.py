@@ -298,6 +298,15 @@ async def test_an_answered_ping_keeps_an_idle_connection() -> None:
         assert lab.production.connections_opened == 1
 
 
+async def test_a_connection_that_nobody_uses_is_closed_and_made_anew_when_somebody_does() -> None:
+    async with apns_lab(dataclasses.replace(ONE, ping_every_s=0.02, ping_answer_s=5, idle_s=0.1)) as lab:
+        send, token = lab.sender(), lab.device()
+        await send(push_to(token))
+        await eventually(lambda: not lab.production.connections)
+        assert isinstance(await send(push_to(token)), Accepted)
+        assert lab.production.connections_opened == 2
+
+
 @pytest.mark.parametrize("at", ["headers", "request"])
 async def test_a_connection_that_drops_leaves_it_unknown(at: str) -> None:
     async with apns_lab(ONE) as lab:
