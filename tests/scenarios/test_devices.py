@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import cent
 import pytest
+from structlog.testing import capture_logs
 
 from support.app import API_KEY, App
 from support.talking import group
@@ -139,6 +140,24 @@ async def test_what_is_on_screen_is_known_to_every_process(alice: WireClient, ap
     }
     refused = await alice.rpc("client.state", device="phone", foreground=False, conversation=conversation)
     assert refused["error"]["message"] == "bad_request: $.conversation: nothing is on screen in the background"
+
+
+async def test_an_address_is_in_no_log_line_and_no_answer(app: App) -> None:
+    token, other = "f00d" * 16, "beef" * 16
+    answers = []
+    with capture_logs() as logs:
+        for user, address in (("alice", token), ("bob", token), ("bob", other), ("bob", "no hex")):
+            async with app.rest(user) as rest:
+                async with rest.put("/v1/devices/phone", json={**APNS, "address": address}) as answer:
+                    answers.append(await answer.text())
+                async with rest.get("/v1/devices") as answer:
+                    answers.append(await answer.text())
+        async with app.api() as api, api.post("/api/device_list", json={"include_meta": True}) as answer:
+            answers.append(await answer.text())
+    assert any(line["event"] == "device_taken_over" for line in logs)
+    for text in (str(logs), *answers):
+        for secret in (token, other, "no hex"):
+            assert secret not in text
 
 
 # --- for the application, with Centrifugo's own client ---
