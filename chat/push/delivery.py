@@ -210,8 +210,9 @@ class Delivery:
         """Send it, a smaller one if it is too large, and do what the answer asks for."""
         now = self._clock_ms()
         if not sending.lane.has_room_for(sending.address, now):
-            until = max(now + self._settings.crowded_ms, sending.lane.breaker_of(sending.address).opens_at(now))
-            await self._jobs.wait(sending.job, self._spread(until), now=now)
+            breakers = (sending.lane.breaker, sending.lane.breaker_of(sending.address))
+            until = max(now + self._settings.crowded_ms, *(one.opens_at(now) for one in breakers))
+            await self._hold(sending.job, until, now)
             return
         with sending.lane.sending(sending.address):
             verdict, notification = await self._attempt(sending, sending.telling)

@@ -65,7 +65,9 @@ class LaneRuntime:
         return self._origins[origin]
 
     def has_room_for(self, address: Address, now: int) -> bool:
-        """Whether its origin may be asked now; the lane itself was asked before."""
+        """Whether it may be sent to now: the lane may have been left alone since the claim."""
+        if self.breaker.state(now) is LaneState.OPEN:
+            return False
         origin = origin_of(address)
         if origin is None:
             return True

@@ -152,6 +152,20 @@ async def test_what_is_deleted_before_it_is_sent_is_not_told(push: Pushing, grou
     assert screen(push, phone).bodies == ["Somebody: stays"]
 
 
+async def test_what_is_deleted_afterwards_is_taken_off_the_screen_without_a_sound(
+    push: Pushing, group: Conversation, phone: Device
+) -> None:
+    offset = await hello(push, group, "stays", "goes")
+    await push.pass_(2_000)
+    assert screen(push, phone).bodies == ["2 new messages\nSomebody: goes"]
+    await delete(push, group, offset)
+    await push.pass_(2_000)
+    assert (screen(push, phone).bodies, screen(push, phone).rings) == (["Somebody: stays"], 1)
+    await delete(push, group, offset - 1)
+    await push.pass_(2_000)
+    assert (screen(push, phone).bodies, screen(push, phone).rings) == ([], 1)
+
+
 async def delete(push: Pushing, group: Conversation, offset: int) -> None:
     entry = message(group.id, by="bob", kind=EntryKind.MESSAGE_DELETED, at=push.now.ms, body={"target": offset})
     await push.store.rewording.delete(entry, offset)
