@@ -231,9 +231,13 @@ async def test_it_is_known_whether_a_request_may_have_arrived(unused_tcp_port: i
 
 
 async def test_who_takes_a_connection_and_never_says_who_he_is_was_not_reached() -> None:
+    left = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        left.set()
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -241,4 +245,5 @@ async def test_who_takes_a_connection_and_never_says_who_he_is_was_not_reached()
         async with open_outgoing(INSIDE, timeout_s=PATIENCE_S, connect_s=0.2, max_bytes=1, resolver=names) as client:
             with pytest.raises(Failed, match="connected to in time") as never:
                 await client.request("GET", f"https://keys.example:{port}/")
+        await left.wait()
     assert not never.value.sent
