@@ -36,6 +36,8 @@ from storage.mongo.notifying import Notifying
 from storage.mongo.pages import Pages
 from storage.mongo.preferring import Preferring
 from storage.mongo.push_apps import PushApps
+from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_traces import PushTraces
 from storage.mongo.reactions import ReactionRows
 from storage.mongo.reading import Reading
 from storage.mongo.restrictions import Restrictions
@@ -93,6 +95,8 @@ class Store:
     devices: Devices
     notifying: Notifying
     push_apps: PushApps
+    push_jobs: PushJobs
+    push_traces: PushTraces
     sealing: Sealing
     summaries: Summaries
     stats: Stats
@@ -211,6 +215,8 @@ async def open_store(
                     devices=Devices(db),
                     notifying=Notifying(db),
                     push_apps=PushApps(db),
+                    push_jobs=PushJobs(db),
+                    push_traces=PushTraces(db),
                     sealing=Sealing(db),
                     summaries=summaries,
                     stats=stats,

@@ -99,8 +99,8 @@ class Trace:
     """One step on the way of the messages from `since` to `upto` of a conversation to a device.
 
     Without a device it is about all of the user's, without a user about everybody. `outcome` is what came of the step
-    and `reason` why. `until`: when it goes on. `job`: the id that the device gets with the notification. Never has a
-    text, a token or an address.
+    and `reason` why. `until`: when it goes on. `job`: the id that the device gets with the notification; what is
+    `confirmed` has that and no conversation, until it is found by message. Never has a text, a token or an address.
     """
 
     at: int

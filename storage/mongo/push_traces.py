@@ -4,6 +4,7 @@ Best effort: traces are written behind what they tell of, and a killed worker lo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,7 +27,7 @@ class PushTraces:
         self._traces = db[PUSH_TRACES]
 
     async def write(self, traces: Sequence[Trace]) -> None:
-        """Keep them. What was planned is kept once, however often the log is read."""
+        """Keep them. What was planned is kept once, however often the log is read, and what a device confirmed too."""
         if not traces:
             return
         with translated():
@@ -41,7 +42,7 @@ class PushTraces:
         self, conversation: str, offset: int, *, user: str = "", device: str = "", limit: int = MAX_LIMIT
     ) -> list[Trace]:
         """Everything about one message, in the order of time; of one user or device, if they are given, which includes
-        what is about everybody.
+        what is about everybody. What devices have confirmed comes beside the limit.
         """
         # Whatever covers it ends there or later, and more than a hundred messages are never told of at once.
         query: Document = {"conversation": conversation, "upto": {"$gte": offset}, "since": {"$lte": offset}}
@@ -49,7 +50,8 @@ class PushTraces:
             query["user"] = {"$in": [user, ""]}
         if device:
             query["device"] = {"$in": [device, ""]}
-        return await self._find(query, ASCENDING, limit)
+        found = await self._find(query, ASCENDING, limit)
+        return sorted([*found, *await self._confirmed(found)], key=lambda one: one.at)
 
     async def of_user(self, user: str, *, before: int | None = None, limit: int = 100) -> list[Trace]:
         """The newest first; those before that time (ms UTC), if it is given."""
@@ -58,6 +60,15 @@ class PushTraces:
     async def of_device(self, device: str, *, before: int | None = None, limit: int = 100) -> list[Trace]:
         """As `of_user`."""
         return await self._find({"device": device, **_before(before)}, DESCENDING, limit)
+
+    async def _confirmed(self, traces: Sequence[Trace]) -> list[Trace]:
+        """A device confirms a job, and need not say what it told of: that is known from the answer to it."""
+        answers = {_confirmation(one.device, one.job): one for one in traces if one.job}
+        if not answers:
+            return []
+        with translated():
+            rows = self._traces.find({"_id": {"$in": list(answers)}}, batch_size=len(answers) + 1)
+            return [_told_of(_trace_of(row), answers[row["_id"]]) for row in await rows.to_list(len(answers))]
 
     async def _find(self, query: Document, order: int, limit: int) -> list[Trace]:
         limit = min(limit, MAX_LIMIT)
@@ -85,6 +96,8 @@ def _row_of(trace: Trace) -> Document:
     }
     if trace.step is Step.PLANNED:
         row["_id"] = f"{trace.conversation}|{trace.upto}|{len(trace.user)}:{trace.user}{trace.device}"
+    if trace.step is Step.CONFIRMED:
+        row["_id"] = _confirmation(trace.device, trace.job)
     optional = {
         "reason": trace.reason,
         "lane": trace.lane,
@@ -94,6 +107,14 @@ def _row_of(trace: Trace) -> Document:
         "provider_id": trace.provider_id,
     }
     return row | {name: value for name, value in optional.items() if value}
+
+
+def _confirmation(device: str, job: str) -> str:
+    return f"{Step.CONFIRMED}|{device}|{job}"
+
+
+def _told_of(confirmed: Trace, answer: Trace) -> Trace:
+    return replace(confirmed, conversation=answer.conversation, since=answer.since, upto=answer.upto, lane=answer.lane)
 
 
 def _trace_of(row: Document) -> Trace:

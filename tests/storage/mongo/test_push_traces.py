@@ -54,3 +54,16 @@ async def test_the_server_forgets_them(db: Database) -> None:
     assert row is not None
     assert row["forget_at"].replace(tzinfo=UTC).timestamp() * 1000 == 4_000_000_000_000 + 72 * 3_600_000
     assert KEPT_MS == 72 * 3_600_000
+
+
+async def test_what_a_device_confirms_is_found_with_the_message_however_often_and_whenever_it_does(
+    traces: PushTraces,
+) -> None:
+    confirmed = Trace(9_500, Step.CONFIRMED, "", 0, 0, "shown", user="ada", device="phone", job="job")
+    foreign = replace(confirmed, user="bob", device="tablet")
+    await traces.write([confirmed])
+    answered = replace(ANSWERED, job="job", lane="apns|production|app")
+    await traces.write([answered, foreign, replace(confirmed, at=9_900)])
+    told = replace(confirmed, conversation=C, since=4, upto=6, lane="apns|production|app")
+    assert await traces.of_message(C, 5, user="ada") == [answered, told]
+    assert (await traces.of_device("phone"))[0] == confirmed
