@@ -56,6 +56,9 @@ def dev(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is kept.")] = Path(".hubbub"),
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: a directory that is removed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
+    phones: Annotated[
+        bool, typer.Option("--phones/--no-phones", help="Emulators of push services, and a phone per demo user.")
+    ] = True,
     config: ConfigPath = None,
 ) -> None:
     """Start everything here, with demo users, to try it.
@@ -71,7 +74,7 @@ def dev(
     from chat.cli.outcome import reporting
 
     with reporting():
-        code = local.run(local.Options(host, port, data, ephemeral, as_json, config))
+        code = local.run(local.Options(host, port, data, ephemeral, as_json, config, phones))
     raise typer.Exit(code)
 
 
