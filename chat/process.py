@@ -41,6 +41,7 @@ from chat.limits.sharing import sharing
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
 from chat.push.endpoints import Endpoints
+from chat.push.trials import Trials
 from chat.sealing import Sealer
 from chat.settings import backend_options, engine_settings, usecase_limits
 from chat.shedding import Shedding
@@ -89,6 +90,7 @@ class Process:
     limits: RateLimits
     restricting: Restricting
     sealer: Sealer
+    trials: Trials
     stats: Stats
     registry: CollectorRegistry
     random: Callable[[], float]
@@ -151,6 +153,7 @@ class _Product:
     plain: PlainChannels
     rates: RateLimits
     files: Files | None
+    trials: Trials
 
 
 @asynccontextmanager
@@ -179,6 +182,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             product.rates,
             doors.restricting,
             doors.sealer,
+            product.trials,
             ground.stats,
             ground.registry,
             ground.random,
@@ -250,6 +254,7 @@ def _news(ground: _Ground) -> _News:
 async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, news: _News) -> _Product:
     config, store, redis, registry = ground.config, ground.store, ground.redis, ground.registry
     uploading = await stack.enter_async_context(open_uploading(config))
+    trials = Trials(store.push_jobs, clock_ms=clock_ms)
     service = build_service(
         store,
         news.access,
@@ -262,6 +267,7 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
         uploading,
         Endpoints(store),
         redis.client_states,
+        trials,
         clock_ms,
         time.monotonic,
     )
@@ -279,7 +285,7 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
     store.health.waiting_s = calls.waiting_s
     rates = open_limits(config, ground.stats.rate_limited, time.monotonic)
     await stack.enter_async_context(sharing(rates.users, redis.rates, random=ground.random))
-    return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files)
+    return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files, trials)
 
 
 def _plain_channels(config: Config, verifiers: Verifiers) -> PlainChannels:

@@ -20,6 +20,7 @@ READS: Final = frozenset(
         "message.reactions",
         "message.seen_by",
         "message.versions",
+        "push.trace",
         "sync",
         "thread.list",
         "user.blocked",

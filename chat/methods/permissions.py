@@ -159,5 +159,8 @@ RULES: Final = (
     Rule("device.list"),
     Rule("push.preferences"),
     Rule("client.state"),
+    Rule("push.trace"),
+    Rule("push.ack"),
+    Rule("push.test", "no device of the caller's", outcome=Outcome.UNSEEN),
     Rule("upload.get", "another's, of no message that one may read", outcome=Outcome.UNSEEN),
 )

@@ -13,6 +13,7 @@ from chat.methods import (
     messages,
     moderation,
     people,
+    push,
     reactions,
     reading,
     searching,
@@ -40,6 +41,7 @@ _AREAS: Final = (
     syncing,
     uploads,
     devices,
+    push,
 )
 
 METHODS: Final[Mapping[str, Method]] = {method.name: method for area in _AREAS for method in area.METHODS}

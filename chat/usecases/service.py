@@ -25,6 +25,7 @@ from chat.usecases.presence import Presence
 from chat.usecases.reactions import Reacting
 from chat.usecases.reading import ReadPositions
 from chat.usecases.receipts import Receipts
+from chat.usecases.ringing import Ringing, Trials
 from chat.usecases.searching import Searching
 from chat.usecases.sending import SendingRules, SlowMode
 from chat.usecases.syncing import Syncing
@@ -63,6 +64,7 @@ class Service:
     devices: Devices
     notifying: Notifying
     client_states: ClientStates
+    ringing: Ringing
 
 
 def build_service(
@@ -77,6 +79,7 @@ def build_service(
     uploading: Uploading,
     endpoints: Endpoints,
     states: States,
+    trials: Trials,
     clock_ms: Callable[[], int],
     monotonic: Callable[[], float],
 ) -> Service:
@@ -116,4 +119,5 @@ def build_service(
         devices=Devices(store, endpoints, clock_ms),
         notifying=Notifying(store, clock_ms),
         client_states=ClientStates(states),
+        ringing=Ringing(store, trials, clock_ms),
     )

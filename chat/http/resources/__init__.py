@@ -12,6 +12,7 @@ from chat.http.resources import (
     messages,
     moderation,
     people,
+    push,
     reactions,
     reading,
     searching,
@@ -39,6 +40,7 @@ _AREAS: Final = (
     syncing,
     uploads,
     devices,
+    push,
 )
 
 RESOURCES: Final = tuple(resource for area in _AREAS for resource in area.RESOURCES)

@@ -16,6 +16,7 @@ from chat.http.server_api.control import Control
 from chat.http.server_api.devices import Devices
 from chat.http.server_api.product import Product
 from chat.http.server_api.publishing import Publishing
+from chat.http.server_api.pushes import Pushes
 from chat.http.server_api.reading import Reading
 from chat.http.server_api.results import BatchReplies, BatchReply, Reply
 from chat.http.server_api.sessions import Sessions
@@ -40,6 +41,7 @@ class Parts:
     survey: Survey
     control: Control
     devices: Devices
+    pushes: Pushes
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,13 @@ _TABLE: Final = (
         "Devices, without where they are reached.",
     ),
     ApiMethod(
+        "push_trace",
+        requests.PushTrace,
+        results.PushSteps,
+        lambda parts, request: parts.pushes.trace(request),
+        "Why devices rang for a message, or did not.",
+    ),
+    ApiMethod(
         "user_upsert",
         UserUpsert,
         UserResult,
@@ -255,7 +264,14 @@ class ServerApi:
         control = Control(deps)
         control.answer()
         self._parts = Parts(
-            Publishing(deps, calls), Sessions(deps), Reading(deps), Product(deps, calls), survey, control, Devices(deps)
+            Publishing(deps, calls),
+            Sessions(deps),
+            Reading(deps),
+            Product(deps, calls),
+            survey,
+            control,
+            Devices(deps),
+            Pushes(deps),
         )
         self._stats = deps.calls.stats
         self._monotonic = deps.monotonic

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chat.vocabulary import devices
-from chat.vocabulary.types import Locale, UserId
+from chat.vocabulary import devices, push
+from chat.vocabulary.types import ConversationId, Locale, UserId
 from realtime.protocol.messages import EMPTY, Payload, StreamPosition
 
 MAX_CHANNELS_AT_ONCE = 1000
@@ -274,6 +274,17 @@ class DeviceList(Struct, frozen=True, kw_only=True):
     include_topics: bool | None = None
     cursor: Annotated[str, Meta(max_length=64)] | None = None
     limit: Annotated[int, Meta(ge=0, le=1000)] | None = None
+
+
+class PushTrace(Struct, frozen=True, kw_only=True):
+    """What became of a message on its way to all devices in the last 72 hours; to those of one `user`, or to one
+    `device` (the `id` that `device_list` has).
+    """
+
+    conversation: ConversationId
+    offset: push.Offset
+    user: UserId | None = None
+    device: DeviceId | None = None
 
 
 class ConversationPublish(Struct, frozen=True):

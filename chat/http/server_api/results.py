@@ -167,6 +167,32 @@ class Devices(Struct, frozen=True):
     total_count: int
 
 
+class PushTraced(Struct, frozen=True):
+    """One step, as in `push.trace`, with its `user`. `device` is the `id` that `device_list` has. What is about
+    everybody has neither.
+    """
+
+    at: int
+    step: str
+    outcome: str
+    reason: str
+    since: int
+    upto: int
+    user: str
+    device: str
+    provider: str
+    until: int
+    attempt: int
+    job: str
+    provider_id: str
+
+
+class PushSteps(Struct, frozen=True):
+    """In the order of time; at most 1000."""
+
+    steps: list[PushTraced]
+
+
 class RpcResult(Struct, frozen=True):
     """`data` is what the method returns to a client."""
 
