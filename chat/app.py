@@ -14,6 +14,7 @@ import chat
 from chat.admin.http import strict_transport
 from chat.admin.live import Live
 from chat.admin.live import running as live_running
+from chat.admin.pushes import Pushes
 from chat.admin.routes import Admin, admin_routes
 from chat.admin.wiring import EngineConnections
 from chat.admission import Admission, AdmissionSettings
@@ -193,6 +194,7 @@ def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddress
         limits=process.limits.addresses,
         reasons={one.code: one.reason for one in DISCONNECTS},
         session_ttl_s=config.admin.session_ttl,
+        pushes=Pushes(process.store, process.trials, live.push_lanes, clock_ms=clock_ms),
     )
 
 

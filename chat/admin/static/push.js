@@ -1,0 +1,270 @@
+// Push: lanes and how late they are, what was given up, a test for a device, and why a phone rang or did not.
+import { get, post } from "./api.js";
+import { confirmed } from "./dialogs.js";
+import { h, say } from "./dom.js";
+import { age, count, processName } from "./format.js";
+import { Poller } from "./poller.js";
+
+const LEVELS = { closed: "good", probing: "warn", open: "bad" };
+const STATES = { closed: "sends", probing: "tries one", open: "left alone" };
+
+function table(columns, body) {
+  const heads = columns.map(([label, kind = ""]) => h("th", { scope: "col", class: kind }, label));
+  return h("table", { class: "stacking" }, h("thead", {}, h("tr", {}, heads)), body);
+}
+
+function card(title, ...content) {
+  return h("section", { class: "card" }, h("header", {}, h("h2", {}, title)), ...content);
+}
+
+function scrolling(label, content) {
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, content);
+}
+
+function cell(label, content, kind = "") {
+  return h("td", { class: kind, "data-label": label }, content);
+}
+
+function button(label, onclick) {
+  return h("button", { type: "button", onclick }, label);
+}
+
+export class Push {
+  constructor({ feed, onSignedOut }) {
+    this.feed = feed;
+    this.onSignedOut = onSignedOut;
+    this.note = h("p", { class: "note", role: "status" }, "Asking…");
+    this.lanes = h("tbody");
+    this.dead = h("tbody");
+    this.deadNote = h("p", { class: "note" });
+    this.devices = h("tbody");
+    this.deviceNote = h("p", { class: "note", role: "status" });
+    this.steps = h("tbody");
+    this.traceNote = h("p", { class: "note", role: "status" });
+    this.user = this.field("User", "User", 64);
+    this.conversation = this.field("Conversation", "Conversation", 64);
+    this.offset = this.field("Offset", "Offset of the message", 15);
+    this.element = h("div", { class: "list" }, this.note, this.lanesCard(), this.deadCard(), this.testCard(), this.traceCard());
+    this.poller = new Poller({
+      everyMs: 2000,
+      ask: (signal) => get("/admin/api/push", {}, signal),
+      onAnswer: (answer) => this.show(answer),
+      onError: (error) => this.fail(this.note, error),
+    });
+  }
+
+  field(placeholder, label, maxLength) {
+    return h("input", { type: "search", placeholder, "aria-label": label, autocomplete: "off", spellcheck: false, maxLength });
+  }
+
+  lanesCard() {
+    const columns = [["Lane"], ["Environment"], ["Oldest job", "number"], ["Due", "number"], ["Under way", "number"], ["State"]];
+    return card("Lanes", scrolling("Lanes", table(columns, this.lanes)));
+  }
+
+  deadCard() {
+    const columns = [["Reason"], ["Lane"], ["User"], ["Conversation"], ["Messages"], ["Attempts", "number"], ["Age", "number"], [""]];
+    return card("Dead letters", this.deadNote, scrolling("Dead letters", table(columns, this.dead)));
+  }
+
+  testCard() {
+    const form = h(
+      "form",
+      { class: "controls", onsubmit: (event) => (event.preventDefault(), this.findDevices()) },
+      this.user,
+      h("button", { type: "submit" }, "Show devices"),
+    );
+    const columns = [["Device"], ["Provider"], ["App"], ["Platform"], ["Registered", "number"], [""]];
+    return card("Test a device", form, this.deviceNote, scrolling("Devices", table(columns, this.devices)));
+  }
+
+  traceCard() {
+    const form = h(
+      "form",
+      { class: "controls", onsubmit: (event) => (event.preventDefault(), this.trace()) },
+      this.conversation,
+      this.offset,
+      h("button", { type: "submit" }, "Show trace"),
+    );
+    const columns = [["Time"], ["User"], ["Device"], ["Step"], ["Outcome"], ["Reason"], ["Until"]];
+    return card("Why did it ring?", form, this.traceNote, scrolling("Trace", table(columns, this.steps)));
+  }
+
+  mounted() {
+    this.poller.run();
+  }
+
+  destroy() {
+    this.poller.end();
+    clearTimeout(this.again);
+  }
+
+  focusSearch() {
+    this.user.focus();
+    this.user.select();
+  }
+
+  show({ at, lanes, dead, more }) {
+    this.showLanes(lanes, at);
+    this.showDead(dead, at, more);
+    const late = lanes.filter((lane) => lane.due_at !== null && at - lane.due_at > 60_000);
+    const shut = lanes.filter((lane) => lane.workers.some((one) => one.state !== "closed" || one.suspect_since !== null));
+    this.note.dataset.level = late.length + shut.length > 0 ? "warn" : "";
+    if (lanes.length === 0) say(this.note, "Nothing waits to be pushed, and no worker has pushed anything yet.");
+    else if (late.length + shut.length === 0) say(this.note, "Every lane keeps up.");
+    else say(this.note, `${count(late.length)} of ${count(lanes.length)} lanes are more than a minute late, ${count(shut.length)} are not trusted by a worker.`);
+  }
+
+  showLanes(lanes, now) {
+    const names = new Map(this.feed.overview?.processes.map((each) => [each.process, processName(each)]));
+    this.lanes.replaceChildren(
+      ...lanes.map((lane) => {
+        const late = lane.due_at === null || lane.due_at > now ? "–" : age((now - lane.due_at) / 1000);
+        const running = lane.workers.reduce((sum, one) => sum + one.running, 0);
+        return h(
+          "tr",
+          {},
+          cell("Lane", `${lane.provider} · ${lane.app}`),
+          cell("Environment", lane.environment),
+          cell("Oldest job", late, "number"),
+          cell("Due", count(lane.due), "number"),
+          cell("Under way", count(running), "number"),
+          cell("State", lane.workers.length === 0 ? "no worker has tried it" : lane.workers.map((one) => this.state(one, now, names))),
+        );
+      }),
+    );
+  }
+
+  state(one, now, names) {
+    const state = h("span", { class: "state" }, h("i", {}), h("b", {}, STATES[one.state] ?? one.state));
+    state.dataset.level = one.suspect_since !== null ? "bad" : (LEVELS[one.state] ?? "warn");
+    const until = one.until !== null && one.until > now ? `for ${age((one.until - now) / 1000)}` : "";
+    const suspect = one.suspect_since !== null ? `too many devices gone since ${new Date(one.suspect_since).toLocaleTimeString()}` : "";
+    const origins = one.origins > 0 ? `${count(one.origins)} services left alone` : "";
+    const more = [one.reason, until, suspect, origins, names.get(one.process) ?? one.process].filter(Boolean).join(" · ");
+    return h("div", {}, state, h("small", {}, ` ${more}`));
+  }
+
+  showDead(dead, now, more) {
+    say(this.deadNote, dead.length === 0 ? "Nothing was given up in the last fourteen days." : more ? `The first ${count(dead.length)}; there are more.` : "");
+    this.deadNote.hidden = this.deadNote.textContent === "";
+    const key = dead.map((letter) => letter.id + letter.at).join();
+    if (key === this.deadKey) return;
+    this.deadKey = key;
+    this.dead.replaceChildren(
+      ...dead.map((letter) =>
+        h(
+          "tr",
+          {},
+          cell("Reason", letter.reason),
+          cell("Lane", letter.lane.split("|").join(" · ")),
+          cell("User", letter.user),
+          cell("Conversation", letter.conversation, "mono"),
+          cell("Messages", letter.since === letter.upto ? `${letter.upto}` : `${letter.since}–${letter.upto}`),
+          cell("Attempts", count(letter.attempts), "number"),
+          cell("Age", age((now - letter.at) / 1000), "number"),
+          h(
+            "td",
+            { class: "action" },
+            button("Send again", () => this.change("/admin/api/push/replay", { id: letter.id })),
+            button("Discard", () => this.discard(letter)),
+          ),
+        ),
+      ),
+    );
+  }
+
+  async discard(letter) {
+    const text = `${letter.user} is not told of what was unread in ${letter.conversation}. The messages themselves stay.`;
+    if (await confirmed({ title: "Discard this?", text, yes: "Discard", danger: true })) {
+      await this.change("/admin/api/push/discard", { id: letter.id });
+    }
+  }
+
+  async change(path, body) {
+    try {
+      await post(path, body);
+    } catch (error) {
+      if (error.status !== 404) return this.fail(this.note, error);
+    }
+    this.poller.run();
+  }
+
+  async findDevices() {
+    const user = this.user.value.trim();
+    if (!user) return;
+    const now = Date.now();
+    try {
+      const { items } = await get("/admin/api/push/devices", { user });
+      say(this.deviceNote, items.length === 0 ? `${user} has no device that is rung.` : "");
+      this.deviceNote.dataset.level = "";
+      this.devices.replaceChildren(
+        ...items.map((device) =>
+          h(
+            "tr",
+            {},
+            cell("Device", device.name),
+            cell("Provider", device.provider),
+            cell("App", device.app),
+            cell("Platform", device.platform || "–"),
+            cell("Registered", age((now - device.confirmed_at) / 1000), "number"),
+            h("td", { class: "action" }, button("Send a test", () => this.test(device))),
+          ),
+        ),
+      );
+    } catch (error) {
+      this.fail(this.deviceNote, error);
+    }
+  }
+
+  async test({ id, name }) {
+    try {
+      const { conversation, offset } = await post("/admin/api/push/test", { device: id });
+      say(this.deviceNote, `A test is on its way to ${name}; what becomes of it is below.`);
+      this.deviceNote.dataset.level = "";
+      this.conversation.value = conversation;
+      this.offset.value = offset;
+      await this.trace(10);
+    } catch (error) {
+      this.fail(this.deviceNote, error);
+    }
+  }
+
+  // Asked again a few times where something is under way.
+  async trace(times = 1) {
+    clearTimeout(this.again);
+    const asked = { conversation: this.conversation.value.trim(), offset: this.offset.value.trim() };
+    if (!asked.conversation || !asked.offset) return;
+    try {
+      const { items } = await get("/admin/api/push/trace", asked);
+      say(this.traceNote, items.length > 0 ? "" : times > 1 ? "Nothing yet." : "Nothing is known of it; traces are kept for 72 hours.");
+      this.traceNote.dataset.level = "";
+      this.steps.replaceChildren(
+        ...items.map((step) =>
+          h(
+            "tr",
+            {},
+            cell("Time", new Date(step.at).toLocaleString()),
+            cell("User", step.user || "everybody"),
+            cell("Device", step.device || "–", "mono"),
+            cell("Step", step.step),
+            cell("Outcome", step.outcome),
+            cell("Reason", step.reason || "–"),
+            cell("Until", step.until === null ? "–" : new Date(step.until).toLocaleTimeString()),
+          ),
+        ),
+      );
+      if (times > 1 && this.element.isConnected) this.again = setTimeout(() => this.trace(times - 1), 1000);
+    } catch (error) {
+      this.fail(this.traceNote, error);
+    }
+  }
+
+  fail(note, error) {
+    if (error.status === 401) return this.onSignedOut();
+    const off = error.status === 404 && note === this.note;
+    say(note, off ? "Nothing of push is shown by this server." : `That did not work: ${error.message}.`);
+    note.hidden = false;
+    note.dataset.level = "bad";
+  }
+}
