@@ -195,7 +195,7 @@ class Phones:
             handset.badge,
             handset.rings,
             {str(name): on for name, on in _switches(handset).items()},
-            tuple(_seen(banner) for banner in reversed(handset.tray)),
+            tuple(reversed([_seen(number, banner) for number, banner in enumerate(handset.tray)])),
             tuple(reversed(self._logs[phone.id])),
         )
 
@@ -254,9 +254,10 @@ def _turn(handset: Handset, switch: Switch) -> str:
             return "was swept clean"
 
 
-def _seen(banner: Banner) -> SeenBanner:
+def _seen(number: int, banner: Banner) -> SeenBanner:
+    """`number` tells those apart that replace nothing, and may come in the same moment."""
     return SeenBanner(
-        banner.collapse or f"{banner.conversation}:{banner.shown_at_s}",
+        banner.collapse or f"{number}:{banner.conversation}:{banner.shown_at_s}",
         banner.title,
         banner.body,
         banner.conversation,

@@ -79,6 +79,13 @@ def test_a_replacement_keeps_its_place_and_says_when_it_rang(phones: Phones, clo
     assert log(phones) == [("replaced", "Bob: Tea, or coffee?"), ("rang", "Bob: Tea?")]
 
 
+def test_those_that_replace_nothing_are_told_apart(phones: Phones) -> None:
+    comes(phones, alert("Tea?", collapse=""))
+    comes(phones, alert("Tea!", job="job-2", collapse=""))
+    assert [banner.body for banner in iphone(phones).banners] == ["Tea!", "Tea?"]
+    assert len({banner.key for banner in iphone(phones).banners}) == 2
+
+
 def test_what_was_read_elsewhere_is_cleared(phones: Phones) -> None:
     comes(phones, alert("Tea?"))
     clear = {"aps": {"content-available": 1}, "kind": "clear", "job_id": "j", "conversation": "conv-1", "upto": 7}
