@@ -239,6 +239,7 @@ DETAILS = (
     (Outcome.BLOCKED, "conversation", re.compile("one of the two blocks the other")),
     (Outcome.BANNED, "conversation", re.compile("banned here")),
     (Outcome.UNSEEN, "upload", re.compile(".*")),
+    (Outcome.UNSEEN, "device", re.compile("no such device: register it first")),
     (Outcome.UNSEEN, "code", re.compile("no such invite, or it is no longer good")),
 )
 STATUSES = {Outcome.FOREIGN: 404, Outcome.UNSEEN: 404}

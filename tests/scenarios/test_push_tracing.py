@@ -12,7 +12,7 @@ FCM = {"provider": "fcm", "app": "org.example.app", "address": "dGhpcyBpcyBub3Qg
 JOB = "7f9d1c3e-52a4-5b0e-9a63-0f2f1d6f8a11"
 
 
-async def call(app: App, user: str, method: str, **params: Any) -> tuple[int, Any]:
+async def call(app: App, user: str, method: str, /, **params: Any) -> tuple[int, Any]:
     async with app.rest(user) as rest, rest.post(f"/v1/rpc/{method}", json=params) as answer:
         return answer.status, await answer.json()
 
