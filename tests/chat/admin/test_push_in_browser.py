@@ -82,6 +82,9 @@ async def test_a_lane_that_is_left_alone_and_a_dead_letter_that_is_sent_again(st
         await expect(row).to_contain_text("InvalidProviderToken")
         letters = page.get_by_role("region", name="Dead letters").locator("tbody tr")
         await expect(letters).to_contain_text("BadPayload")
+        for width in (320, 390, 768, 1920, 1280):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await expect(page.locator("html")).to_have_js_property("scrollWidth", width)
         await letters.get_by_role("button", name="Send again").click()
         await expect(letters).to_have_count(0)
     assert await store.push_jobs.get(a_device().id, C) is not None
