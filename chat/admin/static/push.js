@@ -25,6 +25,10 @@ function cell(label, content, kind = "") {
   return h("td", { class: kind, "data-label": label }, content);
 }
 
+function listed(lanes) {
+  return lanes.map((lane) => `${lane.provider} · ${lane.app}`).join(", ");
+}
+
 function button(label, onclick) {
   return h("button", { type: "button", onclick }, label);
 }
@@ -110,9 +114,13 @@ export class Push {
     const late = lanes.filter((lane) => lane.due_at !== null && at - lane.due_at > 60_000);
     const shut = lanes.filter((lane) => lane.workers.some((one) => one.state !== "closed" || one.suspect_since !== null));
     this.note.dataset.level = late.length + shut.length > 0 ? "warn" : "";
-    if (lanes.length === 0) say(this.note, "Nothing waits to be pushed, and no worker has pushed anything yet.");
-    else if (late.length + shut.length === 0) say(this.note, "Every lane keeps up.");
-    else say(this.note, `${count(late.length)} of ${count(lanes.length)} lanes are more than a minute late, ${count(shut.length)} are not trusted by a worker.`);
+    const parts = [
+      lanes.length === 0 && "Nothing waits to be pushed, and no worker has pushed anything yet.",
+      lanes.length > 0 && late.length + shut.length === 0 && "Every lane keeps up.",
+      late.length > 0 && `More than a minute late: ${listed(late)}.`,
+      shut.length > 0 && `Left alone by a worker: ${listed(shut)}.`,
+    ];
+    say(this.note, parts.filter(Boolean).join(" "));
   }
 
   showLanes(lanes, now) {
