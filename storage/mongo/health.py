@@ -10,7 +10,7 @@ import pymongo
 import structlog
 from pymongo.errors import WaitQueueTimeoutError
 
-from storage.errors import Unavailable
+from storage.errors import StorageError, Unavailable
 from storage.mongo.client import Database, translated
 
 PROBE_TIMEOUT_S: Final = 2.0
@@ -89,7 +89,7 @@ class Health:
             probed_at = loop.time()
             try:
                 await self.ping_ms()
-            except Unavailable as error:
+            except StorageError as error:
                 if by_chance and isinstance(error.__cause__, WaitQueueTimeoutError):
                     continue  # so much is asked of MongoDB that there was no connection left: that is no sign of it
                 if by_chance and not self._doubtful():
@@ -111,4 +111,8 @@ class Health:
         if available != self.available:
             self.available = available
             _logger.warning("mongodb_available" if available else "mongodb_away", reason=reason)
-            self.on_change(available)
+            try:
+                self.on_change(available)
+            except Exception:
+                # Whoever listens has failed; that MongoDB is watched must not end with it.
+                _logger.exception("mongodb_change_not_told")
