@@ -123,6 +123,7 @@ class Client(asyncio.Protocol):
         "_buffer",
         "_deadline",
         "_herd",
+        "_returning",
         "_token",
         "_transport",
         "address",
@@ -140,6 +141,7 @@ class Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._deadline: asyncio.TimerHandle | None = None
+        self._returning = False
         self.address = address
         self.positions = positions
         self.attempts = 0
@@ -149,12 +151,16 @@ class Client(asyncio.Protocol):
         self.caught_up = False
 
     def open(self) -> None:
-        self._herd.open(self)
+        self._returning = False
+        if self._transport is None:
+            self._herd.open(self)
 
     def come_back(self) -> None:
         """After a delay as the JavaScript SDK has it: full jitter, up to twenty seconds."""
-        if not self._herd.coming_back:
+        # A connection that is lost while it is made is told of twice.
+        if not self._herd.coming_back or self._returning:
             return
+        self._returning = True
         most = min(MAX_DELAY_S, MIN_DELAY_S * 2**self.attempts)
         delay = min(MAX_DELAY_S, MIN_DELAY_S + random.random() * most)
         self.attempts = min(self.attempts + 1, 31)

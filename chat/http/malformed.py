@@ -3,6 +3,7 @@
 To aiohttp they are errors with a traceback each, which lets any stranger fill the log, and its answers quote them.
 """
 
+import asyncio
 import logging
 import re
 from http import HTTPStatus
@@ -32,6 +33,9 @@ class RequestLog(logging.Logger):
             said = _QUOTED.split(exc_info.message, maxsplit=1)[0].strip(" :")[:MAX_REASON_CHARS]
             reason = f"{type(exc_info).__name__}: {said}" if said else type(exc_info).__name__
             log.info("request_malformed", remote=args[0] if args else None, status=exc_info.code, reason=reason)
+        elif isinstance(exc_info, asyncio.InvalidStateError):
+            # It wakes who waited for its last answer, and at the end of the process nobody waits any more.
+            log.info("request_broken_off")
         else:
             super().exception(msg, *args, exc_info=exc_info, **more)
 

@@ -170,7 +170,9 @@ async def conduct(
         finally:
             cluster.observers.remove(observe)
         result.verdict = checker.check(sorted(history.events, key=lambda event: event.t))
-    result.findings += cluster.tracebacks(since=sizes) + cluster.died()[died:]
+    known = [mark for act in acts for fault in act.faults for mark in fault.tracebacks]
+    result.findings += [told for told in cluster.tracebacks(since=sizes) if not any(mark in told for mark in known)]
+    result.findings += cluster.died()[died:]
     result.took_s = time.monotonic() - started
     return result
 

@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from chat.http.malformed import RequestLog
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -77,3 +79,9 @@ async def test_many_requests_on_one_connection_are_answered_in_order(app):
     received = await answers(app, b"".join(one % number for number in range(99)) + last)
     ids = [answer.split(b"X-Request-Id: ")[1].split(b"\r\n")[0] for answer in received]
     assert ids == [b"r-%d" % number for number in range(100)]
+
+
+def test_a_request_that_is_broken_off_at_the_end_of_the_process_is_one_line():
+    with capture_logs() as logs:
+        RequestLog().exception("Unhandled exception", exc_info=asyncio.InvalidStateError("invalid state"))
+    assert logs == [{"event": "request_broken_off", "log_level": "info"}]
