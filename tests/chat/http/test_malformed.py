@@ -81,7 +81,7 @@ async def test_many_requests_on_one_connection_are_answered_in_order(app):
     assert ids == [b"r-%d" % number for number in range(100)]
 
 
-def test_a_request_that_is_broken_off_at_the_end_of_the_process_is_one_line():
+async def test_a_request_that_is_broken_off_at_the_end_of_the_process_is_one_line():
     with capture_logs() as logs:
         RequestLog().exception("Unhandled exception", exc_info=asyncio.InvalidStateError("invalid state"))
     assert logs == [{"event": "request_broken_off", "log_level": "info"}]
