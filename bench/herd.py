@@ -101,6 +101,8 @@ class Herd:
         except OSError as error:
             self.events[f"connect: {type(error).__name__}"] += 1
             member.come_back()
+        finally:
+            member.opening = False
 
     def look(self, member: "Client") -> None:
         """Note who has caught up."""
@@ -130,6 +132,7 @@ class Client(asyncio.Protocol):
         "attempts",
         "caught_up",
         "connected",
+        "opening",
         "positions",
         "refused",
         "upgraded",
@@ -142,6 +145,7 @@ class Client(asyncio.Protocol):
         self._buffer = b""
         self._deadline: asyncio.TimerHandle | None = None
         self._returning = False
+        self.opening = False
         self.address = address
         self.positions = positions
         self.attempts = 0
@@ -152,7 +156,9 @@ class Client(asyncio.Protocol):
 
     def open(self) -> None:
         self._returning = False
-        if self._transport is None:
+        # Somebody who was about to come by themselves, and is called as well, comes once.
+        if self._transport is None and not self.opening:
+            self.opening = True
             self._herd.open(self)
 
     def come_back(self) -> None:
