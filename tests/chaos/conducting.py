@@ -131,7 +131,8 @@ class Conductor:
                     yield as_mapping(mine.pop(0))
                 await asyncio.sleep(0.02)
         finally:
-            self._history.listeners.remove(mine)
+            # Not by `remove`: two who have nothing to hear just now are equal, and not the same.
+            self._history.listeners = [one for one in self._history.listeners if one is not mine]
 
 
 async def conduct(
