@@ -529,7 +529,8 @@ FAULTS: Final = (
         out_of_memory,
         lasts_s=1.0,
         skipped=machine.no_memory_limit,
-        tracebacks=("MemoryError", "can't start new thread"),
+        # The last: it may end before it writes its log in lines.
+        tracebacks=("MemoryError", "can't start new thread", "Traceback (most recent call last)"),
     ),
     Fault("18", "the event loop of a hub blocked", blocked, lasts_s=1.0),
     Fault("24", "the clock of a hub jumps", wrong_clock, lasts_s=1.0, skipped=machine.no_faketime),
