@@ -25,9 +25,10 @@ from pymongo import AsyncMongoClient  # noqa: E402 - needs the path above
 from redis.asyncio import Redis  # noqa: E402
 
 from chaos.configuring import DATABASE, SECRET, SETTINGS, environment, hubbub, toml  # noqa: E402
+from chaos.doors import Links, Opened, opened  # noqa: E402
 from chaos.fault import Link, Server, Topology, Traffic  # noqa: E402
 from chaos.members import open_members  # noqa: E402
-from chaos.proxy import Links, Opened, ProxyLink, opened  # noqa: E402
+from chaos.proxy import ProxyLink  # noqa: E402
 from chaos.replica_set import Member  # noqa: E402
 from chaos.servers import ChildServer, HubServer, Observe, redis_service  # noqa: E402
 from chaos.told import ToldLink  # noqa: E402
