@@ -1,4 +1,4 @@
-"""A whole deployment of real processes: hubs and a worker from this clone, mongod, Redis, and the links between them."""
+"""A whole deployment of real processes: hubs and a worker of this clone, mongod, Redis, and the links between them."""
 
 import asyncio
 import contextlib
