@@ -141,6 +141,8 @@ def test_a_connection_that_is_lost_at_the_moment_is_a_connection_error(server: R
 
         async def lost_before(*arguments: object, **more: object) -> None:
             connection._writer.transport.abort()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
             await send(*arguments, **more)
 
         connection.send_packed_command = lost_before
