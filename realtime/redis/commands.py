@@ -118,7 +118,7 @@ class Commands:
             raise ConnectionError(str(error)) from error
         except RuntimeError as error:
             # uvloop's way to say that the connection was lost just now; redis-py knows only that of asyncio.
-            if "closed" not in str(error):
+            if "the handler is closed" not in str(error):
                 raise
             raise ConnectionError("the connection was lost") from error
         except errors.ResponseError as error:
