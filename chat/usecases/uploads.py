@@ -200,7 +200,7 @@ class Uploads:
         try:
             seen = await self._inspected(files, inspector, upload, copy)
             if seen is None:
-                return await self._put_before(files, upload, copy)
+                return await self._nothing_put(files, upload, copy)
             with told():
                 ready = await self._store.uploads.ready(
                     upload.id,
@@ -235,7 +235,7 @@ class Uploads:
             await files.drop_copy(upload.id, copy)
             raise ClientError(codes.BAD_REQUEST, str(error), error.field) from error
 
-    async def _put_before(self, files: Files, upload: Upload, copy: str) -> Upload:
+    async def _nothing_put(self, files: Files, upload: Upload, copy: str) -> Upload:
         """Whoever completed it just now has taken away what was put. Raises ClientError if nobody did."""
         await self._not_looked_at(files, upload, copy)
         found = await self._own(upload.user, upload.id)

@@ -61,10 +61,7 @@ async def run_faults(
         for topology, some in schedule.grouped([one for one in faults if one.skipped() is None]):
             for fault in some:
                 result = await _tried(clusters, topology, [Act((fault,))], options.seed, directory)
-                results.append(result)
-                tell(result)
-                if not result.holds:
-                    await clusters.close()
+                await _note(clusters, result, results)
     finally:
         await clusters.close()
     for fault in faults:
@@ -88,11 +85,16 @@ async def run_segments(
             result = await _tried(clusters, segment.topology, segment.acts, options.seed + number, directory)
             result.title = result.name
             result.name = name
-            results.append(result)
-            tell(result)
-            if not result.holds:
-                await clusters.close()
+            await _note(clusters, result, results)
     finally:
+        await clusters.close()
+
+
+async def _note(clusters: Clusters, result: Result, results: list[Result]) -> None:
+    """Tell it; a cluster on which something broke is not used again."""
+    results.append(result)
+    tell(result)
+    if not result.holds:
         await clusters.close()
 
 

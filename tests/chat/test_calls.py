@@ -63,13 +63,15 @@ async def test_what_is_just_running_out_of_time_does_not_hinder_it(monkeypatch: 
     await asyncio.sleep(0)
     monkeypatch.setattr(subject, "ANSWER_TIMEOUT_S", 60.0)
     late = asyncio.create_task(waits(store))
-    # Blocks the loop past the deadline: the timer's callback and then this one run in the same turn, the task after it.
+    # Due at the same time: the timer and then this one run in the same turn of the loop, the task after both.
     loop = asyncio.get_running_loop()
     told = loop.create_future()
 
     def goes_away() -> None:
-        store.goes_away()
-        told.set_result(None)
+        try:
+            told.set_result(store.goes_away())
+        except RuntimeError as error:
+            told.set_exception(error)
 
     await asyncio.sleep(0)
     loop.call_at(next(iter(store.calls.begun)).when() or 0.0, goes_away)
