@@ -8,10 +8,6 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 STAMPS := .venv/.stamps
 JS := tests/js/node_modules/.package-lock.json
-# The whole suite: each process has its own MongoDB and Redis, and keeps what a file's tests share. Tests wait a third of
-# their time, so there are half as many processes again as cores.
-PROCESSES := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
-WHOLE := -n $(PROCESSES) --maxprocesses 8 --dist loadfile --durations 25 --durations-min 1
 
 .PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn
 
@@ -22,10 +18,10 @@ run: $(STAMPS)/local  ## Start everything and print the pages to open: make run 
 	@.ci/prepare packages libcurl
 	@exec $(BIN)/hubbub dev $(ARGS)
 
-test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -k order" (with -n auto: on all cores)
+test: $(STAMPS)/test  ## Run all tests, or some: make test ARGS="tests/storage -k order"
 	@.ci/prepare packages libcurl node browser
 	@$(MAKE) $(JS)
-	@exec $(BIN)/python -m pytest $(or $(ARGS),$(WHOLE))
+	@.ci/test $(ARGS)
 
 fuzz: $(STAMPS)/test  ## Call everything in the API description, many times: make fuzz EXAMPLES=100
 	@.ci/prepare packages libcurl

@@ -9,17 +9,15 @@ once, into the same mongod; alone, it is also the floor of an acknowledgement's 
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Final
 
-import uvloop
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from bench.local import local_deployment
+from bench.local import run
 from bench.sender import Connection, Sent, cpu_s, send_for
 from chat.auth.mint import connection_token
 from chat.config import load
@@ -127,14 +125,7 @@ def main() -> None:
     parser.add_argument("--senders", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with local_deployment() as (deployment, data):
-        result = uvloop.run(measure(deployment, data, options))
-    report(result)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1))
+    run(parser, measure, report)
 
 
 if __name__ == "__main__":

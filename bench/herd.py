@@ -101,6 +101,8 @@ class Herd:
         except OSError as error:
             self.events[f"connect: {type(error).__name__}"] += 1
             member.come_back()
+        finally:
+            member.opening = False
 
     def look(self, member: "Client") -> None:
         """Note who has caught up."""
@@ -123,12 +125,14 @@ class Client(asyncio.Protocol):
         "_buffer",
         "_deadline",
         "_herd",
+        "_returning",
         "_token",
         "_transport",
         "address",
         "attempts",
         "caught_up",
         "connected",
+        "opening",
         "positions",
         "refused",
         "upgraded",
@@ -140,6 +144,8 @@ class Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._deadline: asyncio.TimerHandle | None = None
+        self._returning = False
+        self.opening = False
         self.address = address
         self.positions = positions
         self.attempts = 0
@@ -149,12 +155,18 @@ class Client(asyncio.Protocol):
         self.caught_up = False
 
     def open(self) -> None:
-        self._herd.open(self)
+        self._returning = False
+        # Somebody who was about to come by themselves, and is called as well, comes once.
+        if self._transport is None and not self.opening:
+            self.opening = True
+            self._herd.open(self)
 
     def come_back(self) -> None:
         """After a delay as the JavaScript SDK has it: full jitter, up to twenty seconds."""
-        if not self._herd.coming_back:
+        # A connection that is lost while it is made is told of twice.
+        if not self._herd.coming_back or self._returning:
             return
+        self._returning = True
         most = min(MAX_DELAY_S, MIN_DELAY_S * 2**self.attempts)
         delay = min(MAX_DELAY_S, MIN_DELAY_S + random.random() * most)
         self.attempts = min(self.attempts + 1, 31)

@@ -8,7 +8,6 @@ call may be another member's and nothing has to be connected.
 """
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -19,9 +18,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
-import uvloop
 
-from bench.local import local_deployment
+from bench.local import run
 from bench.sender import cpu_s
 from chat.config import load
 
@@ -144,14 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with local_deployment() as (deployment, data):
-        result = uvloop.run(measure(deployment, data, options))
-    report(result)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1))
+    run(parser, measure, report)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ compared before and during the storm. MongoDB's own counters tell what it was as
 
 import argparse
 import asyncio
-import json
 import os
-import resource
+import random
 import socket
 import subprocess
 import sys
@@ -25,11 +24,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
-import uvloop
 from pymongo import MongoClient
 
 from bench.herd import Herd
-from bench.local import local_deployment
+from bench.local import run
 from bench.sender import Connection, cpu_s
 from chat.auth.mint import connection_token
 from chat.config import load
@@ -104,7 +102,8 @@ async def make_groups(api: Api, users: Sequence[str], each: int, members: int) -
     wanted = []
     for turn in range(each):
         # Other neighbours in every turn.
-        order = sorted(users, key=lambda user, turn=turn: hash((turn, user)))  # type: ignore[misc]  # a default
+        order = list(users)
+        random.Random(turn).shuffle(order)
         wanted += [order[start : start + members] for start in range(0, len(order), members)]
     await asyncio.gather(*(make(chosen) for chosen in wanted))
     return groups
@@ -352,16 +351,7 @@ def main() -> None:
     parser.add_argument("--calm", type=float, default=10, help="seconds of measuring before")
     parser.add_argument("--settle", type=float, default=3, help="seconds between the last message and the storm")
     parser.add_argument("--restart", action="store_true", help="onto the same hub, started again")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with local_deployment() as (deployment, data):
-        result = uvloop.run(measure(deployment, data, options))
-    report(result)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1))
+    run(parser, measure, report)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,8 @@ from typing import Any, Final, cast
 from uuid import uuid4
 
 import aiohttp
-import uvloop
 
-from bench.local import local_deployment
+from bench.local import run
 from bench.reconnect_storm import Api, rss_mb, summary
 from bench.sender import masked
 from chat.auth.mint import connection_token
@@ -276,14 +275,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="of measuring without a stuck one")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--stuck", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with local_deployment() as (deployment, data):
-        result = uvloop.run(measure(deployment, data, options))
-    report(result)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1))
+    run(parser, measure, report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """One call of a method on behalf of a user, measured: the same for the socket, REST and the server API."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -21,6 +22,10 @@ ANSWER_TIMEOUT_S: Final = 4.5
 """Every call is answered by then, whatever it waits for: SDKs give up after 5 s, the way included. What came of it is
 not known then; a repeat with the same key tells.
 """
+
+
+AWAY_TIMEOUT_S: Final = 1.0
+"""While the store is away: enough for what is known without it, such as that a token is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class Calls:
         if not available:
             at = asyncio.get_running_loop().time()
             for deadline in self.begun:
-                deadline.reschedule(at)
+                if not deadline.expired():  # its task is about to hear of it
+                    deadline.reschedule(at)
 
     async def run(self, user: str, method: Method, request: Any) -> Struct:
         """The result of the method. Raises what it raises; cancelling gives up waiting, not what was begun."""
@@ -67,7 +73,8 @@ class Calls:
             raise ClientError(codes.UNAVAILABLE, "the server is overloaded; try again", retry_after_ms=wait_ms)
         started = self.monotonic()
         try:
-            outcome = await self._begin(user, method, request)
+            async with self.in_time():
+                outcome = await method.run(self.service, user, request)
         except ClientError as error:
             self.stats.failed(method.name, error.code.slug)
             self.stats.duration[method.name].observe(self.monotonic() - started)
@@ -87,12 +94,16 @@ class Calls:
         timer = asyncio.get_running_loop().call_later(left_s, _give_up, promise)
         promise.add_done_callback(lambda _: timer.cancel())
 
-    async def _begin(self, user: str, method: Method, request: Any) -> Outcome:
-        deadline = asyncio.timeout(ANSWER_TIMEOUT_S)
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """What is inside ends within ANSWER_TIMEOUT_S, and as soon as the store is found to be away. While that is
+        known, it has AWAY_TIMEOUT_S. Raises ClientError then.
+        """
+        deadline = asyncio.timeout(ANSWER_TIMEOUT_S if self.available() else AWAY_TIMEOUT_S)
         try:
             async with deadline:
                 self.begun[deadline] = self.monotonic()
-                return await method.run(self.service, user, request)
+                yield
         except TimeoutError:
             if deadline.expired():
                 raise _away() from None

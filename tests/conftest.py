@@ -4,6 +4,7 @@ import gc
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -63,8 +64,9 @@ def _redis(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def _databases(_mongodb: MongoClient[dict[str, Any]]) -> Databases:
-    return Databases(_mongodb)
+def _databases(_mongodb: MongoClient[dict[str, Any]]) -> Iterator[Databases]:
+    with closing(Databases(_mongodb)) as databases:
+        yield databases
 
 
 @pytest.fixture

@@ -96,6 +96,16 @@ class ChatBackend:
         self._wish = msgspec.json.Decoder(ConnectWish)
 
     async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission:
+        try:
+            async with self._calls.in_time():
+                return await self._admit(request, peer)
+        except ClientError as error:
+            if error.code is not codes.UNAVAILABLE:
+                raise
+            # Any other error would end the client for good, and a shorter list would make it forget positions.
+            raise ClientError(codes.INTERNAL, error.detail, temporary=True) from error
+
+    async def _admit(self, request: ConnectRequest, peer: Peer) -> Admission:
         wish = self._connect_wish(request.data)
         claims = await self._claims(request.token, peer.address)
         user = claims.user

@@ -3,6 +3,7 @@
 To aiohttp they are errors with a traceback each, which lets any stranger fill the log, and its answers quote them.
 """
 
+import asyncio
 import logging
 import re
 from http import HTTPStatus
@@ -27,11 +28,20 @@ class RequestLog(logging.Logger):
         super().__init__(server_logger.name)
         self.parent = server_logger
 
+    def debug(self, msg: object, *args: object, exc_info: Any = None, **more: Any) -> None:
+        # Where aiohttp tells of a method that is none, when it is the first thing on a connection.
+        if isinstance(exc_info, HttpProcessingError):
+            exc_info = None
+        super().debug(msg, *args, exc_info=exc_info, **more)
+
     def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:
         if isinstance(exc_info, HttpProcessingError):
             said = _QUOTED.split(exc_info.message, maxsplit=1)[0].strip(" :")[:MAX_REASON_CHARS]
             reason = f"{type(exc_info).__name__}: {said}" if said else type(exc_info).__name__
             log.info("request_malformed", remote=args[0] if args else None, status=exc_info.code, reason=reason)
+        elif msg == "Unhandled exception" and isinstance(exc_info, asyncio.InvalidStateError):
+            # It wakes who waited for its last answer, and at the end of the process nobody waits any more.
+            log.info("request_broken_off")
         else:
             super().exception(msg, *args, exc_info=exc_info, **more)
 

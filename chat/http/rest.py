@@ -94,13 +94,14 @@ class _Rest:
     async def _user(self, request: web.Request, method_name: str) -> str:
         """The user who calls, within their limits; created on first sight."""
         limits, address = self._deps.limits, self._deps.addresses.of(request)
-        claims = await bearer(request, self._deps.verifier, lambda: limits.addresses.failed(address))
-        sends = method_name == SEND
-        request[LIMITED] = (claims.user, sends)
-        limits.users.command(claims.user)
-        if sends:
-            limits.users.send(claims.user)
-        await self._deps.calls.service.arrivals.arrived(claims.user, claims.info)
+        async with self._calls.in_time():
+            claims = await bearer(request, self._deps.verifier, lambda: limits.addresses.failed(address))
+            sends = method_name == SEND
+            request[LIMITED] = (claims.user, sends)
+            limits.users.command(claims.user)
+            if sends:
+                limits.users.send(claims.user)
+            await self._calls.service.arrivals.arrived(claims.user, claims.info)
         return claims.user
 
 

@@ -199,6 +199,8 @@ class Uploads:
                 return await self._completed_meanwhile(upload)
         try:
             seen = await self._inspected(files, inspector, upload, copy)
+            if seen is None:
+                return await self._nothing_put(files, upload, copy)
             with told():
                 ready = await self._store.uploads.ready(
                     upload.id,
@@ -219,12 +221,11 @@ class Uploads:
             raise ClientError(codes.UNAVAILABLE, "the store of files does not answer just now; repeat it") from error
         return await self._completed_meanwhile(upload)
 
-    async def _inspected(self, files: Files, inspector: Inspector, upload: Upload, copy: str) -> Seen:
-        """Copy what was put and look at the copy. Raises ClientError, with the copy gone."""
+    async def _inspected(self, files: Files, inspector: Inspector, upload: Upload, copy: str) -> Seen | None:
+        """Copy what was put (None: nothing is there) and look at the copy. Raises ClientError, with the copy gone."""
         size = await files.copy(upload.id, copy, content_type=upload.content_type)
         if size is None:
-            await self._not_looked_at(files, upload, copy)
-            raise ClientError(codes.BAD_REQUEST, "its file was not put yet: send the bytes to put.url first", "upload")
+            return None
         try:
             _check_put(size, upload)
             return await inspector.inspect(
@@ -233,6 +234,14 @@ class Uploads:
         except Unacceptable as error:
             await files.drop_copy(upload.id, copy)
             raise ClientError(codes.BAD_REQUEST, str(error), error.field) from error
+
+    async def _nothing_put(self, files: Files, upload: Upload, copy: str) -> Upload:
+        """Whoever completed it just now has taken away what was put. Raises ClientError if nobody did."""
+        await self._not_looked_at(files, upload, copy)
+        found = await self._own(upload.user, upload.id)
+        if found.state is UploadState.PENDING:
+            raise ClientError(codes.BAD_REQUEST, "its file was not put yet: send the bytes to put.url first", "upload")
+        return found
 
     async def _not_looked_at(self, files: Files, upload: Upload, copy: str) -> None:
         """It does not count as one of the times that an upload may be checked."""

@@ -116,6 +116,11 @@ class Commands:
             raise TimeoutError(str(error)) from error
         except (errors.ConnectionError, *_INCAPABLE) as error:
             raise ConnectionError(str(error)) from error
+        except RuntimeError as error:
+            # uvloop's way to say that the connection was lost just now; redis-py knows only that of asyncio.
+            if "the handler is closed" not in str(error):
+                raise
+            raise ConnectionError("the connection was lost") from error
         except errors.ResponseError as error:
             # What comes before is the command, which may have any text in it.
             if _INCAPABLE_CODES.search(str(error).rpartition("caused error: ")[2]):

@@ -10,7 +10,7 @@ import pymongo
 import structlog
 from pymongo.errors import WaitQueueTimeoutError
 
-from storage.errors import Unavailable
+from storage.errors import StorageError, Unavailable
 from storage.mongo.client import Database, translated
 
 PROBE_TIMEOUT_S: Final = 2.0
@@ -82,33 +82,37 @@ class Health:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_INTERVAL_S):
                     await self._doubted.wait()
-            by_chance = not self._doubtful()
-            if by_chance and loop.time() - probed_at < ANYHOW_S:
+            by_chance = not self._has_signs()
+            if by_chance and not self._is_waited_for() and loop.time() - probed_at < ANYHOW_S:
                 continue
             self._doubted.clear()
             probed_at = loop.time()
             try:
                 await self.ping_ms()
-            except Unavailable as error:
+            except StorageError as error:
                 if by_chance and isinstance(error.__cause__, WaitQueueTimeoutError):
                     continue  # so much is asked of MongoDB that there was no connection left: that is no sign of it
-                if by_chance and not self._doubtful():
+                if by_chance and not self._has_signs() and not self._is_waited_for():
                     self._doubted.set()  # a busy machine, or the beginning of something: asked once more, at once
                 else:
                     self._set(available=False, reason=str(error))
             else:
                 self._set(available=True)
 
-    def _doubtful(self) -> bool:
-        return (
-            self._doubted.is_set()
-            or not self.available
-            or self.waiting_s() >= DOUBT_AFTER_S
-            or not self._db.client.delegate.topology_description.has_writable_server()
-        )
+    def _has_signs(self) -> bool:
+        has_primary = self._db.client.delegate.topology_description.has_writable_server()
+        return self._doubted.is_set() or not self.available or not has_primary
+
+    def _is_waited_for(self) -> bool:
+        """For longer than usual: which it may be for being away, or for having much to do."""
+        return self.waiting_s() >= DOUBT_AFTER_S
 
     def _set(self, *, available: bool, reason: str = "") -> None:
         if available != self.available:
             self.available = available
             _logger.warning("mongodb_available" if available else "mongodb_away", reason=reason)
-            self.on_change(available)
+            try:
+                self.on_change(available)
+            except Exception:
+                # Whoever listens has failed; that MongoDB is watched must not end with it.
+                _logger.exception("mongodb_change_not_told")

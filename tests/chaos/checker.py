@@ -232,6 +232,10 @@ def stays(log: dict[int, Item]) -> dict[str, list[_Stay]]:
 
 def _check_isolation(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
     away = list(_windows(facts))
+
+    def grace_ns(at: int) -> float:
+        return _NS * (bounds.removal_away_s if any(a <= at <= b for a, b in away) else bounds.removal_s)
+
     of_conv = {conv: stays(log) for conv, log in facts.truth.items()}
     for view in facts.views.values():
         for event in view.events:
@@ -241,14 +245,18 @@ def _check_isolation(facts: Facts, verdict: Verdict, bounds: Bounds) -> None:
             if any(one.came <= event.offset and (one.left is None or event.offset <= one.left) for one in mine):
                 continue
             removed = _removed(facts.members.get((event.conv, event.user), ()), event.t)
-            grace_s = bounds.removal_away_s if any(a <= event.t <= b for a, b in away) else bounds.removal_s
-            if mine and event.via == "live" and removed is not None and event.t - removed <= grace_s * _NS:
+            if mine and event.via == "live" and removed is not None and event.t - removed <= grace_ns(event.t):
                 verdict.counts.late_removals += 1
                 continue
             verdict.broke("I6", "leak", f"{event.conv}.{event.offset} to {event.device}, who was not in it then")
             verdict.counts.leaks += 1
     for page in facts.pages:
         if page.items and page.conv in of_conv and _out(facts, page, of_conv[page.conv]):
+            removed = _removed(facts.members.get((page.conv, page.user), ()), page.asked)
+            if removed is not None and page.asked - removed <= grace_ns(page.asked):
+                # The hub that was asked is told by a notice, as it is for what is live.
+                verdict.counts.late_removals += 1
+                continue
             verdict.broke("I6", "page leaked", f"{page.conv} to {page.device}, who was not in it")
             verdict.counts.leaks += 1
 

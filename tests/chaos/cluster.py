@@ -1,12 +1,8 @@
-"""A whole deployment of real processes: hubs and a worker from this clone, mongod, Redis, and the links between them.
-
-`python tests/chaos/cluster.py [mongods]` starts one, says where it is, and ends with Ctrl-C.
-"""
+"""A whole deployment of real processes: hubs and a worker of this clone, mongod, Redis, and the links between them."""
 
 import asyncio
 import contextlib
 import json
-import secrets
 import sys
 import time
 from collections import Counter
@@ -16,29 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
-_TESTS = Path(__file__).resolve().parents[1]
-if __name__ == "__main__":
-    # The packages under test come before tests/, which has directories of the same names.
-    sys.path[:0] = [str(_TESTS.parent), str(_TESTS)]
+from pymongo import AsyncMongoClient
+from redis.asyncio import Redis
 
-from pymongo import AsyncMongoClient  # noqa: E402 - needs the path above
-from redis.asyncio import Redis  # noqa: E402
+from chaos.configuring import DATABASE, SECRET, SETTINGS, environment, hubbub, toml
+from chaos.doors import Links, Opened, opened
+from chaos.fault import Link, Server, Topology, Traffic
+from chaos.members import open_members
+from chaos.proxy import ProxyLink
+from chaos.replica_set import Member
+from chaos.servers import ChildServer, HubServer, Observe, redis_service
+from chaos.told import ToldLink
+from chat.auth.mint import connection_token
+from chat.config import Secret
+from storage.local.children import Command, Service
+from storage.local.find import located
+from storage.local.ports import free_port
+from storage.mongo.client import connect
+from storage.mongo.migrate import migrate
+from support.servers import short_directory
 
-from chaos.configuring import DATABASE, SECRET, SETTINGS, environment, hubbub, toml  # noqa: E402
-from chaos.fault import Link, Server, Topology, Traffic  # noqa: E402
-from chaos.members import open_members  # noqa: E402
-from chaos.proxy import Links, Opened, ProxyLink, opened  # noqa: E402
-from chaos.replica_set import Member  # noqa: E402
-from chaos.servers import ChildServer, HubServer, Observe, redis_service  # noqa: E402
-from chaos.told import ToldLink  # noqa: E402
-from chat.auth.mint import connection_token  # noqa: E402
-from chat.config import Secret  # noqa: E402
-from storage.local.children import Command, Service  # noqa: E402
-from storage.local.find import located  # noqa: E402
-from storage.local.ports import free_port  # noqa: E402
-from storage.mongo.client import connect  # noqa: E402
-from storage.mongo.migrate import migrate  # noqa: E402
-from support.servers import short_directory  # noqa: E402
+_ROOT: Final = Path(__file__).resolve().parents[2]
 
 LAUNCHER: Final = Path(__file__).with_name("mutant_hub.py")
 TOKEN_TTL_S: Final = 3600.0
@@ -238,7 +232,7 @@ async def _hub(
         (*argv, "--config", str(path)),
         log=cluster.directory / f"{name}.log",
         environment={**environment(), **told},
-        directory=_TESTS.parent,
+        directory=_ROOT,
         grace_s=0,
     )
     hub = HubServer(
@@ -269,7 +263,7 @@ async def _worker(
         (hubbub(), "worker", "--config", str(path)),
         log=cluster.directory / f"{name}.log",
         environment=environment(),
-        directory=_TESTS.parent,
+        directory=_ROOT,
         grace_s=0,
     )
     worker = ChildServer(name, Service(command, _follows(command), ready_within_s=90.0), cluster.observe)
@@ -328,19 +322,3 @@ async def _link(stack: AsyncExitStack, cluster: LiveCluster, name: str, port: in
     link = await stack.enter_async_context(opened(name, ("127.0.0.1", port)))
     cluster.links.append(link.link)
     return link
-
-
-async def _show() -> None:
-    directory = Path("/tmp") / f"hubbub-chaos-{secrets.token_hex(4)}"
-    started = time.monotonic()
-    async with open_cluster(Topology(mongods=int(sys.argv[1]) if len(sys.argv) > 1 else 1), directory) as cluster:
-        sys.stdout.write(f"started in {time.monotonic() - started:.1f} s; logs in {directory}\n")
-        for hub in cluster.hubs:
-            sys.stdout.write(f"{hub.name}: {hub.http} pid {hub.pid} {await hub.readiness()}\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_show())

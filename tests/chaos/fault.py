@@ -180,4 +180,6 @@ class Fault:
     topology: Topology = Topology()
     lasts_s: float = 8.0
     heals_within_s: float = 10.0
+    tracebacks: tuple[str, ...] = ()
+    """What in a log line with a traceback says that it is of this fault, and no finding."""
     skipped: Callable[[], str | None] = lambda: None

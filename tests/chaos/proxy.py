@@ -14,15 +14,14 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 from chaos.fault import Traffic
 
-_HOST = "127.0.0.1"
 _READ_BYTES = 64 * 1024
 _WAITING_CHUNKS = 16
 _WAITING_CHUNKS_DELAYED = 1024
@@ -30,6 +29,12 @@ _WAITING_CHUNKS_DELAYED = 1024
 
 Target = tuple[str, int] | Path
 """Where the server listens: host and port, or a unix socket."""
+
+
+class Follower(Protocol):
+    """A port that is open or not as its links are."""
+
+    def follow(self) -> None: ...
 
 
 @dataclass(eq=False)
@@ -76,7 +81,7 @@ class ProxyLink:
         """Replies that were cut off, as `cut_after` wanted it."""
         self._cut: _Cut | None = None
         self._connections: set[_Connection] = set()
-        self._listeners: list[Listener] = []
+        self._listeners: list[Follower] = []
 
     @property
     def refusing(self) -> bool:
@@ -133,7 +138,7 @@ class ProxyLink:
 
     # --- for listeners and connections ---
 
-    def listened_by(self, listener: "Listener") -> None:
+    def listened_by(self, listener: Follower) -> None:
         self._listeners.append(listener)
 
     def take(self, client: socket.socket, target: Target) -> None:
@@ -318,123 +323,6 @@ class _Waiting:
             taken = self._chunks.popleft()
             self._changed.notify_all()
             return taken
-
-
-class Listener:
-    """A port on the loopback interface. `choose` says by the client's address which link a connection is of.
-
-    While all of `links` refuse it does not listen, so that clients are refused as by a server that is not there.
-    """
-
-    def __init__(
-        self,
-        target: Target,
-        choose: Callable[[tuple[str, int]], ProxyLink],
-        links: Callable[[], Sequence[ProxyLink]],
-        *,
-        port: int = 0,
-    ) -> None:
-        self._target = target
-        self._choose = choose
-        self._links = links
-        self.port = port
-        self._socket: socket.socket | None = None
-
-    def follow(self) -> None:
-        """Listen, or do not: as the links are now. Raises OSError where the port is taken."""
-        links = self._links()
-        if links and all(link.refusing for link in links):
-            self.close()
-        elif self._socket is None:
-            listening = socket.socket()
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.setblocking(False)
-            try:
-                listening.bind((_HOST, self.port))
-            except OSError:
-                listening.close()
-                raise
-            listening.listen(1024)
-            self.port = listening.getsockname()[1]
-            self._socket = listening
-            asyncio.get_running_loop().add_reader(listening, self._accept)
-
-    def close(self) -> None:
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
-
-    def _accept(self) -> None:
-        while self._socket is not None:
-            try:
-                client, address = self._socket.accept()
-            except (BlockingIOError, ConnectionError):
-                return
-            self._choose(address).take(client, self._target)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A link and the port that leads through it."""
-
-    link: ProxyLink
-    port: int
-
-
-@asynccontextmanager
-async def opened(name: str, target: Target, *, port: int = 0, random: Random | None = None) -> AsyncIterator[Opened]:
-    """A link to `target` with a port of its own (0: any) for as long as the block lasts. OSError if it is taken."""
-    link = ProxyLink(name, random=random)
-    listener = Listener(target, lambda _: link, lambda: (link,), port=port)
-    link.listened_by(listener)
-    listener.follow()
-    try:
-        yield Opened(link, listener.port)
-    finally:
-        listener.close()
-        await link.close()
-
-
-class Links:
-    """Several links that are one to whoever uses them. Implements `chaos.fault.Link`."""
-
-    def __init__(self, name: str, links: Sequence[ProxyLink]) -> None:
-        self.name = name
-        self.links = links
-
-    def set(self, traffic: Traffic, *, to_server: bool = True, to_client: bool = True) -> None:
-        for link in self.links:
-            link.set(traffic, to_server=to_server, to_client=to_client)
-
-    def delay(self, seconds: float, jitter_s: float = 0.0) -> None:
-        for link in self.links:
-            link.delay(seconds, jitter_s)
-
-    def rate(self, bytes_per_s: float | None) -> None:
-        for link in self.links:
-            link.rate(bytes_per_s)
-
-    def chop(self, piece_bytes: int | None) -> None:
-        for link in self.links:
-            link.chop(piece_bytes)
-
-    def reset(self) -> None:
-        for link in self.links:
-            link.reset()
-
-    def half_close(self) -> None:
-        for link in self.links:
-            link.half_close()
-
-    def cut_after(self, reply_bytes: int, *, asked: bytes = b"") -> None:
-        """Of each one by itself: cut off are as many as there are links at most."""
-        for link in self.links:
-            link.cut_after(reply_bytes, asked=asked)
-
-    @property
-    def cuts(self) -> int:
-        return sum(link.cuts for link in self.links)
 
 
 async def _connected(target: Target) -> socket.socket:

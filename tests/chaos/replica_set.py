@@ -16,9 +16,10 @@ from typing import Any, Final
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from chaos.doors import Listener
 from chaos.fault import Traffic
 from chaos.peers import process_of
-from chaos.proxy import Listener, ProxyLink
+from chaos.proxy import ProxyLink
 from chaos.servers import ChildServer, Observe
 from storage.local.children import Service
 from storage.local.find import located

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from chaos.doors import Listener, Opened, opened
 from chaos.fault import Traffic
-from chaos.proxy import Listener, Opened, ProxyLink, opened
+from chaos.proxy import ProxyLink
 from support.waiting import eventually
 
 

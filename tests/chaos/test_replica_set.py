@@ -11,6 +11,7 @@ from support.servers import short_directory
 from support.waiting import eventually
 
 
+@pytest.mark.slow  # two elections
 async def test_an_isolated_primary_confirms_nothing_and_what_it_took_is_rolled_back():
     told: list[tuple[str, str]] = []
     with short_directory() as directory:
@@ -37,5 +38,5 @@ async def test_an_isolated_primary_confirms_nothing_and_what_it_took_is_rolled_b
 
 def client_of(port: int) -> AsyncMongoClient[dict[str, Any]]:
     return AsyncMongoClient(
-        f"mongodb://127.0.0.1:{port}/?directConnection=true", w="majority", timeoutMS=20_000, retryWrites=False
+        f"mongodb://127.0.0.1:{port}/?directConnection=true", w="majority", timeoutMS=60_000, retryWrites=False
     )

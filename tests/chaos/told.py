@@ -1,7 +1,7 @@
 """A link to clients that tells the history when it does not pass."""
 
+from chaos.doors import Opened
 from chaos.fault import Traffic
-from chaos.proxy import Opened
 from chaos.servers import Observe
 
 

@@ -77,7 +77,14 @@ async def test_the_first_connection_on_any_hub_is_told_and_the_last_one_s_end(ap
 async def test_who_comes_back_at_once_was_never_gone(
     mongodb_url: str, database_name: str, redis_url: str, redis_prefix: str
 ) -> None:
-    config = test_config(mongodb_url, database_name, redis_url, redis_prefix, limits__presence_grace="60s")
+    config = test_config(
+        mongodb_url,
+        database_name,
+        redis_url,
+        redis_prefix,
+        limits__presence_grace="60s",
+        limits__presence_members=50,
+    )
     async with serve_app(config) as one, serve_app(config) as two, signed_in(one, "alice") as alice:
         conversation = await group(alice, "bob", "carol")
         for app in (one, two, one):

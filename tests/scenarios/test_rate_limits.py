@@ -204,7 +204,8 @@ async def test_two_hubs_share_what_a_user_may_send(serving):
         assert passed <= 1
         # A second, and what a busy machine needs.
         assert took_s < 4
-        wait_ms(await say(here, conversation, "z"))
+        attempts = [await say(here, conversation, "z") for _ in range(10)]
+        wait_ms(attempts[-1])
 
 
 async def test_without_redis_each_hub_counts_by_itself(serving):
@@ -391,7 +392,7 @@ async def test_by_default_a_busy_client_is_not_concerned_and_a_flood_is_closed(s
             channels = range(10_000, 10_800)
             await alice.socket.send_str(frame_of((n, {"subscribe": {"channel": f"news:{n}"}}) for n in channels))
             await alice.until(lambda: all(n in alice.replies for n in channels))
-            assert not any("error" in alice.replies[n] for n in channels)
+            assert not any(limited(app, limit) for limit in app.running.process.stats.rate_limited)
             for number in range(100):
                 assert "error" not in await say(alice, conversation, str(number))
         async with connected(app, "mallory") as mallory:

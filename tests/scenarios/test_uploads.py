@@ -228,3 +228,29 @@ async def test_links_and_keys_reach_no_log(app, capfd):
         assert (await nobody.get(url)).status == 200
         assert (await nobody.get(url + "x")).status == 403
     assert "signature=" not in "".join(capfd.readouterr())
+
+
+async def test_who_completes_it_while_another_one_has_just_done_so_gets_the_same(app, monkeypatch):
+    """The second begins while the first is under way, and finds what was put taken away."""
+    async with app.rest("alice") as rest:
+        _, made = await announce(rest, PNG, idempotency_key="k")
+        assert (await put(app, made["put"], PNG))[0] == 204
+        path = f"/v1/uploads/{made['upload']['id']}/complete"
+        files, _ = app.running.process.calls.service.uploads._on()
+        copy, first_is_done, second_waits = files.copy, asyncio.Event(), asyncio.Event()
+
+        async def late(*arguments, **more):
+            second_waits.set()
+            await first_is_done.wait()
+            return await copy(*arguments, **more)
+
+        monkeypatch.setattr(type(files), "copy", lambda self, *arguments, **more: late(*arguments, **more))
+        second = asyncio.create_task(rest.post(path))
+        await second_waits.wait()
+        monkeypatch.undo()
+        async with rest.post(path) as first:
+            assert first.status == 200
+            done = await first.json()
+        first_is_done.set()
+        async with await second as answer:
+            assert (answer.status, await answer.json()) == (200, done)

@@ -65,7 +65,8 @@ class App:
 def test_config(mongodb_url: str, database: str, redis_url: str, prefix: str, **more: object) -> Config:
     """A configuration for tests; `more` by dotted key with `__` for the dots.
 
-    Without rate limits: tests do in a second what people do in a day.
+    Without rate limits: tests do in a second what people do in a day. Nobody is told who comes and goes, unless it is
+    asked for: it would come between what a test is about, at any moment.
     """
     overrides: Mapping[str, object] = {
         "server.host": "127.0.0.1",
@@ -78,6 +79,7 @@ def test_config(mongodb_url: str, database: str, redis_url: str, prefix: str, **
         "token.hmac_secret_key": SECRET,
         "api.key": API_KEY,
         "uploads.directory": str(UPLOADS / database),
+        "limits.presence_members": 0,
         **UNLIMITED,
         "channel.namespaces": [
             {

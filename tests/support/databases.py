@@ -21,7 +21,7 @@ _EXPECTED: Final = {
 
 class Databases:
     """Lends the names of databases of one server. What comes back with the layout of `storage.mongo.schema` is lent
-    again, emptied; anything else is dropped.
+    again, emptied; anything else is dropped, and so is what is beyond MOST_KEPT.
 
     It is emptied when it is lent, the longest unused first: a process that was killed may have left its last command.
     """
@@ -39,6 +39,11 @@ class Databases:
             self._kept.append(name)
         else:
             self._client.drop_database(name)
+
+    def close(self) -> None:
+        """Drop those that are kept: the server may be somebody's own."""
+        while self._kept:
+            self._client.drop_database(self._kept.pop())
 
     def _emptied(self) -> str | None:
         if len(self._kept) < MOST_KEPT // 2:

@@ -12,6 +12,7 @@ import aiohttp
 
 from bench.herd import Herd
 from chaos import machine
+from chaos.doors import opened
 from chaos.fault import Fault, Hub, Run, Topology, Traffic
 from chaos.faults.looking import (
     ANSWER_S,
@@ -23,7 +24,6 @@ from chaos.faults.looking import (
     watching,
 )
 from chaos.faults.someone import server_api, someone
-from chaos.proxy import opened
 from support.raw_client import raw_client, vanish
 
 HALF_OPEN: Final = 50

@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMethod
 from structlog.testing import capture_logs
+
+from chat.http.malformed import RequestLog
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,3 +80,17 @@ async def test_many_requests_on_one_connection_are_answered_in_order(app):
     received = await answers(app, b"".join(one % number for number in range(99)) + last)
     ids = [answer.split(b"X-Request-Id: ")[1].split(b"\r\n")[0] for answer in received]
     assert ids == [b"r-%d" % number for number in range(100)]
+
+
+async def test_a_first_request_that_is_no_http_is_not_quoted_at_the_level_of_debugging_either(caplog):
+    error = BadHttpMethod(b"eyJsecret /v1 HTTP/1.1", "")
+    with caplog.at_level("DEBUG", "aiohttp"):
+        RequestLog().debug("Error handling request from %s", "127.0.0.1", exc_info=error)
+    assert caplog.messages == ["Error handling request from 127.0.0.1"]
+    assert "eyJsecret" not in caplog.text
+
+
+async def test_a_request_that_is_broken_off_at_the_end_of_the_process_is_one_line():
+    with capture_logs() as logs:
+        RequestLog().exception("Unhandled exception", exc_info=asyncio.InvalidStateError("invalid state"))
+    assert logs == [{"event": "request_broken_off", "log_level": "info"}]

@@ -4,6 +4,7 @@ from hashlib import sha1
 import pytest
 import redis.asyncio
 import redis.exceptions
+import uvloop
 
 from realtime.redis.commands import Commands
 from realtime.redis.scripts import Script
@@ -127,3 +128,28 @@ async def test_the_url_says_as_whom(server: RedisServer) -> None:
 
     assert await commands.call("ACL", "WHOAMI") == b"ann"
     await commands.aclose()
+
+
+def test_a_connection_that_is_lost_at_the_moment_is_a_connection_error(server: RedisServer) -> None:
+    """uvloop raises RuntimeError then, on which a task that keeps a lease would end for good."""
+
+    async def lose_it() -> None:
+        commands = Commands(server.url, settings=RedisSettings())
+        await commands.call("PING")
+        (connection,) = commands._redis.connection_pool._available_connections
+        send = connection.send_packed_command
+
+        async def lost_before(*arguments: object, **more: object) -> None:
+            connection._writer.transport.abort()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await send(*arguments, **more)
+
+        connection.send_packed_command = lost_before
+        with pytest.raises(ConnectionError):
+            await commands.call("PING")
+        connection.send_packed_command = send
+        assert await commands.call("PING") == b"PONG"
+        await commands.aclose()
+
+    uvloop.run(lose_it())
