@@ -1,14 +1,17 @@
 """What devices do just now, from what they said of their screens.
 
-A device that has said something in the last minute counts as connected. What it has confirmed is told by `Confirmed`,
-where this deployment knows it: without that, whoever looks at the app is rung after the time for confirming is over.
+A device that has said something in the last minute counts as connected, unless its connection is known to have ended.
+What it has confirmed is told by `Confirmed`: without that, whoever looks at the app is rung after the time for
+confirming is over.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from chat.push.policy import DeviceState
 from chat.usecases.clientstates import OnScreen
+from realtime.ports import DeviceConnection
 from storage.model.device import device_id
 
 
@@ -28,6 +31,32 @@ class Confirmed(Protocol):
         """
 
 
+class Connections(Protocol):
+    """See `realtime.redis.device_connections.RedisDeviceConnections`."""
+
+    async def of_users(self, users: Collection[str]) -> Mapping[str, Mapping[str, DeviceConnection]]:
+        """By user and the name of the device; confirmed is by conversation. Raises ConnectionError or TimeoutError."""
+
+
+class ConnectedDevices:
+    """Implements `Confirmed` by what the hubs have heard from devices."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def of(self, user: str, conversation: str) -> Mapping[str, DeviceState]:
+        """Nothing of devices without a connection in the last minute."""
+        known = (await self._connections.of_users([user])).get(user, {})
+        return {
+            name: DeviceState(
+                connected=one.ended_at is None,
+                confirmed=one.confirmed.get(conversation, 0),
+                disconnected_at=one.ended_at,
+            )
+            for name, one in known.items()
+        }
+
+
 class ScreenStates:
     """Implements `States` of ports.py."""
 
@@ -37,12 +66,15 @@ class ScreenStates:
 
     async def of(self, user: str, conversation: str) -> Mapping[str, DeviceState]:
         """By device id. Raises ConnectionError or TimeoutError when it cannot be known."""
-        screens = (await self._screens.of_users([user])).get(user, {})
-        known = await self._confirmed.of(user, conversation) if self._confirmed is not None else {}
+        said, known = await asyncio.gather(self._screens.of_users([user]), self._known(user, conversation))
+        screens = said.get(user, {})
         return {
             device_id(user, name): _joined(known.get(name), screens.get(name), conversation)
             for name in {*screens, *known}
         }
+
+    async def _known(self, user: str, conversation: str) -> Mapping[str, DeviceState]:
+        return {} if self._confirmed is None else await self._confirmed.of(user, conversation)
 
 
 def _joined(known: DeviceState | None, screen: OnScreen | None, conversation: str) -> DeviceState:

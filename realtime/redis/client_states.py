@@ -13,7 +13,7 @@ from realtime.redis.servers import Servers
 MAX_DEVICES: Final = 32
 """Of one user. Of more, that is forgotten which would be over first."""
 
-_PUT: Final = load_script("client_state_put")
+_PUT: Final = load_script("device_common", "client_state_put")
 
 
 class RedisClientStates:

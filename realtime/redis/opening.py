@@ -14,6 +14,7 @@ from realtime.redis.bus import RedisBus
 from realtime.redis.claims import RedisClaims
 from realtime.redis.client_states import RedisClientStates
 from realtime.redis.commands import Commands
+from realtime.redis.device_connections import RedisDeviceConnections
 from realtime.redis.keys import Keys
 from realtime.redis.presence import RedisPresence
 from realtime.redis.processes import RedisProcesses
@@ -39,6 +40,7 @@ class OpenRedis:
     claims: RedisClaims
     rates: RedisRates
     client_states: RedisClientStates
+    device_connections: RedisDeviceConnections
 
 
 @asynccontextmanager
@@ -83,6 +85,7 @@ async def open_redis(
             RedisClaims(servers, keys=keys),
             RedisRates(servers, keys=keys, routing=routing),
             RedisClientStates(servers, keys=keys, routing=routing),
+            RedisDeviceConnections(servers, keys=keys, routing=routing),
         )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 
 from chat.push.policy import DeviceState
-from chat.push.states import ScreenStates
+from chat.push.states import ConnectedDevices, ScreenStates
 from chat.usecases.clientstates import OnScreen
+from realtime.ports import DeviceConnection
 from storage.model.device import device_id
 
 PHONE, DESK = device_id("ada", "phone"), device_id("ada", "desk")
@@ -38,3 +39,15 @@ async def test_what_a_connection_that_has_ended_said_last_does_not_count() -> No
         PHONE: DeviceState(disconnected_at=5, confirmed=3),
         DESK: DeviceState(connected=True, confirmed=7),
     }
+
+
+class Connections:
+    async def of_users(self, users: Collection[str]) -> Mapping[str, Mapping[str, DeviceConnection]]:
+        return {user: {"desk": DeviceConnection(None, {"here": 7}), "phone": DeviceConnection(5, {})} for user in users}
+
+
+async def test_what_a_device_has_confirmed_is_told_for_the_conversation() -> None:
+    devices = ConnectedDevices(Connections())
+    phone = DeviceState(disconnected_at=5)
+    assert await devices.of("ada", "here") == {"desk": DeviceState(connected=True, confirmed=7), "phone": phone}
+    assert await devices.of("ada", "elsewhere") == {"desk": DeviceState(connected=True), "phone": phone}
