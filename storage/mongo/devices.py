@@ -27,6 +27,9 @@ MAX_ENDED: Final = 25
 KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long a tombstone can be undone."""
 
+STALE: Final = "stale"
+"""The reason of tombstones that no provider has asked for: nobody has registered there for long."""
+
 _ACTIVE: Final = DeviceState.ACTIVE.value
 _ENDED: Final = DeviceState.TOMBSTONE.value
 _REVIVED: Final[Document] = {
@@ -143,7 +146,7 @@ class Devices:
             if not rows:
                 return 0
             query["_id"] = {"$in": [row["_id"] for row in rows]}
-            return (await self._rows.update_many(query, _ending("stale", at))).modified_count
+            return (await self._rows.update_many(query, _ending(STALE, at))).modified_count
 
     async def flip(self, device: Device, environment: EnvironmentName) -> bool:
         """It was reached in this environment. False: it is another one now."""
@@ -170,14 +173,18 @@ class Devices:
         with translated():
             return (await self._rows.update_one({"_id": device, "state": _ENDED}, _REVIVED)).matched_count == 1
 
-    async def undo(self, *, provider: str, app: str, since: int, until: int, reason: str = "") -> int:
-        """Undo all tombstones of an app from `since` up to before `until`, with any reason if none is given; how many.
+    async def undo(
+        self, *, provider: str, app: str, since: int, until: int, reason: str = "", environment: str = ""
+    ) -> int:
+        """Undo all tombstones of an app from `since` up to before `until`, with any reason that a provider gave if none
+        is given, and in any environment; how many.
 
         An address that somebody has registered meanwhile stays theirs: its tombstone went with that.
         """
         query: Document = {"provider": provider, "app": app, "ended_at": {"$gte": since, "$lt": until}}
-        if reason:
-            query["reason"] = reason
+        query["reason"] = reason or {"$ne": STALE}
+        if environment:
+            query["environment"] = environment
         with translated():
             return (await self._rows.update_many(query, _REVIVED)).modified_count
 

@@ -175,6 +175,19 @@ async def test_many_tombstones_are_undone_at_once(devices: Devices) -> None:
     assert not await devices.restore(phone("ada", "i3").id)
 
 
+async def test_only_what_a_provider_said_in_one_environment_is_undone(devices: Devices) -> None:
+    for install, environment in (("p", "production"), ("s", "sandbox")):
+        device = replace(phone("ada", install, install), app="a", environment=environment)
+        await devices.register(device)
+        await devices.tombstone(device, reason="bad_token", at=AT)
+    await devices.register(replace(phone("ada", "old", "old", at=AT - 100), app="a"))
+    await devices.tombstone_stale(confirmed_before=AT, at=AT, limit=1)
+    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 1, environment="sandbox") == 1
+    assert [one.install for one in await devices.of_user("ada")] == ["s"]
+    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 1) == 1
+    assert {one.install for one in await devices.of_user("ada")} == {"p", "s"}
+
+
 async def test_the_environment_is_remembered_and_failures_are_counted_in_a_row(devices: Devices) -> None:
     await devices.register(phone())
     assert await devices.flip(phone(), "sandbox")
