@@ -28,6 +28,13 @@ METHODS: Final = (
         "The devices to which the caller's notifications are sent.",
     ),
     Method(
+        "push.vapid_key",
+        devices.PushVapidKey,
+        devices.PushVapidKeyResult,
+        lambda service, user, request: service.devices.vapid_key(request),
+        "The public key that browsers subscribe to Web Push with.",
+    ),
+    Method(
         "push.preferences",
         devices.PushPreferencesChange,
         devices.PushPreferencesResult,

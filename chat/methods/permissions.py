@@ -157,6 +157,7 @@ RULES: Final = (
     Rule("device.register"),
     Rule("device.unregister"),
     Rule("device.list"),
+    Rule("push.vapid_key"),
     Rule("push.preferences"),
     Rule("client.state"),
     Rule("push.trace"),

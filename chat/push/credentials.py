@@ -12,7 +12,7 @@ import msgspec
 
 from chat.outgoing import Forbidden, Rules, check_url
 from chat.push.apns.tokens import InvalidKey, Key
-from chat.push.endpoints import ORIGINS
+from chat.push.endpoints import ORIGINS, PUBLIC
 from chat.push.fcm.oauth import BadServiceAccount, parse_service_account
 from chat.push.sending import Environment, Provider
 from chat.push.webhook import credentials as webhook
@@ -162,7 +162,7 @@ def _web_push(credentials: WebPushCredentials, *, emulated: bool) -> tuple[str, 
         allowed_origins(credentials.origins, loopback=emulated)
     except ValueError as error:
         raise BadCredentials("origins", str(error)) from None
-    about = {"public": key.public, "subject": credentials.subject}
+    about = {PUBLIC: key.public, "subject": credentials.subject}
     return key.id, about | ({ORIGINS: " ".join(credentials.origins)} if credentials.origins else {})
 
 

@@ -1,5 +1,5 @@
 """Whether a browser's subscription leads to a push service: to a usual one, or to one that the operator has added to
-the app. Extra origins are no secret, so nothing has to be opened to read them.
+the app. And the key that a browser subscribes with. Neither is a secret, so nothing has to be opened to read them.
 """
 
 from typing import Final
@@ -9,6 +9,9 @@ from storage.store import Store
 
 ORIGINS: Final = "origins"
 """Where the credentials of an app tell of extra origins, with spaces between."""
+
+PUBLIC: Final = "public"
+"""Where the credentials of an app tell of the public key (VAPID), as base64url."""
 
 
 class Endpoints:
@@ -25,6 +28,14 @@ class Endpoints:
             if not extras:
                 raise
             check_endpoint(endpoint, allowed_origins(extras, loopback=self._loopback))
+
+    async def vapid_key(self, app: str) -> str | None:
+        """That of the app's newest key; None: it has none. Raises StorageError.
+
+        Browsers that have subscribed with the one before are reached as long as that is kept.
+        """
+        keys = await self._store.push_apps.of("webpush", app)
+        return keys[0].about[PUBLIC] if keys else None
 
     async def _extras(self, app: str) -> tuple[str, ...]:
         keys = await self._store.push_apps.of("webpush", app)

@@ -21,6 +21,8 @@ from chat.vocabulary.devices import (
     DevicesResult,
     DeviceUnregister,
     PushKeys,
+    PushVapidKey,
+    PushVapidKeyResult,
 )
 from chat.vocabulary.shapes import Done
 from realtime.protocol import codes
@@ -44,10 +46,13 @@ _APNS_TOKEN: Final = re.compile(r"([0-9A-Fa-f]{2}){8,100}")
 
 
 class Endpoints(Protocol):
-    """Where this server lets itself be sent by a browser's word."""
+    """Where this server lets itself be sent by a browser's word, and as whom."""
 
     async def check(self, app: str, endpoint: str) -> None:
         """Raises OSError, whose text says by which rule, for a URL of no push service, and StorageError."""
+
+    async def vapid_key(self, app: str) -> str | None:
+        """The public key that browsers subscribe with; None: there is none. Raises StorageError."""
 
 
 class Devices:
@@ -83,6 +88,19 @@ class Devices:
         with told():
             found = await self._store.devices.of_user(user)
         return DevicesResult([rendered(one) for one in found])
+
+    async def vapid_key(self, request: PushVapidKey) -> PushVapidKeyResult:
+        """That of the newest key: what browsers have subscribed with before goes on to work while it is kept."""
+        with told():
+            key = await self._endpoints.vapid_key(request.app)
+        if key is None:
+            raise ClientError(
+                codes.NOT_AVAILABLE,
+                f"has no key for Web Push: the operator adds one, `hubbub push app add webpush {request.app}"
+                " --subject mailto:push@example.com`",
+                "app",
+            )
+        return PushVapidKeyResult(key)
 
     async def _check_endpoint(self, device: Device) -> None:
         try:

@@ -105,6 +105,20 @@ class DevicesResult(Struct, frozen=True):
     devices: list[Device]
 
 
+class PushVapidKey(Struct, frozen=True):
+    """Of the credentials that `app` names in `device.register`."""
+
+    app: AppName = "default"
+
+
+class PushVapidKeyResult(Struct, frozen=True):
+    """What a browser subscribes with (`applicationServerKey`): a point on P-256, uncompressed, as base64url without
+    padding. It is no secret.
+    """
+
+    vapid_key: str
+
+
 class QuietHours(Struct, frozen=True):
     """From `start` to `end` on each of these days, on all if none is given: 0 is Monday, and the day is that on which
     it starts. An `end` at or before `start` is on the next day.

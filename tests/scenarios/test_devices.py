@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from support.app import API_KEY, App
+from support.push_keys import kept_web_push
 from support.talking import group
 from support.wire_client import WireClient, wire_client
 
@@ -94,6 +95,34 @@ async def test_a_subscription_of_a_push_service_is_kept(alice: WireClient) -> No
     endpoint = "https://fcm.googleapis.com/fcm/send/abc"
     made = await alice.rpc("device.register", device="web", provider="webpush", address=endpoint, keys=KEYS)
     assert made["device"]["address_kind"] == "subscription"
+
+
+async def test_browsers_subscribe_with_the_newest_key_of_the_app(
+    alice: WireClient, rest: aiohttp.ClientSession, app: App
+) -> None:
+    store = app.running.process.store
+    await kept_web_push(store, at=1)
+    newest = await kept_web_push(store, at=2)
+    await kept_web_push(store, "another", at=3)
+    assert await alice.rpc("push.vapid_key") == {"vapid_key": newest}
+    async with rest.get("/v1/push/apps/default/vapid-key") as answer:
+        assert (answer.status, await answer.json()) == (200, {"vapid_key": newest})
+        etag = answer.headers["ETag"]
+    async with rest.get("/v1/push/apps/default/vapid-key", headers={"If-None-Match": etag}) as answer:
+        assert answer.status == 304
+
+
+async def test_who_asks_for_a_key_that_there_is_not_is_told_what_the_operator_has_to_do(
+    alice: WireClient, rest: aiohttp.ClientSession
+) -> None:
+    answer = await alice.rpc("push.vapid_key", app="web.app")
+    assert answer["error"]["code"] == 108
+    assert answer["error"]["message"].startswith("not_available: $.app: has no key for Web Push")
+    assert "hubbub push app add webpush web.app " in answer["error"]["message"]
+    async with rest.get("/v1/push/apps/web.app/vapid-key") as refused:
+        assert (refused.status, (await refused.json())["code"]) == (404, "not_available")
+    async with rest.get("/v1/push/apps/$(reboot)/vapid-key") as refused:
+        assert refused.status == 400
 
 
 async def test_what_rings_is_set_read_and_kept(alice: WireClient, rest: aiohttp.ClientSession) -> None:

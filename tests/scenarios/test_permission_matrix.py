@@ -25,6 +25,7 @@ from storage.model import ConversationKind, Role
 from storage.store import Store
 from support.app import App, serve_app, test_config
 from support.entries import message
+from support.push_keys import kept_web_push
 from support.wire_client import WireClient, wire_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -92,7 +93,9 @@ async def rest(app: App) -> AsyncIterator[aiohttp.ClientSession]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worlds(app: App) -> dict[Case, World]:
     """One for each case, shared by all calls that leave the actor what they were."""
-    await app.running.process.store.blocks.block(BLOCKER, ACTOR, at=AT)
+    store = app.running.process.store
+    await store.blocks.block(BLOCKER, ACTOR, at=AT)
+    await kept_web_push(store)
     return {case: await world(app, *case) for case in CASES}
 
 
@@ -222,6 +225,7 @@ PARAMETERS: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("device.register", ""): fixed(device="phone", provider="apns", address="ab" * 32),
     ("device.unregister", ""): fixed(device="phone"),
     ("device.list", ""): fixed(),
+    ("push.vapid_key", ""): fixed(app="default"),
     ("push.preferences", ""): fixed(notify="all"),
     ("client.state", ""): fixed(device="phone", foreground=True),
     ("push.trace", ""): fixed(conversation="a" * 26, offset=1),

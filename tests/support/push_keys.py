@@ -7,9 +7,11 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from chat.push.credentials import ApnsCredentials, FcmCredentials, WebhookCredentials, WebPushCredentials
+from chat.push.credentials import ApnsCredentials, FcmCredentials, WebhookCredentials, WebPushCredentials, checked
 from chat.push.webhook.credentials import new_secret
 from chat.push.webpush.vapid import generate
+from storage.model.push_app import PushApp
+from storage.store import Store
 
 TOPIC = "org.example.chat"
 
@@ -49,3 +51,11 @@ def web_push(*origins: str) -> WebPushCredentials:
 @cache
 def webhook() -> WebhookCredentials:
     return WebhookCredentials("https://hooks.example.com/a-secret-path", new_secret())
+
+
+async def kept_web_push(store: Store, app: str = "default", *, at: int = 1_700_000_000_000) -> str:
+    """An app has a key for Web Push that nobody here can open; the public key, another one each time."""
+    private, public = generate(secrets.token_bytes)
+    name, about = checked(WebPushCredentials(private, public, "mailto:push@example.com"))
+    await store.push_apps.put(PushApp("webpush", app, name, "sealed elsewhere", about, at))
+    return public

@@ -14,6 +14,7 @@ RESOURCES: Final = (
     Resource("DELETE", f"{_DEVICES}/{{device}}", METHODS["device.unregister"], "query"),
     Resource("GET", _DEVICES, METHODS["device.list"], "query", etag=True),
     Resource("PUT", f"{_DEVICES}/{{device}}/state", METHODS["client.state"], "body"),
+    Resource("GET", "/v1/push/apps/{app}/vapid-key", METHODS["push.vapid_key"], "query", etag=True),
     Resource("PUT", _PREFERENCES, METHODS["push.preferences"], "body"),
     Resource(
         "GET",
