@@ -40,8 +40,11 @@ from chat.limits.opening import RateLimits, open_limits
 from chat.limits.sharing import sharing
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
+from chat.push.clearing import open_clearing
 from chat.push.endpoints import Endpoints
+from chat.push.lab.whereabouts import whereabouts
 from chat.push.trials import Trials
+from chat.push.waking import Waker
 from chat.sealing import Sealer
 from chat.settings import backend_options, engine_settings, usecase_limits
 from chat.shedding import Shedding
@@ -254,7 +257,8 @@ def _news(ground: _Ground) -> _News:
 async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, news: _News) -> _Product:
     config, store, redis, registry = ground.config, ground.store, ground.redis, ground.registry
     uploading = await stack.enter_async_context(open_uploading(config))
-    trials = Trials(store.push_jobs, clock_ms=clock_ms)
+    waker = Waker(redis.bus.control, process=ground.who.process, monotonic=time.monotonic, own=_nobody)
+    trials = Trials(store.push_jobs, clock_ms=clock_ms, wake=waker)
     service = build_service(
         store,
         news.access,
@@ -265,12 +269,14 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
         redis.presence,
         usecase_limits(config),
         uploading,
-        Endpoints(store),
+        Endpoints(store, loopback=whereabouts() is not None),
         redis.client_states,
         trials,
         clock_ms,
         time.monotonic,
     )
+    clearing = await stack.enter_async_context(open_clearing(store.push_jobs, clock_ms=clock_ms))
+    service.reading.on_read = clearing.note
     await stack.enter_async_context(service.reading)
     await stack.enter_async_context(service.typing)
     news.announcer.on_out = service.threads.forget
@@ -286,6 +292,10 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
     rates = open_limits(config, ground.stats.rate_limited, time.monotonic)
     await stack.enter_async_context(sharing(rates.users, redis.rates, random=ground.random))
     return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files, trials)
+
+
+def _nobody() -> None:
+    """A hub sends no notifications itself."""
 
 
 def _plain_channels(config: Config, verifiers: Verifiers) -> PlainChannels:

@@ -21,7 +21,7 @@ from storage.mongo.devices import Devices
 from storage.mongo.due import DueMarks
 from storage.mongo.expiring import Expiring
 from storage.mongo.flusher import Flusher
-from storage.mongo.follower import Follower, OnEntries
+from storage.mongo.follower import Follower, OnEntries, OnStartedOver
 from storage.mongo.heads import read_heads
 from storage.mongo.health import Health
 from storage.mongo.hidden import Hidden
@@ -247,15 +247,17 @@ async def open_follower(
     *,
     owner: str,
     on_entries: OnEntries | None = None,
+    on_started_over: OnStartedOver | None = None,
     app_name: str = "hubbub-worker",
     registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[Follower]:
-    """The follower of a migrated database, running until the block ends. `owner` names this process and run.
+    """The follower of a migrated database, running until the block ends; see there. `owner` names this process and run.
 
     Raises NotMigrated, Unavailable, ValueError (not a URL).
     """
     async with connect(url, database, app_name=app_name) as db:
         await verify(db)
         stats = Stats(registry or CollectorRegistry())
-        async with Follower(db, owner=owner, stats=stats, on_entries=on_entries) as follower:
+        following = Follower(db, owner=owner, stats=stats, on_entries=on_entries, on_started_over=on_started_over)
+        async with following as follower:
             yield follower

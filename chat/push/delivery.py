@@ -93,11 +93,14 @@ class Delivery:
         clock_ms: Callable[[], int],
         random: Callable[[], float],
         seal: Seal | None = None,
+        on_accepted: Callable[[float], None] | None = None,
         settings: DeliverySettings | None = None,
         policy: PolicySettings | None = None,
         rendering: RenderingSettings | None = None,
     ) -> None:
-        """`random` gives [0, 1). Without `seal` nothing is encrypted for a device: it gets what `generic` says."""
+        """`random` gives [0, 1). Without `seal` nothing is encrypted for a device: it gets what `generic` says.
+        `on_accepted` is told how long after it was due (s) a provider took a push over.
+        """
         self._jobs = jobs
         self._tracer = tracer
         self._devices = devices
@@ -108,6 +111,7 @@ class Delivery:
         self._clock_ms = clock_ms
         self._random = random
         self._seal = seal
+        self._on_accepted = on_accepted
         self._settings = settings or DeliverySettings()
         self._policy = policy or PolicySettings()
         self._rendering = rendering or RenderingSettings()
@@ -273,6 +277,8 @@ class Delivery:
         rang_at = now if notification.kind is Kind.ALERT and notification.sound else None
         # First of all: until this is written, whoever comes next sends it again.
         await self._jobs.done(sending.job, covered=sending.weighed.upto, shown=sending.shown, rang_at=rang_at, now=now)
+        if self._on_accepted is not None:
+            self._on_accepted((now - sending.job.due_at) / 1000)
         if verdict.environment is not None and verdict.environment != sending.device.environment:
             await self._devices.flip(sending.device, verdict.environment)
         await self._devices.succeeded(sending.device)

@@ -4,13 +4,17 @@ It decides only what needs no look at anybody's devices; the dispatcher decides 
 reads the log again plans the same, and jobs that were done are not made again.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from chat.push.policy import Facts, PolicySettings, Reason, Suppress, Wait, decide, mentions_only
 from chat.push.ports import Devices, Group, Groups, Members, Preferences, lane_name, lane_of
 from chat.push.unreading import mentions
+from storage.errors import StorageError
 from storage.model import Entry, EntryKind, Member
 from storage.model.device import Device
 from storage.model.notifying import PushPreferences
@@ -18,6 +22,8 @@ from storage.model.push import Doubt, Step, Trace
 from storage.mongo.mentions import everyone
 from storage.mongo.push_jobs import PushJobs
 from storage.mongo.push_traces import PushTraces
+
+log = structlog.get_logger(__name__)
 
 _CHANGES: Final = (EntryKind.MESSAGE_EDITED, EntryKind.MESSAGE_DELETED)
 
@@ -28,13 +34,15 @@ class PlannerSettings:
 
     In a conversation where only mentions are told, members who want to hear of everything are looked for among at most
     `searched_members`; in a larger one nobody but who is mentioned is told. `page` members are looked at at once.
-    `change_delay_ms`: edits, deletions and readings that follow on each other are one update of the screen.
+    `change_delay_ms`: edits and deletions that follow on each other are one update of the screen. `at_once`:
+    conversations that are planned side by side.
     """
 
     life_ms: int = 4 * 3_600_000
     searched_members: int = 5_000
     page: int = 200
     change_delay_ms: int = 1_000
+    at_once: int = 16
 
 
 class Planner:
@@ -71,17 +79,21 @@ class Planner:
         conversations: dict[str, list[Entry]] = {}
         for entry in entries:
             conversations.setdefault(entry.conversation, []).append(entry)
-        for conversation, some in conversations.items():
-            await self._plan(conversation, [entry for entry in some if entry.kind is EntryKind.MESSAGE_CREATED])
-            await self._update(conversation, [entry for entry in some if entry.kind in _CHANGES])
+        at_once = asyncio.Semaphore(self._settings.at_once)
 
-    async def on_read(self, user: str, conversation: str, offset: int) -> None:
-        """The user has read up to there on some device: take away what others show."""
-        now = self._clock_ms()
-        due_at = now + self._settings.change_delay_ms
-        ends_at = now + self._settings.life_ms
-        if await self._jobs.read(user, conversation, offset, due_at=due_at, ends_at=ends_at, now=now):
-            self._hint()
+        async def planned(conversation: str, some: Sequence[Entry]) -> None:
+            async with at_once:
+                await self._plan(conversation, [entry for entry in some if entry.kind is EntryKind.MESSAGE_CREATED])
+                await self._update(conversation, [entry for entry in some if entry.kind in _CHANGES])
+
+        outcomes = await asyncio.gather(*(planned(*each) for each in conversations.items()), return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None and not isinstance(outcome, StorageError):
+                # A fault of ours in one conversation must not stop the others for ever.
+                log.error("push_not_planned", exc_info=outcome)
+        for outcome in outcomes:
+            if isinstance(outcome, StorageError):
+                raise outcome
 
     async def _update(self, conversation: str, changes: Sequence[Entry]) -> None:
         if not changes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -19,6 +20,10 @@ MAX_WAITING: Final = 20_000
 """Traces that wait to be written. Beyond them the oldest are lost."""
 
 
+def _nothing(trace: Trace) -> None:
+    del trace
+
+
 class Tracer:
     """An async context manager with one task; leaving writes what waits. What cannot be written is lost and counted."""
 
@@ -28,6 +33,8 @@ class Tracer:
         self._limit = limit
         self._task: asyncio.Task[None] | None = None
         self.lost = 0
+        self.on_trace: Callable[[Trace], None] = _nothing
+        """Told of each step at once."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="push-traces")
@@ -43,6 +50,7 @@ class Tracer:
 
     def add(self, trace: Trace) -> None:
         """To be written within `EVERY_S`."""
+        self.on_trace(trace)
         if len(self._waiting) >= self._limit:
             self._waiting.popleft()
             self.lost += 1

@@ -1,7 +1,6 @@
 """What is unread, from the stores: the log itself, so a message that was edited or deleted reads as it is now."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from chat.push.ports import Group, Message, Unread
 from chat.usecases.access import parent_of
@@ -12,8 +11,12 @@ from storage.store import Store
 WINDOW: Final = 50
 """Messages that are looked at. Where more are unread, so many are said to be."""
 
-Badge = Callable[[str], Awaitable[int]]
-"""How much is unread for a user, anywhere. May raise StorageError."""
+
+class Badge(Protocol):
+    """How much is unread for a user, anywhere. See `chat.usecases.unread.Unreads.badge`."""
+
+    async def __call__(self, user: str, conversation: str = "", n: int = 0) -> int:
+        """The log of `conversation` is known to have `n` messages. May raise StorageError."""
 
 
 class StoredUnreads:
@@ -43,7 +46,7 @@ class StoredUnreads:
             read=read.offset,
             messages=await self._messages(member, entries),
             more=page.has_before and len(entries) == len(page.entries) > 0,
-            badge=await self._badge(user),
+            badge=await self._badge(user, conversation, page.entries[-1].n if page.entries else 0),
             muted_until=member.preferences.muted_until,
             notify=member.preferences.notify,
             blocked=frozenset(blocked.get(user, ())),

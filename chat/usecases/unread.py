@@ -9,6 +9,7 @@ from chat.usecases.blocks import BlockLists
 from chat.usecases.failures import told
 from chat.vocabulary.reading import ReadTotals, Totals, TotalsResult
 from storage import model
+from storage.mongo.heads import Extent
 from storage.mongo.inbox import MAX_CONVERSATIONS
 from storage.store import Store
 
@@ -54,16 +55,7 @@ class Unreads:
         del request
         now = self._clock_ms()
         with told():
-            members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
-            extents = await self._store.conversations.extents([member.conversation for member in members])
-            live = {member.conversation for member in members}
-            kept = [
-                (member, extents[member.conversation])
-                for member in members
-                if member.preferences.archived_at is None
-                and member.conversation in extents
-                and (parent_of(member.conversation) or member.conversation) in live
-            ]
+            kept = await self._kept(user)
             unread: dict[str, int] = {}
             after: dict[str, int] = {}
             for member, extent in kept:
@@ -84,6 +76,30 @@ class Unreads:
         return TotalsResult(
             loud.unread, loud.mentions, loud.conversations, muted=muted.totals(), threads=threads.totals()
         )
+
+    async def badge(self, user: str, conversation: str = "", n: int = 0) -> int:
+        """How many messages are unread that are worth a number on an icon: what is muted or a thread is not, as in
+        `totals`. Two queries. The log of `conversation` is known to have `n` messages, whatever is remembered of it.
+        """
+        now = self._clock_ms()
+        return sum(
+            max(0, max(extent.head.n, n * (member.conversation == conversation)) - max(member.read, extent.floor).n)
+            for member, extent in await self._kept(user)
+            if parent_of(member.conversation) is None and (member.preferences.muted_until or 0) <= now
+        )
+
+    async def _kept(self, user: str) -> list[tuple[model.Member, Extent]]:
+        """The user's conversations that are not archived, and how far they go."""
+        members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
+        extents = await self._store.conversations.extents([member.conversation for member in members])
+        live = {member.conversation for member in members}
+        return [
+            (member, extents[member.conversation])
+            for member in members
+            if member.preferences.archived_at is None
+            and member.conversation in extents
+            and (parent_of(member.conversation) or member.conversation) in live
+        ]
 
 
 class _Sum:

@@ -9,12 +9,12 @@ else. What comes while a job is leased is not lost: `done` compares, and the job
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING, UpdateMany, UpdateOne
 
 from storage.model.push import DeadLetter, Doubt, Job, job_key
 from storage.mongo.client import Database, Document, translated
@@ -65,13 +65,29 @@ class PushJobs:
                 await self._jobs.bulk_write(writes, ordered=False)
 
     async def changed(self, conversation: str, offset: int, *, due_at: int, ends_at: int, now: int) -> int:
-        """A message was edited or deleted: look at every device that shows it, or a later one. How many."""
-        return await self._touch({"conversation": conversation, "shown": {"$gte": offset}}, due_at, ends_at, now)
+        """A message was edited or deleted: look at every device that shows it, or a later one, or is just being told of
+        it. How many.
+        """
+        where: Document = {"conversation": conversation}
+        query = {"$or": [{**where, "shown": {"$gte": offset}}, {**where, "lease": {"$gt": now}}]}
+        with translated():
+            return (await self._jobs.update_many(query, _touched(due_at, ends_at, now))).matched_count
 
-    async def read(self, user: str, conversation: str, offset: int, *, due_at: int, ends_at: int, now: int) -> int:
-        """The user has read up to there: look at each of their devices that shows no more than that. How many."""
-        query: Document = {"user": user, "conversation": conversation, "shown": {"$gt": 0, "$lte": offset}}
-        return await self._touch(query, due_at, ends_at, now)
+    async def read(self, reads: Mapping[tuple[str, str], int], *, due_at: int, ends_at: int, now: int) -> int:
+        """How far users have read, by user and conversation: look at each of their devices that shows no more than
+        that, or is just being told of it. How many.
+        """
+        writes = []
+        for (user, conversation), offset in reads.items():
+            shown = [{"shown": {"$gt": 0, "$lte": offset}}, {"lease": {"$gt": now}}]
+            query = {"user": user, "conversation": conversation, "$or": shown}
+            writes.append(UpdateMany(query, _touched(due_at, ends_at, now)))
+        found = 0
+        for start in range(0, len(writes), MAX_AT_ONCE):
+            with translated():
+                result = await self._jobs.bulk_write(writes[start : start + MAX_AT_ONCE], ordered=False)
+            found += result.matched_count
+        return found
 
     async def forget(self, device: str) -> int:
         """Drop everything of a device. How many rows there were."""
@@ -245,21 +261,21 @@ class PushJobs:
             result = await self._jobs.update_one({"_id": job.key, "claim": job.claim}, list(update))
         return result.matched_count == 1
 
-    async def _touch(self, query: Document, due_at: int, ends_at: int, now: int) -> int:
-        leased = {"$and": [_PENDING, {"$gt": [{"$ifNull": ["$lease", 0]}, now]}]}
-        update: list[Document] = [
-            {
-                "$set": {
-                    "touched": {"$add": [{"$ifNull": ["$touched", 0]}, 1]},
-                    **_due(leased, due_at),
-                    "ends": {"$max": ["$ends", ends_at]},
-                    "made": {"$cond": [_PENDING, "$made", now]},
-                }
-            },
-            {"$unset": ["forget_at"]},
-        ]
-        with translated():
-            return (await self._jobs.update_many(query, update)).matched_count
+
+def _touched(due_at: int, ends_at: int, now: int) -> list[Document]:
+    """What is on the screen is not right any more: a job, for whoever does it to see that it is another one."""
+    leased = {"$and": [_PENDING, {"$gt": [{"$ifNull": ["$lease", 0]}, now]}]}
+    return [
+        {
+            "$set": {
+                "touched": {"$add": [{"$ifNull": ["$touched", 0]}, 1]},
+                **_due(leased, due_at),
+                "ends": {"$max": ["$ends", ends_at]},
+                "made": {"$cond": [_PENDING, "$made", now]},
+            }
+        },
+        {"$unset": ["forget_at"]},
+    ]
 
 
 def _put(doubt: Doubt, now: int) -> Document:

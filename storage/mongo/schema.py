@@ -170,6 +170,7 @@ LAYOUTS: Final = (
         indexes=(
             Index("due", ("lane", "due"), partial={"due": {"$gt": 0}}),
             Index("shown", ("conversation", "shown"), partial={"shown": {"$gt": 0}}),
+            Index("leased", ("conversation",), partial={"lease": {"$gt": 0}}),
             Index("user", ("user", "conversation")),
             Index("rang", ("device", "rang")),
             Index("forget_at", ("forget_at",), removes=True),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from chat.push.clearing import LIFE_MS
 from chat.push.policy import DeviceState
 from chat.push.sending import (
     Accepted,
@@ -49,7 +50,8 @@ async def hello(push: Pushing, group: Conversation, *texts: str) -> int:
 
 async def read(push: Pushing, group: Conversation, offset: int) -> None:
     await push.store.reading.mark(group.id, "ada", Marks(read=offset))
-    await push.planner.on_read("ada", group.id, offset)
+    now = push.now()
+    await push.jobs.read({("ada", group.id): offset}, due_at=now + 750, ends_at=now + LIFE_MS, now=now)
 
 
 def screen(push: Pushing, device: Device) -> Screen:

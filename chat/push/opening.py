@@ -1,0 +1,143 @@
+"""Push in a worker: from the log's entries to the vendors. Opened in order, closed in reverse."""
+
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from chat.config import Config
+from chat.config.push import PushSection
+from chat.push.apps import open_apps
+from chat.push.delivery import Delivery, DeliverySettings
+from chat.push.dispatcher import Dispatcher, DispatcherSettings
+from chat.push.emulated import vendors_at
+from chat.push.lab.whereabouts import whereabouts
+from chat.push.metrics import PushMetrics
+from chat.push.planner import Planner, PlannerSettings
+from chat.push.policy import PolicySettings
+from chat.push.ports import States
+from chat.push.rendering import RenderingSettings
+from chat.push.senders import open_senders
+from chat.push.sending import Content, WebKeys
+from chat.push.sweeping import plan_since
+from chat.push.tracing import Tracer
+from chat.push.trials import WithTrials
+from chat.push.unreading import Badge, StoredGroups, StoredUnreads
+from chat.push.vendors import VendorSettings, open_vendors
+from chat.push.waking import Waker
+from chat.push.webpush.encryption import seal_for
+from chat.sealing import Sealer
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """What runs until the block of `open_pushing` ends."""
+
+    planner: Planner
+    dispatcher: Dispatcher
+    store: Store
+    life_ms: int
+    clock_ms: Callable[[], int]
+
+    async def catch_up(self) -> None:
+        """Plan what nobody was there to plan, for the follower to begin with. Raises StorageError."""
+        found = await plan_since(self.store, self.planner, self.clock_ms() - self.life_ms)
+        log.info("push_caught_up", conversations=found)
+
+
+@asynccontextmanager
+async def open_pushing(
+    config: Config,
+    store: Store,
+    *,
+    badge: Badge,
+    states: States,
+    registry: CollectorRegistry,
+    tell: Callable[[bytes], None],
+    process: str,
+    clock_ms: Callable[[], int],
+) -> AsyncIterator[Pushing]:
+    """`tell` sends control messages to the other processes. Raises StorageError, and NoWhereabouts where HUBBUB_LAB
+    leads to nothing.
+    """
+    push = config.push
+    policy = policy_of(push)
+    # Emulators of this machine, or nobody but the vendors themselves.
+    lab = whereabouts()
+    vendors = VendorSettings() if lab is None else vendors_at(lab)
+    async with (
+        open_apps(store, Sealer.from_config(config), clock_ms=clock_ms) as apps,
+        open_vendors(vendors) as openers,
+        open_senders(apps, openers) as senders,
+        Tracer(store.push_traces) as tracer,
+    ):
+        metrics = PushMetrics(registry)
+        metrics.traces_lost = lambda: tracer.lost
+        tracer.on_trace = metrics.count
+        delivery = Delivery(
+            store.push_jobs,
+            tracer,
+            store.devices,
+            store.notifying,
+            WithTrials(StoredUnreads(store, badge), badge),
+            states,
+            senders,
+            clock_ms=clock_ms,
+            random=random.random,
+            seal=_seal,
+            on_accepted=metrics.accepted,
+            settings=DeliverySettings(life_ms=_ms(push.life), content=Content(push.content)),
+            policy=policy,
+            rendering=RenderingSettings(deployment=store.epoch, link=push.link),
+        )
+        dispatcher = Dispatcher(
+            store.push_jobs,
+            delivery,
+            clock_ms=clock_ms,
+            random=random.random,
+            settings=DispatcherSettings(concurrency=push.concurrency),
+        )
+        metrics.lanes = dispatcher.status
+        planner = Planner(
+            store.push_jobs,
+            store.push_traces,
+            StoredGroups(store),
+            store.members,
+            store.devices,
+            store.notifying,
+            clock_ms=clock_ms,
+            wake=Waker(tell, process=process, monotonic=time.monotonic, own=dispatcher.wake),
+            policy=policy,
+            settings=PlannerSettings(life_ms=_ms(push.life)),
+        )
+        async with dispatcher:
+            yield Pushing(planner, dispatcher, store, _ms(push.life), clock_ms)
+
+
+def policy_of(push: PushSection) -> PolicySettings:
+    """The rules' times, as configured."""
+    return PolicySettings(
+        ack_wait_ms=_ms(push.confirm_wait),
+        cloud_delay_ms=_ms(push.elsewhere_wait),
+        default_delay_ms=_ms(push.delay),
+        reconnect_wait_ms=_ms(push.confirm_wait),
+        quiet_gap_ms=_ms(push.quiet_gap),
+        loud_per_minute=push.loud_per_minute,
+        large_group=push.large_group,
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _seal(keys: WebKeys, plaintext: bytes) -> bytes:
+    return seal_for(keys, plaintext, random=secrets.token_bytes)
