@@ -21,6 +21,7 @@ from chat.backend.announcer import EngineAnnouncer, Publisher
 from chat.backend.backend import ChatBackend
 from chat.backend.comings import open_comings
 from chat.backend.conversing import ConversationChannels
+from chat.backend.devices_online import open_devices_online, ttl_s
 from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
 from chat.backend.notices import EngineOutdating
@@ -317,6 +318,9 @@ async def _open_engine(stack: AsyncExitStack, ground: _Ground, doors: _Doors, ne
         last_seen.note(user)
         service.typing.gone(user)
 
+    client = config.client
+    ttl = ttl_s(client.ping_interval, client.pong_timeout)
+    devices_online = await stack.enter_async_context(open_devices_online(redis.device_connections, ttl_s=ttl))
     backend = ChatBackend(
         store,
         calls,
@@ -340,6 +344,7 @@ async def _open_engine(stack: AsyncExitStack, ground: _Ground, doors: _Doors, ne
             process=ground.who.process,
             node=ground.who.node,
             version=f"Hubbub {chat.__version__}",
+            attendance=devices_online,
             random=ground.random,
         )
     )

@@ -201,6 +201,15 @@ class DeviceConnections(Protocol):
         """In this order. Returns what could not be written."""
 
 
+class Attendance(Protocol):
+    """Hears of devices' connections. Implemented by the product; its methods neither block nor raise."""
+
+    def follows(self, channel: str) -> bool:
+        """Whether it is of interest how far devices have this channel."""
+
+    def say(self, news: DeviceNews) -> None: ...
+
+
 class Processes(Protocol):
     """The lease of this process and the list of the living."""
 

@@ -12,13 +12,14 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from realtime.attending import Attending
 from realtime.backend import Backend, Credential, Identity, Peer
 from realtime.channel import SERVER_SIDE, Subscription
 from realtime.conduct import came_too_soon, count_answer, count_refused
 from realtime.hub import Hub
 from realtime.ladder import answer_to
 from realtime.outbox import Priority
-from realtime.ports import Bus, Presence, Streams
+from realtime.ports import Attendance, Bus, Presence, Streams
 from realtime.protocol import codes
 from realtime.protocol.codec import Codec
 from realtime.protocol.codes import Closing, Disconnect, Unsubscribe
@@ -81,6 +82,8 @@ class Context:
     """Ask the timer wheel to call `tick` at a monotonic time."""
     version: str
     node: str
+    attendance: Attendance | None = None
+    """Who is told of devices' connections, if anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Session:
         "_pacer",
         "_receiving",
         "_wire",
+        "attending",
         "client",
         "codec",
         "ended_with",
@@ -148,6 +152,7 @@ class Session:
         self._leaving: Disconnect | None = None
         self._pacer: asyncio.Task[None] | None = None
         self._receiving = False
+        self.attending: Attending | None = None
         self.client = client
         self.codec = codec
         self.peer = peer
@@ -217,7 +222,8 @@ class Session:
                 case Close(disconnect, reason):
                     self.end(disconnect, reason)
                 case None:
-                    pass
+                    if self.attending is not None and isinstance(item, Pong):
+                        self.attending.ponged()
             if self.ended:
                 return
 
@@ -272,10 +278,15 @@ class Session:
         self.reply(failure(command_id, error))
         count_refused(self, name, error.code)
 
-    def accepted(self, identity: Identity, sdk: str) -> None:
-        """The connect was accepted: the session is somebody from here on."""
+    def accepted(self, identity: Identity, sdk: str, device: str = "") -> None:
+        """The connect was accepted: the session is somebody from here on, and perhaps that device of theirs."""
         self.identity = identity
         self.sdk = sdk
+        ctx = self._ctx
+        if device and ctx.attendance is not None:
+            now, random = ctx.monotonic(), ctx.random()
+            self.attending = Attending(ctx.attendance, self.user, device, self.client, now=now, random=random)
+            ctx.hub.devices += 1
         # Those who come together after a restart must not be pinged, and answer, together for ever.
         first_ping_s = self._ctx.settings.connection.ping_interval_s * (1 + self._ctx.random()) / 2
         self._machine.connected(
@@ -350,13 +361,39 @@ class Session:
         for effect in self._machine.tick(now):
             match effect:
                 case Ping():
-                    self._write_part(self.codec.ping, Priority.CONTROL)
+                    self._ping()
                 case Close(disconnect, reason):
                     self.end(disconnect, reason)
                     return None
         due_at = self._machine.due_at
         expiring = self._expire_subscriptions()
         return due_at if expiring is None else min(due_at, expiring)
+
+    def ask(self) -> None:
+        """Ping out of turn, to hear whether the peer has what it was sent. A missing answer ends nothing."""
+        if not self.ended and self._wire.outbox is None:
+            self._ping()
+
+    def _ping(self) -> None:
+        if self.attending is not None:
+            # It overtakes what is queued: then its answer says nothing.
+            stands = None if self._wire.outbox is not None else self._ctx.hub.stands(self, self.attending.moved)
+            self.attending.pinged(stands, self._ctx.monotonic())
+        self._write_part(self.codec.ping, Priority.CONTROL)
+
+    def has(self, channel: str, offset: int) -> None:
+        """The peer has the channel up to there, by its own word."""
+        if self.attending is not None:
+            self.attending.has(channel, offset)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether it goes on and was given something that no ping has asked about yet."""
+        return not self.ended and self.attending is not None and bool(self.attending.moved)
+
+    def _left(self) -> None:
+        if self.attending is not None and self.attending.ended(int(self._ctx.clock() * 1000)):
+            self._ctx.hub.devices -= 1
 
     def _expire_subscriptions(self) -> float | None:
         """End what was not refreshed in time. Returns the monotonic time of the next such deadline."""
@@ -416,6 +453,7 @@ class Session:
         self._direct = None
         self._machine.close()
         self._ctx.stats.disconnected(disconnect.code)
+        self._left()
         self._wire.close(disconnect.code, reason or disconnect.reason, flush=disconnect is not codes.CLOSE_SLOW)
 
     def leave(self, disconnect: Disconnect) -> None:
@@ -438,6 +476,7 @@ class Session:
             self._direct = None
             self._machine.close()
             self._ctx.stats.disconnected(0)
+            self._left()
         if self._ctx.hub.remove(self):
             self._ctx.backend.disconnected(self.user)
         self._wire.finish()

@@ -75,7 +75,8 @@ class ConversationChannels:
             if len(chosen) >= max(self._on_connect, len(first)):
                 break
             chosen[name] = None
-        having = {name: by_channel[name] for name in chosen}
+        # By newest activity again, as it is brought up to date.
+        having = {name: one for name, one in by_channel.items() if name in chosen}
         tails = await self._tails_beyond(having, named)
         subscribed = {name: self._of_membership(one, tails.get(one.conversation)) for name, one in having.items()}
         rest = [one for name, one in by_channel.items() if name not in chosen]
