@@ -35,6 +35,7 @@ from chat.metrics.snapshot import Hot
 from chat.observing import StoreDependency, open_metrics
 from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
+from chat.push import resetting
 from chat.push.lab.whereabouts import Whereabouts
 from chat.seed import USERS
 from chat.serving.draining import Leaving
@@ -194,8 +195,15 @@ def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddress
         limits=process.limits.addresses,
         reasons={one.code: one.reason for one in DISCONNECTS},
         session_ttl_s=config.admin.session_ttl,
-        pushes=Pushes(process.store, process.trials, live.push_lanes, clock_ms=clock_ms),
+        pushes=_pushes(process, live),
     )
+
+
+def _pushes(process: Process, live: Live) -> Pushes:
+    def tell_reset(lane: str) -> None:
+        process.engine.operations.notify(resetting.SUBJECT, resetting.encode(lane))
+
+    return Pushes(process.store, process.trials, live.push_lanes, clock_ms=clock_ms, tell_reset=tell_reset)
 
 
 def _hot(engine: Engine) -> list[Hot]:

@@ -1,13 +1,14 @@
 """The HTTP side of what the admin page shows of push, and lets an operator do."""
 
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Final
 
 import msgspec
 import structlog
 from aiohttp import web
+from msgspec import Meta
 
 from chat.admin.http import Refused, answering, json, read_json
 from chat.admin.pushes import Pushes
@@ -17,6 +18,8 @@ from storage.errors import StorageError
 _CONVERSATION: Final = re.compile(r"[a-z2-7]{26}(~[1-9][0-9]{0,12})?")
 _USER: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _MAX_ID: Final = 128
+_MAX_LANE: Final = 200
+_MAX_TIME: Final = 2**53 - 1
 
 _log = structlog.get_logger(__name__)
 
@@ -26,6 +29,14 @@ Require = Callable[[web.Request], Session]
 
 class _Letter(msgspec.Struct, forbid_unknown_fields=True):
     id: str
+
+
+class _Lane(msgspec.Struct, forbid_unknown_fields=True):
+    lane: Annotated[str, Meta(max_length=_MAX_LANE)]
+
+
+class _Since(_Lane, forbid_unknown_fields=True):
+    since: Annotated[int, Meta(ge=0, le=_MAX_TIME)]
 
 
 class _Test(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +50,8 @@ def push_routes(pushes: Pushes, *, read: Require, change: Require) -> list[web.R
         web.get("/admin/api/push", answering(handlers.get_overview)),
         web.post("/admin/api/push/replay", answering(handlers.replay)),
         web.post("/admin/api/push/discard", answering(handlers.discard)),
+        web.post("/admin/api/push/reset", answering(handlers.reset)),
+        web.post("/admin/api/push/undo", answering(handlers.undo)),
         web.get("/admin/api/push/devices", answering(handlers.get_devices)),
         web.post("/admin/api/push/test", answering(handlers.test)),
         web.get("/admin/api/push/trace", answering(handlers.get_trace)),
@@ -75,6 +88,24 @@ class _Handlers:
         _log.info("admin_discarded_push", found=found, session=session.id[:8])
         return _done(found, "dead letter")
 
+    async def reset(self, request: web.Request) -> web.Response:
+        session = self._change(request)
+        lane = (await read_json(request, _Lane)).lane
+        async with _stored():
+            with _named():
+                jobs = await self._pushes.reset(lane)
+        _log.info("admin_reset_push_lane", lane=lane, jobs=jobs, session=session.id[:8])
+        return json({"jobs": jobs})
+
+    async def undo(self, request: web.Request) -> web.Response:
+        session = self._change(request)
+        body = await read_json(request, _Since)
+        async with _stored():
+            with _named():
+                devices = await self._pushes.undo(body.lane, since=body.since)
+        _log.info("admin_undid_tombstones", lane=body.lane, since=body.since, devices=devices, session=session.id[:8])
+        return json({"devices": devices})
+
     async def get_devices(self, request: web.Request) -> web.Response:
         self._read(request)
         async with _stored():
@@ -107,6 +138,14 @@ async def _stored() -> AsyncIterator[None]:
         yield
     except StorageError:
         raise Refused(503, "unavailable", "MongoDB does not answer just now", retry_after_s=2) from None
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        raise Refused(400, "bad_request", "lane: none is called that") from None
 
 
 def _done(found: bool, what: str) -> web.Response:

@@ -9,7 +9,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chat.metrics.snapshot import Lane
+from chat.metrics import snapshot
+from chat.push.ports import lane_name, named_lane
+from chat.push.sending import Lane
 from storage.model.device import Device
 from storage.model.push import DeadLetter, Trace
 from storage.store import Store
@@ -82,15 +84,19 @@ class Pushes:
         self,
         store: Store,
         trials: Trials,
-        workers: Callable[[], Mapping[str, Sequence[Lane]]],
+        workers: Callable[[], Mapping[str, Sequence[snapshot.Lane]]],
         *,
         clock_ms: Callable[[], int],
+        tell_reset: Callable[[str], None],
     ) -> None:
-        """`workers` tells the lanes of each worker, by process."""
+        """`workers` tells the lanes of each worker, by process. `tell_reset` tells all workers of a lane whose breakers
+        are to be closed, as far as they can be reached.
+        """
         self._store = store
         self._trials = trials
         self._workers = workers
         self._clock_ms = clock_ms
+        self._tell_reset = tell_reset
 
     async def overview(self, *, after: str = "") -> Overview:
         """Lanes that have jobs and lanes that workers know, by name."""
@@ -110,6 +116,31 @@ class Pushes:
     async def discard(self, letter: str) -> bool:
         """Forget it. False: there is none."""
         return await self._store.push_jobs.discard(letter)
+
+    async def reset(self, lane: str) -> int:
+        """Have the workers close the breakers of a lane, and do at once what has waited for that; how many jobs.
+
+        ValueError: no lane is called that.
+        """
+        _named(lane)
+        hurried = await self._store.push_jobs.hurry(lane, now=self._clock_ms())
+        # Afterwards: who hears of it looks for what is due.
+        self._tell_reset(lane)
+        return hurried
+
+    async def undo(self, lane: str, *, since: int) -> int:
+        """Devices of a lane that its provider has said are gone, from `since` (ms UTC) on, are there again; how many.
+
+        Those that have registered meanwhile stay as they are. ValueError: no lane is called that.
+        """
+        named = _named(lane)
+        return await self._store.devices.undo(
+            provider=named.provider.value,
+            app=named.app,
+            environment=named.environment,
+            since=since,
+            until=self._clock_ms() + 1,
+        )
 
     async def devices(self, user: str) -> list[DeviceView]:
         """The active ones, last confirmed first."""
@@ -153,6 +184,14 @@ class Pushes:
             due=await self._store.push_jobs.count(name, due_before=now) if late else 0,
             workers=workers,
         )
+
+
+def _named(lane: str) -> Lane:
+    """Raises ValueError unless there may be one of that name."""
+    named = named_lane(lane)
+    if lane_name(named) != lane:
+        raise ValueError(lane)
+    return named
 
 
 def _device(device: Device) -> DeviceView:

@@ -167,6 +167,22 @@ class PushJobs:
         gone = ["claim", "again", "waited", "waited_until"]
         return await self._give_back(job, [{"$set": changes}, {"$unset": gone}])
 
+    async def hurry(self, lane: str, *, now: int) -> int:
+        """Whatever held a lane up is over: what would be due later is due now. How many jobs.
+
+        Not those that wait for another reason: by the rules, for the answer to an attempt, or for who has leased them.
+        """
+        query: Document = {
+            "lane": lane,
+            "due": {"$gt": now},
+            **{
+                name: {"$not": {"$gt": bound}}
+                for name, bound in (("lease", now), ("waited_until", now), ("attempts", 0))
+            },
+        }
+        with translated():
+            return (await self._jobs.update_many(query, {"$set": {"due": now}})).modified_count
+
     # --- what could not be done ---
 
     async def bury(self, job: Job, reason: str, *, now: int) -> bool:

@@ -6,6 +6,7 @@ import { age, count, processName } from "./format.js";
 import { Poller } from "./poller.js";
 
 const LEVELS = { closed: "good", probing: "warn", open: "bad" };
+const HOUR_MS = 3_600_000;
 const STATES = { closed: "sends", probing: "tries one", open: "left alone" };
 
 function table(columns, body) {
@@ -29,6 +30,11 @@ function listed(lanes) {
   return lanes.map((lane) => `${lane.provider} · ${lane.app}`).join(", ");
 }
 
+function suspectSince(lane) {
+  const times = lane.workers.map((one) => one.suspect_since).filter((at) => at !== null);
+  return times.length === 0 ? null : Math.min(...times);
+}
+
 function button(label, onclick) {
   return h("button", { type: "button", onclick }, label);
 }
@@ -39,6 +45,7 @@ export class Push {
     this.onSignedOut = onSignedOut;
     this.note = h("p", { class: "note", role: "status" }, "Asking…");
     this.lanes = h("tbody");
+    this.laneNote = h("p", { class: "note", role: "status" });
     this.dead = h("tbody");
     this.deadNote = h("p", { class: "note" });
     this.devices = h("tbody");
@@ -62,8 +69,8 @@ export class Push {
   }
 
   lanesCard() {
-    const columns = [["Lane"], ["Environment"], ["Oldest job", "number"], ["Due", "number"], ["Under way", "number"], ["State"]];
-    return card("Lanes", scrolling("Lanes", table(columns, this.lanes)));
+    const columns = [["Lane"], ["Environment"], ["Oldest job", "number"], ["Due", "number"], ["Under way", "number"], ["State"], [""]];
+    return card("Lanes", this.laneNote, scrolling("Lanes", table(columns, this.lanes)));
   }
 
   deadCard() {
@@ -125,22 +132,67 @@ export class Push {
 
   showLanes(lanes, now) {
     const names = new Map(this.feed.overview?.processes.map((each) => [each.process, processName(each)]));
-    this.lanes.replaceChildren(
-      ...lanes.map((lane) => {
-        const late = lane.due_at === null || lane.due_at > now ? "–" : age((now - lane.due_at) / 1000);
-        const running = lane.workers.reduce((sum, one) => sum + one.running, 0);
-        return h(
-          "tr",
-          {},
-          cell("Lane", `${lane.provider} · ${lane.app}`),
-          cell("Environment", lane.environment),
-          cell("Oldest job", late, "number"),
-          cell("Due", count(lane.due), "number"),
-          cell("Under way", count(running), "number"),
-          cell("State", lane.workers.length === 0 ? "no worker has tried it" : lane.workers.map((one) => this.state(one, now, names))),
-        );
-      }),
-    );
+    const key = lanes.map((lane) => lane.lane).join("\n");
+    if (key !== this.laneKey) {
+      this.laneKey = key;
+      this.rows = lanes.map((lane) => this.laneRow(lane));
+      this.lanes.replaceChildren(...this.rows.map((row) => row.element));
+    }
+    // Filled in place: a button that somebody is about to press stays where it is.
+    lanes.forEach((lane, index) => this.rows[index].fill(lane, now, names));
+  }
+
+  laneRow({ lane, provider, app, environment }) {
+    const due = cell("Oldest job", "", "number");
+    const waiting = cell("Due", "", "number");
+    const running = cell("Under way", "", "number");
+    const state = cell("State", "");
+    let shown = null;
+    const reset = button("Use again", () => this.reset(shown));
+    const undo = button("Bring back devices", () => this.undo(shown));
+    const name = cell("Lane", `${provider} · ${app}`);
+    const action = h("td", { class: "action" }, reset, undo);
+    const element = h("tr", { "data-lane": lane }, name, cell("Environment", environment), due, waiting, running, state, action);
+    const fill = (lane, now, names) => {
+      shown = lane;
+      say(due, lane.due_at === null || lane.due_at > now ? "–" : age((now - lane.due_at) / 1000));
+      say(waiting, count(lane.due));
+      say(running, count(lane.workers.reduce((sum, one) => sum + one.running, 0)));
+      state.replaceChildren(...(lane.workers.length === 0 ? ["no worker has tried it"] : lane.workers.map((one) => this.state(one, now, names))));
+      reset.hidden = !lane.workers.some((one) => one.state !== "closed" || one.suspect_since !== null || one.origins > 0);
+    };
+    return { element, fill };
+  }
+
+  // All workers are told; what waited for the lane is due at once.
+  async reset(lane) {
+    const text = `${lane.provider} has said of too many devices that they are gone. If that was wrong and still is, more of them are believed to be gone now, until it is too many again.`;
+    const suspect = suspectSince(lane) !== null;
+    if (suspect && !(await confirmed({ title: "Believe it again?", text, yes: "Use again", danger: true }))) return;
+    await this.changeLane("/admin/api/push/reset", { lane: lane.lane }, ({ jobs }) => `Workers use ${listed([lane])} again; jobs that are due now: ${count(jobs)}.`);
+  }
+
+  async undo(lane) {
+    const now = Date.now();
+    const suspect = suspectSince(lane);
+    const choices = [
+      ...(suspect === null ? [] : [[`${suspect}`, `since ${new Date(suspect).toLocaleString()}, when too many began to be gone`]]),
+      ...[[1, "the last hour"], [24, "the last day"], [168, "the last seven days"]].map(([hours, label]) => [`${now - hours * HOUR_MS}`, label]),
+    ];
+    const text = `Those that ${lane.provider} has said are gone are sent to again, unless they have registered meanwhile. Which since?`;
+    const since = await confirmed({ title: "Bring back devices?", text, yes: "Bring back", choices });
+    if (since === null) return;
+    await this.changeLane("/admin/api/push/undo", { lane: lane.lane, since: Number(since) }, ({ devices }) => `${count(devices)} ${devices === 1 ? "device" : "devices"} of ${listed([lane])} brought back.`);
+  }
+
+  async changeLane(path, body, said) {
+    try {
+      say(this.laneNote, said(await post(path, body)));
+      this.laneNote.dataset.level = "";
+      this.poller.run();
+    } catch (error) {
+      this.fail(this.laneNote, error);
+    }
   }
 
   state(one, now, names) {

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import CookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from chat.admin.links import mint
 from chat.admin.live import Live, running
@@ -22,6 +23,7 @@ from support.admin_cluster import SECRET, admin, cluster, now_ms
 from support.pushing import a_device
 
 LANE = "apns|production|app"
+CHANGES = ("replay", "discard", "test", "reset", "undo")
 C = "c" * 26
 
 Client = TestClient[web.Request, web.Application]
@@ -41,19 +43,26 @@ def lanes() -> Lanes:
 
 
 @pytest.fixture
-async def client(store: Store, lanes: Lanes) -> AsyncIterator[Client]:
+def told() -> list[str]:
+    """Lanes that workers were told of."""
+    return []
+
+
+@pytest.fixture
+async def client(store: Store, lanes: Lanes, told: list[str]) -> AsyncIterator[Client]:
     """A browser that is signed in."""
-    async with visitor(store, lanes) as client:
+    async with visitor(store, lanes, told) as client:
         answer = await client.post("/admin/api/login", json={"token": mint(SECRET, now_ms())})
         client.session.headers["X-CSRF-Token"] = (await answer.json())["csrf_token"]
         yield client
 
 
 @asynccontextmanager
-async def visitor(store: Store, lanes: Mapping[str, Sequence[Lane]]) -> AsyncIterator[Client]:
+async def visitor(store: Store, lanes: Mapping[str, Sequence[Lane]], told: list[str]) -> AsyncIterator[Client]:
     fake = cluster()
     live = Live(fake, lambda: fake.processes[0].snapshot, fake, clock=now_ms, monotonic=lambda: 0.0)
-    pushes = Pushes(store, Trials(store.push_jobs, clock_ms=now_ms), lambda: lanes, clock_ms=now_ms)
+    trials = Trials(store.push_jobs, clock_ms=now_ms)
+    pushes = Pushes(store, trials, lambda: lanes, clock_ms=now_ms, tell_reset=told.append)
     app = web.Application()
     app.add_routes(admin_routes(replace(admin(fake, live), pushes=pushes)))
     async with (
@@ -69,8 +78,14 @@ async def answered(client: Client, path: str, **query: str) -> Any:
     return await answer.json()
 
 
-async def post(client: Client, path: str, **body: str) -> int:
+async def post(client: Client, path: str, **body: str | int) -> int:
     return (await client.post(f"/admin/api/push/{path}", json=body)).status
+
+
+async def done(client: Client, path: str, **body: str | int) -> Any:
+    answer = await client.post(f"/admin/api/push/{path}", json=body)
+    assert answer.status == 200, await answer.text()
+    return await answer.json()
 
 
 async def put(store: Store, device: Device, *, due_at: int) -> Job:
@@ -144,12 +159,54 @@ async def test_a_message_is_traced_for_everybody_or_one(client: Client, store: S
         assert (await client.get("/admin/api/push/trace", params=query)).status == 400
 
 
+async def test_workers_are_told_to_use_a_lane_again_and_what_waited_for_it_is_due(
+    client: Client, store: Store, told: list[str]
+) -> None:
+    phone = a_device()
+    await put(store, phone, due_at=now_ms() + 600_000)
+    with capture_logs() as logs:
+        assert await done(client, "reset", lane=LANE) == {"jobs": 1}
+    assert told == [LANE]
+    job = await store.push_jobs.get(phone.id, C)
+    assert job is not None
+    assert job.due_at <= now_ms()
+    (line,) = [one for one in logs if one["event"] == "admin_reset_push_lane"]
+    assert (line["lane"], line["jobs"], len(line["session"])) == (LANE, 1, 8)
+
+
+async def test_devices_that_a_provider_said_were_gone_are_there_again(client: Client, store: Store) -> None:
+    now = now_ms()
+    ended = {"before": now - 3_000_000, "since": now - 2_000_000, "just": now}
+    for install, at in ended.items():
+        device = (await store.devices.register(a_device(install=install, confirmed_at=now - 4_000_000))).device
+        assert await store.devices.tombstone(device, reason="Unregistered", at=at)
+    with capture_logs() as logs:
+        assert await done(client, "undo", lane="apns|sandbox|app", since=0) == {"devices": 0}
+        assert await done(client, "undo", lane=LANE, since=now - 2_000_000) == {"devices": 2}
+    assert {one.install for one in await store.devices.of_user("ada")} == {"since", "just"}
+    assert [one["devices"] for one in logs if one["event"] == "admin_undid_tombstones"] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "lane", ["", "app", "apns|production", "apns|staging|app", "carrier|production|app", "x" * 201]
+)
+async def test_what_is_no_lane_is_refused(client: Client, told: list[str], lane: str) -> None:
+    assert await post(client, "reset", lane=lane) == 400
+    assert await post(client, "undo", lane=lane, since=0) == 400
+    assert told == []
+
+
+async def test_a_time_that_is_none_is_refused(client: Client) -> None:
+    for since in (-1, 2**60, "yesterday"):
+        assert await post(client, "undo", lane=LANE, since=since) == 400
+
+
 async def test_strangers_and_other_pages_get_nothing(client: Client, store: Store) -> None:
-    async with visitor(store, {}) as stranger:
+    async with visitor(store, {}, []) as stranger:
         for path in ("", "/devices?user=ada", f"/trace?conversation={C}&offset=1"):
             assert (await stranger.get(f"/admin/api/push{path}")).status == 401
-        for path in ("replay", "discard", "test"):
+        for path in CHANGES:
             assert await post(stranger, path, id="x") == 401
     del client.session.headers["X-CSRF-Token"]
-    for path in ("replay", "discard", "test"):
+    for path in CHANGES:
         assert await post(client, path, id="x") == 403

@@ -38,11 +38,12 @@ async def store(mongodb_url: str, database_name: str) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def opened(store: Store, *lanes: Lane) -> AsyncIterator[Page]:
-    """The page, signed in and at push."""
+async def opened(store: Store, *lanes: Lane, told: list[str] | None = None) -> AsyncIterator[Page]:
+    """The page, signed in and at push. `told`: the lanes that workers are told of."""
     fake = cluster()
     live = Live(fake, lambda: fake.processes[0].snapshot, fake, clock=now_ms, monotonic=lambda: 0.0)
-    pushes = Pushes(store, Trials(store.push_jobs, clock_ms=now_ms), lambda: {"w1": lanes}, clock_ms=now_ms)
+    trials, hear = Trials(store.push_jobs, clock_ms=now_ms), ([] if told is None else told).append
+    pushes = Pushes(store, trials, lambda: {"w1": lanes}, clock_ms=now_ms, tell_reset=hear)
     app = web.Application()
     app.add_routes(admin_routes(replace(admin(fake, live), pushes=pushes)))
 
@@ -88,6 +89,45 @@ async def test_a_lane_that_is_left_alone_and_a_dead_letter_that_is_sent_again(st
         await letters.get_by_role("button", name="Send again").click()
         await expect(letters).to_have_count(0)
     assert await store.push_jobs.get(a_device().id, C) is not None
+
+
+async def test_a_lane_is_used_again_and_its_devices_are_brought_back(store: Store) -> None:
+    device = (await store.devices.register(a_device(confirmed_at=now_ms() - 60_000))).device
+    suspect = now_ms() - 30_000
+    assert await store.devices.tombstone(device, reason="Unregistered", at=suspect)
+    told: list[str] = []
+    lane = Lane(LANE, "open", 0, "too_many_devices_gone", now_ms() + 600_000, suspect)
+    async with opened(store, lane, Lane("fcm|production|app", "closed", 0), told=told) as page:
+        lanes = page.get_by_role("region", name="Lanes")
+        await expect(lanes.get_by_role("button", name="Bring back devices")).to_have_count(2)
+        await lanes.get_by_role("button", name="Bring back devices").first.click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_role("radio").first).to_be_checked()
+        await expect(dialog).to_contain_text("when too many began to be gone")
+        await dialog.get_by_role("button", name="Bring back").click()
+        said = page.get_by_role("status").filter(has_text="1 device of apns · app brought back.")
+        await expect(said).to_be_visible()
+        assert [one.install for one in await store.devices.of_user("ada")] == ["phone"]
+        # Only a lane that is left alone; by the keyboard, and not without a question.
+        again = lanes.get_by_role("button", name="Use again")
+        await expect(again).to_have_count(1)
+        await again.focus()
+        await page.keyboard.press("Enter")
+        await expect(dialog).to_be_visible()
+        await page.keyboard.press("Escape")
+        assert told == []
+        # The table is filled anew meanwhile, and what has the focus keeps it.
+        async with page.expect_response("**/admin/api/push"):
+            await expect(again).to_be_focused()
+        await expect(again).to_be_focused()
+        await page.keyboard.press("Enter")
+        async with page.expect_response("**/admin/api/push/reset"):
+            await dialog.get_by_role("button", name="Use again").click()
+        await expect(page.get_by_role("status").filter(has_text="Workers use apns · app again")).to_be_visible()
+        for width in (320, 390, 768, 1280):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await expect(page.locator("html")).to_have_js_property("scrollWidth", width)
+    assert told == [LANE]
 
 
 async def test_a_test_is_sent_and_what_becomes_of_it_appears(store: Store) -> None:

@@ -142,6 +142,28 @@ async def test_a_job_that_waits_for_its_provider_is_not_brought_forward_by_anoth
     assert ((await pending(jobs)).due_at, (await pending(jobs)).attempts) == (9_500, 0)
 
 
+async def test_only_what_waits_for_its_lane_is_hurried(jobs: PushJobs) -> None:
+    names = ("held", "quiet", "tried", "leased", "due")
+    await jobs.put([replace(DOUBT, device=name) for name in names], now=0)
+    await jobs.put([replace(DOUBT, lane="fcm|production|app", due_at=9_000)], now=0)
+    claimed = {job.device: job for job in await jobs.claim(LANE, 10, now=1_000, lease_ms=5_000)}
+    await jobs.wait(claimed["held"], 60_000, now=1_000)
+    await jobs.wait(claimed["quiet"], 60_000, now=1_000, reason="do_not_disturb")
+    await jobs.wait(claimed["tried"], 60_000, now=1_000, attempts=1)
+    await jobs.wait(claimed["due"], 2_000, now=1_000)
+    assert await jobs.hurry(LANE, now=3_000) == 1
+    due = {name: (await jobs.get(name, C)) for name in (*names, "phone")}
+    assert {name: job.due_at for name, job in due.items() if job} == {
+        "held": 3_000,
+        "quiet": 60_000,
+        "tried": 60_000,
+        "leased": 1_000,
+        "due": 2_000,
+        "phone": 9_000,
+    }
+    assert await jobs.hurry(LANE, now=3_000) == 0
+
+
 async def test_a_device_that_moved_to_another_lane_takes_its_job_along(jobs: PushJobs) -> None:
     await put(jobs)
     await jobs.wait(await claim(jobs, 1_000), 1_000, now=1_001, lane="fcm|production|app")
