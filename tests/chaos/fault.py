@@ -183,3 +183,5 @@ class Fault:
     tracebacks: tuple[str, ...] = ()
     """What in a log line with a traceback says that it is of this fault, and no finding."""
     skipped: Callable[[], str | None] = lambda: None
+    area: str = ""
+    """What it is about: two of one area would get into each other's way. Empty: as its module is called."""

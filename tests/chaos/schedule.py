@@ -55,7 +55,7 @@ def together(faults: Iterable[Fault]) -> Topology:
 
 def area(fault: Fault) -> str:
     """What a fault is about: two of one area would get into each other's way."""
-    return str(getattr(fault.inject, "__module__", ""))
+    return fault.area or str(getattr(fault.inject, "__module__", "")).rpartition(".")[2]
 
 
 def soak(faults: Sequence[Fault], *, seed: int, minutes: float) -> list[Segment]:
