@@ -18,8 +18,11 @@ from chat.metrics.registry import process_registry
 from chat.observing import open_metrics
 from chat.process import Who, clock_ms
 from chat.push.opening import Pushing, open_pushing
+from chat.push.resetting import SUBJECT as RESET
+from chat.push.resetting import on_reset
 from chat.push.showing import shown
-from chat.push.states import ScreenStates
+from chat.push.states import ConnectedDevices, ScreenStates
+from chat.push.tidying import open_tidying
 from chat.push.waking import WAKE, NoticeListener
 from chat.serving.ending import stopping_within
 from chat.serving.reloading import Source, reloading
@@ -92,7 +95,8 @@ async def open_worker(config: Config) -> AsyncIterator[None]:
         await stack.enter_async_context(open_sweeping(config, store.uploads, clock_ms))
         pushing = await _open_pushing(stack, config, store, redis, registry, who)
         if pushing is not None:
-            listener.attach({WAKE: lambda _: pushing.dispatcher.wake()})
+            dispatcher = pushing.dispatcher
+            listener.attach({WAKE: lambda _: dispatcher.wake(), RESET: on_reset(dispatcher.reset)})
         await stack.enter_async_context(
             open_follower(
                 url,
@@ -122,12 +126,13 @@ async def _open_pushing(
     """None: it is switched off."""
     if not config.push.enabled:
         return None
+    await stack.enter_async_context(open_tidying(store, clock_ms))
     block_lists = BlockLists(store, time.monotonic)
     opening = open_pushing(
         config,
         store,
         badge=Unreads(store, block_lists, clock_ms).badge,
-        states=ScreenStates(ClientStates(redis.client_states)),
+        states=ScreenStates(ClientStates(redis.client_states), ConnectedDevices(redis.device_connections)),
         registry=registry,
         tell=redis.bus.control,
         process=who.process,
