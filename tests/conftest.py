@@ -3,9 +3,11 @@
 import gc
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import redis
@@ -20,6 +22,18 @@ from support.servers import MONGOD_FOR_TESTS, in_thread, short_directory
 # A machine that is busy with something else is no fault of what is tested.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever is temporary is in memory too, that of processes that tests start included: on a busy disk the removal
+    of a small file may take 100 ms, and there are thousands.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ and "TMPDIR" not in os.environ:
+        stack = ExitStack()
+        directory = stack.enter_context(short_directory())
+        stack.enter_context(patch.dict(os.environ, {"TMPDIR": str(directory)}))
+        stack.enter_context(patch.object(tempfile, "tempdir", None))
+        config.add_cleanup(stack.close)
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.calls import ANSWER_TIMEOUT_S, AWAY_TIMEOUT_S
 from chat.config import Config
 from chat.config.keys import Key, describe
 from chat.config.kinds import kind_of
@@ -67,6 +68,8 @@ def test_every_key_and_every_field_that_the_page_names_exists() -> None:
     ("start", "number"),
     [
         ("commands of a connection in work", MAX_IN_FLIGHT),
+        ("time to answer a command", f"{ANSWER_TIMEOUT_S:g} s"),
+        ("… while MongoDB is known to be away", f"{AWAY_TIMEOUT_S:g} s"),
         ("fragments of a message", MAX_FRAGMENTS),
         ("WebSocket pings and pongs", CONTROL_BURST),
         ("commands in a frame", MAX_MESSAGES_PER_FRAME),

@@ -211,7 +211,8 @@ async def overflowing(run: Run) -> AsyncIterator[None]:
     try:
         junk = "x" * 200_000  # a heartbeat that is none: everybody ignores it
         heartbeats: Any = await run.cluster.redis("PUBSUB", "CHANNELS", "chaos*b:*")
-        for _ in range(60):
+        # Of which the kernel's buffers on the way, and the proxy's, may take some ten MB.
+        for _ in range(300):
             for channel in heartbeats:
                 await run.cluster.redis("PUBLISH", channel.decode(), junk)
             if len(await _subscribers(run)) < subscribers:
