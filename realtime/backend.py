@@ -84,7 +84,8 @@ class Admission(Struct, frozen=True):
     `subscriptions` maps a channel to its grant; `watched` are channels that the session is subscribed to as soon as
     something is published there (the conversations beyond the limit of one reply). `most_of_user`: so many connections
     of this user may be on this process, this one included; checked when it is let in (0: any number). `device`: the
-    install of an app that it is, by its name with this user; empty: none that is known.
+    install of an app that it is, by its name with this user; empty: none that is known. `latest`: the channels about
+    which it is to be asked first, where there are too many.
     """
 
     identity: Identity
@@ -93,6 +94,7 @@ class Admission(Struct, frozen=True):
     watched: Mapping[str, Grant]
     most_of_user: int = 0
     device: str = ""
+    latest: Sequence[str] = ()
 
 
 class Caller(Protocol):
@@ -106,6 +108,10 @@ class Caller(Protocol):
 
     @property
     def identity(self) -> Identity: ...
+
+    @property
+    def waited_s(self) -> float:
+        """For how long the command may have waited for those before it."""
 
     def subscribed(self, channel: str) -> bool: ...
 

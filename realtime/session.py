@@ -52,6 +52,10 @@ MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
 
 
+AT_ONCE_S: Final = 0.002
+"""A frame that is taken so soon after another was served had been there before."""
+
+
 class Operations(Protocol):
     """What is done to sessions from elsewhere, for those that were not there yet."""
 
@@ -107,14 +111,17 @@ class Session:
     """
 
     __slots__ = (
+        "_asked_at",
         "_ctx",
         "_direct",
+        "_free_at",
         "_handlers",
         "_in_flight",
         "_leaving",
         "_machine",
         "_pacer",
         "_receiving",
+        "_taken_at",
         "_wire",
         "attending",
         "client",
@@ -152,6 +159,8 @@ class Session:
         self._leaving: Disconnect | None = None
         self._pacer: asyncio.Task[None] | None = None
         self._receiving = False
+        # When the present frame came at the earliest, when it was taken, and when the one before was done.
+        self._asked_at = self._taken_at = self._free_at = now
         self.attending: Attending | None = None
         self.client = client
         self.codec = codec
@@ -181,6 +190,10 @@ class Session:
     def ended(self) -> bool:
         return self.ended_with is not None
 
+    @property
+    def waited_s(self) -> float:
+        return self._ctx.monotonic() - self._asked_at
+
     def subscribed(self, channel: str) -> bool:
         return channel in self.subscriptions
 
@@ -195,10 +208,15 @@ class Session:
         if self._leaving is not None:
             return  # not taken: the client asks again when it has reconnected
         self._receiving = True
+        now = self._ctx.monotonic()
+        # What is there as soon as the frame before was served has waited, maybe since that was begun.
+        self._asked_at = self._taken_at if now - self._free_at < AT_ONCE_S else now
+        self._taken_at = now
         try:
             await self._serve(data)
         finally:
             self._receiving = False
+            self._free_at = self._ctx.monotonic()
             self._leave_when_quiet()
 
     async def _serve(self, data: bytes) -> None:

@@ -143,7 +143,13 @@ class ChatBackend:
         identity = Identity(user, claims.expire_at_s, claims.info, claims.credential)
         most = self._options.user_connection_limit if user else 0
         return Admission(
-            identity, render.encode(data), subscriptions, chosen.watched, most, device=device if user else ""
+            identity,
+            render.encode(data),
+            subscriptions,
+            chosen.watched,
+            most,
+            device=device if user else "",
+            latest=chosen.latest,
         )
 
     async def _of_user(
@@ -253,7 +259,7 @@ class ChatBackend:
         self._count(caller, sends=method_name == SEND)
         found = method(method_name)
         request = self._decoder.decode(method_name, data)
-        outcome = await self._calls.start(user, found, request)
+        outcome = await self._calls.start(user, found, request, waited_s=caller.waited_s)
         if isinstance(outcome, Struct):
             return render.encode(outcome)
         if isinstance(request, ReadMark | DeliveredMark):

@@ -163,6 +163,8 @@ class SmallProduct:
         match method:
             case "echo":
                 return data
+            case "waited":
+                return Payload(str(caller.waited_s).encode())
             case "wait":
                 await self.gate.wait()
                 return data
