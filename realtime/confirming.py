@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 MAX_CONFIRMED: Final = 20
-"""Channels of one connection. Of more, those are forgotten where something was confirmed, or written, the longest ago:
-they count as not confirmed.
+"""Channels of one connection, and of what is kept of its device. Of more, those are forgotten where something was
+confirmed, or written, the longest ago: they count as not confirmed.
 """
 
 MAX_ASKED: Final = 4

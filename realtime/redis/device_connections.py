@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from realtime.confirming import MAX_CONFIRMED
 from realtime.ports import DeviceConnection, DeviceNews
 from realtime.redis.client_states import MAX_DEVICES
 from realtime.redis.commands import Argument
@@ -17,9 +18,6 @@ from realtime.redis.keys import Keys
 from realtime.redis.routing import Routing
 from realtime.redis.scripts import load_script
 from realtime.redis.servers import Servers
-
-MAX_CONFIRMED: Final = 20
-"""Channels of one device. Of more, those are forgotten where something was confirmed the longest ago."""
 
 _PUT: Final = load_script("device_common", "device_connection_put")
 _CALLS: Final = 128

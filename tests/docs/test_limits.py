@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.backend.devices_online import MAX_WAITING
 from chat.calls import ANSWER_TIMEOUT_S, AWAY_TIMEOUT_S
 from chat.config import Config
 from chat.config.keys import Key, describe
@@ -18,6 +19,7 @@ from chat.usecases import reactions as reacting
 from chat.vocabulary import connecting, members, messages
 from chat.vocabulary import devices as device_words
 from chat.vocabulary import searching as words
+from realtime.confirming import ASK_APART_S, MAX_CONFIRMED
 from realtime.protocol.codec import MAX_MESSAGES_PER_FRAME
 from realtime.protocol.guard import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
 from realtime.redis import client_states
@@ -94,6 +96,9 @@ def test_every_key_and_every_field_that_the_page_names_exists() -> None:
         ("invites of a conversation", invites.MAX_INVITES),
         ("devices of a user that are rung", devices.MAX_ACTIVE),
         ("devices of a user whose state is known", client_states.MAX_DEVICES),
+        ("conversations of a device of which", MAX_CONFIRMED),
+        ("devices that wait to be told of", MAX_WAITING),
+        ("between pings to a device", f"{ASK_APART_S:g} s"),
         ("quiet hours of a user", device_words.MAX_SCHEDULES),
         ("an address of a device", f"{device_words.MAX_ADDRESS} characters"),
         ("what a device can do (`caps`)", device_words.MAX_CAPS),

@@ -72,6 +72,7 @@ async def test_named_ones_come_first_then_the_newest_and_the_rest_is_watched(sto
     }
     chosen = await channels.choose("bob", named)
     assert list(chosen.subscribed) == [made[0], made[5], made[4]]
+    assert list(chosen.latest) == [made[5], made[4], made[0]]
     assert list(chosen.watched) == [made[3], made[2], made[1]]
     assert chosen.left_out == 3
     more = {name: Resume(recover=True, epoch="", offset=0) for name in made}

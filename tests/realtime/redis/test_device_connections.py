@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from realtime.confirming import MAX_CONFIRMED
 from realtime.ports import DeviceConnection, DeviceNews
 from realtime.redis.client_states import MAX_DEVICES
-from realtime.redis.device_connections import MAX_CONFIRMED
 from realtime.redis.opening import OpenRedis
 from realtime.redis.settings import RedisSettings
 from support.redis_bus import Heard, process
