@@ -3,7 +3,7 @@
 from typing import Final
 
 from chaos.fault import Fault
-from chaos.faults import access, clients, data, hubs, mongodb, redis, starting
+from chaos.faults import access, clients, data, hubs, mongodb, push, redis, starting
 
 _ALL: Final = (
     *redis.FAULTS,
@@ -12,6 +12,7 @@ _ALL: Final = (
     *starting.FAULTS,
     *clients.FAULTS,
     *data.FAULTS,
+    *push.FAULTS,
     *access.FAULTS,
 )
 

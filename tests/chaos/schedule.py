@@ -46,6 +46,7 @@ def together(faults: Iterable[Fault]) -> Topology:
             workers=max(shape.workers, wanted.workers),
             mongods=max(shape.mongods, wanted.mongods),
             redises=max(shape.redises, wanted.redises),
+            phones=shape.phones or wanted.phones,
         )
         for key, value in wanted.settings.items():
             if settings.setdefault(key, value) != value:
