@@ -320,7 +320,9 @@ async def _open_engine(stack: AsyncExitStack, ground: _Ground, doors: _Doors, ne
 
     client = config.client
     ttl = ttl_s(client.ping_interval, client.pong_timeout)
-    devices_online = await stack.enter_async_context(open_devices_online(redis.device_connections, ttl_s=ttl))
+    devices_online = await stack.enter_async_context(
+        open_devices_online(redis.device_connections, ttl_s=ttl, clock_ms=clock_ms)
+    )
     backend = ChatBackend(
         store,
         calls,

@@ -44,10 +44,11 @@ class Asking:
                 await self._note(channel)
         now = self._monotonic()
         for number, member in enumerate(tuple(self._hub.unconfirmed), 1):
-            if not isinstance(member, Session) or not member.unconfirmed:
+            if isinstance(member, Session) and (attending := member.attending) is not None and attending.moved:
+                if attending.should_ask(now):
+                    member.ask()
+            else:
                 self._hub.unconfirmed.pop(member, None)
-            elif member.attending is not None and member.attending.should_ask(now):
-                member.ask()
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 

@@ -404,14 +404,19 @@ class Session:
         if self.attending is not None:
             self.attending.has(channel, offset)
 
-    @property
-    def unconfirmed(self) -> bool:
-        """Whether it goes on and was given something that no ping has asked about yet."""
-        return not self.ended and self.attending is not None and bool(self.attending.moved)
-
     def _left(self) -> None:
-        if self.attending is not None and self.attending.ended(int(self._ctx.clock() * 1000)):
-            self._ctx.hub.devices -= 1
+        attending, ctx = self.attending, self._ctx
+        if attending is None or not attending.ended(int(ctx.clock() * 1000)):
+            return
+        ctx.hub.devices -= 1
+        for other in ctx.hub.users.get(self.user, ()):
+            if (
+                isinstance(other, Session)
+                and other.attending is not None
+                and other.attending.device == attending.device
+            ):
+                # Another tab, or what a reconnect has left behind: its answer tells which.
+                other.ask()
 
     def _expire_subscriptions(self) -> float | None:
         """End what was not refreshed in time. Returns the monotonic time of the next such deadline."""

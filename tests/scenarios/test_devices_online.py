@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from chat.config import Config
 from chat.push.policy import DeviceState
 from chat.push.states import ConnectedDevices
 from realtime.protocol import codes
@@ -151,6 +152,33 @@ async def test_a_device_that_reconnected_elsewhere_stays_connected_when_its_old_
             return (await known(two, conversation)).disconnected_at is not None
 
         await eventually(left)
+
+
+async def test_of_two_tabs_the_one_that_is_left_speaks_for_the_device_at_once(app: App) -> None:
+    async with talking(app) as (alice, conversation), device(app, "bob", "phone"):
+        async with device(app, "bob", "phone"):
+            offset = await told(alice, conversation)
+
+            async def confirmed() -> bool:
+                return await known(app, conversation) == DeviceState(connected=True, confirmed=offset)
+
+            await eventually(confirmed)
+        await eventually(lambda: app.running.process.engine.hub.devices == 1)
+        # Its next regular ping is further away.
+        await eventually(confirmed, within_s=10)
+
+
+async def test_when_a_hub_ends_its_devices_have_left(config: Config) -> None:
+    async with serve_app(config) as other, AsyncExitStack() as clients:
+        async with serve_app(config) as app:
+            phone = await clients.enter_async_context(device(app, "bob", "phone"))
+
+            async def connected() -> bool:
+                return (await known(other, "any")).connected
+
+            await eventually(connected)
+        assert await phone.closed() == 3001
+        assert (await known(other, "any")).disconnected_at is not None
 
 
 async def test_a_device_that_subscribes_itself_has_what_it_answered_for_too(app: App) -> None:

@@ -1,4 +1,4 @@
-"""What is told of devices is written in batches, an end at once; what cannot be written is dropped."""
+"""What is told of devices is written in batches, an end at once; what cannot be written waits, within bounds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def connections() -> Connections:
 
 @pytest.fixture
 def online(connections: Connections) -> DevicesOnline:
-    return DevicesOnline(connections, ttl_s=60)
+    return DevicesOnline(connections, ttl_s=60, clock_ms=lambda: 1_000)
 
 
 def news(session: str = "s", *, began: bool = False, ended_at: int | None = None, **confirmed: int) -> DeviceNews:
@@ -67,7 +67,7 @@ async def test_an_end_is_written_at_once_and_the_rest_in_its_time(
     connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices_online, "INTERVAL_S", 3600.0)
-    async with open_devices_online(connections, ttl_s=61.0) as online:
+    async with open_devices_online(connections, ttl_s=61.0, clock_ms=lambda: 1_000) as online:
         online.say(news("other", began=True))
         await asyncio.sleep(0)
         assert connections.written == []
@@ -79,7 +79,7 @@ async def test_an_end_is_written_at_once_and_the_rest_in_its_time(
 
 
 async def test_it_goes_on_in_its_time_without_an_end(connections: Connections) -> None:
-    async with open_devices_online(connections, ttl_s=60) as online:
+    async with open_devices_online(connections, ttl_s=60, clock_ms=lambda: 1_000) as online:
         for number in (1, 2):
             online.say(news())
             await eventually(lambda number=number: len(connections.written) == number)
@@ -100,24 +100,57 @@ async def test_beyond_the_bound_further_sessions_are_left_out_but_not_further_ne
     assert connections.written[0][0].confirmed == {"a": 1}
 
 
-async def test_while_redis_is_away_it_is_dropped_and_said_once(online: DevicesOnline, connections: Connections) -> None:
+async def test_what_redis_is_away_for_waits_until_it_is_back_and_is_said_once(
+    online: DevicesOnline, connections: Connections
+) -> None:
     connections.away = True
     with capture_logs() as logs:
-        for _ in range(3):
-            online.say(news())
-            await online.write()
+        online.say(news(began=True, a=1))
+        await online.write()
+        online.say(news("other"))
+        await online.write()
+        online.say(news(a=2))
+        online.say(news(ended_at=1_000))
         connections.away = False
-        for _ in range(2):
-            online.say(news())
-            await online.write()
+        await online.write()
+        await online.write()
     assert [one["event"] for one in logs] == ["devices_not_told", "devices_told_again"]
-    assert [len(one) for one in connections.written] == [1, 1, 1, 1, 1]
+    assert [(one.session, one.began, one.ended_at, one.confirmed) for one in connections.written[2]] == [
+        ("s", True, None, {"a": 2}),
+        ("other", False, None, {}),
+        ("s", False, 1_000, {}),
+    ]
+    assert len(connections.written) == 3
+
+
+async def test_what_would_be_forgotten_by_now_waits_no_longer(connections: Connections) -> None:
+    online = DevicesOnline(connections, ttl_s=60, clock_ms=lambda: 60_500)
+    connections.away = True
+    online.say(news("long ago", ended_at=500))
+    online.say(news("lately", ended_at=501))
+    await online.write()
+    connections.away = False
+    await online.write()
+    assert [one.session for one in connections.written[1]] == ["lately"]
+
+
+async def test_beyond_the_bound_what_could_not_be_written_comes_before_what_is_new(
+    online: DevicesOnline, connections: Connections
+) -> None:
+    connections.away = True
+    for number in range(MAX_WAITING):
+        online.say(news(f"s{number}"))
+    await online.write()
+    online.say(news("one more"))
+    connections.away = False
+    await online.write()
+    assert (len(connections.written[1]), connections.written[1][-1].session) == (MAX_WAITING, f"s{MAX_WAITING - 1}")
 
 
 async def test_a_fault_of_ours_is_logged_and_does_not_end_it(connections: Connections) -> None:
     connections.broken = True
     with capture_logs() as logs:
-        async with open_devices_online(connections, ttl_s=60) as online:
+        async with open_devices_online(connections, ttl_s=60, clock_ms=lambda: 1_000) as online:
             online.say(news(ended_at=7))
             await eventually(lambda: len(connections.written) == 1)
             connections.broken = False
