@@ -21,7 +21,7 @@ from chat.push.opening import Pushing, open_pushing
 from chat.push.resetting import SUBJECT as RESET
 from chat.push.resetting import on_reset
 from chat.push.showing import shown
-from chat.push.states import ConnectedDevices, ScreenStates
+from chat.push.states import states_together
 from chat.push.tidying import open_tidying
 from chat.push.waking import WAKE, NoticeListener
 from chat.serving.ending import stopping_within
@@ -128,11 +128,12 @@ async def _open_pushing(
         return None
     await stack.enter_async_context(open_tidying(store, clock_ms))
     block_lists = BlockLists(store, time.monotonic)
+    states = states_together(ClientStates(redis.client_states), redis.device_connections)
     opening = open_pushing(
         config,
         store,
-        badge=Unreads(store, block_lists, clock_ms).badge,
-        states=ScreenStates(ClientStates(redis.client_states), ConnectedDevices(redis.device_connections)),
+        badges=Unreads(store, block_lists, clock_ms).badges,
+        states=await stack.enter_async_context(states),
         registry=registry,
         tell=redis.bus.control,
         process=who.process,

@@ -129,11 +129,10 @@ class Delivery:
         if actual != job.lane:
             await self._jobs.wait(job, self._clock_ms(), now=self._clock_ms(), lane=actual)
             return
-        unread = await self._unreads.of(job.user, job.conversation)
+        unread, around = await asyncio.gather(self._unreads.of(job.user, job.conversation), self._around(job, device))
         if unread is None:
             await self._end(job, "dropped", "no_conversation")
             return
-        around = await self._around(job, device)
         weighed = weigh(job, unread, around, self._policy)
         decision = decide(weighed.facts, self._policy)
         match decision:
@@ -146,15 +145,13 @@ class Delivery:
 
     async def _around(self, job: Job, device: Device) -> Circumstances:
         now = self._clock_ms()
-        wishes = (await self._preferences.of_users([job.user])).get(job.user, NO_WISHES)
         since = min(now - 60_000, job.waited_until or now)
-        return Circumstances(
-            now=now,
-            preferences=wishes,
-            time_zone=device.time_zone,
-            states=await self._what_devices_do(job),
-            rang=await self._jobs.rang(job.device, since=since),
+        wishes, states, rang = await asyncio.gather(
+            self._preferences.of_users([job.user]),
+            self._what_devices_do(job),
+            self._jobs.rang(job.device, since=since),
         )
+        return Circumstances(now, wishes.get(job.user, NO_WISHES), device.time_zone, states, rang)
 
     async def _what_devices_do(self, job: Job) -> Mapping[str, DeviceState]:
         try:
@@ -171,7 +168,8 @@ class Delivery:
         if reason not in _GONE_FROM_SCREEN:
             await self._jobs.done(job, covered=weighed.upto, now=now)
             return
-        if not job.shown or Provider(device.provider) in _SEEN_ONLY:
+        # What was sent in vain may be on the screen all the same.
+        if not (job.shown or job.attempts) or Provider(device.provider) in _SEEN_ONLY:
             await self._jobs.done(job, covered=weighed.upto, shown=0, now=now)
             return
         telling = Telling(device.id, Kind.CLEAR, unread, (), weighed.upto, Content.ID_ONLY, revision=job.touched)

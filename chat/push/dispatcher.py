@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 1.0
 MIN_PAUSE_S: Final = 0.02
+_REFILL: Final = 0.75
+"""A lane that was full is filled again once it has no more under way than this share, or with the next poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Dispatcher:
         self._settings = settings or DispatcherSettings()
         self._breakers = breakers or BreakerSettings()
         self._lanes: dict[str, LaneRuntime] = {}
+        self._full: set[str] = set()
+        """Lanes that may have more that is due than there was room for."""
         self._running: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -130,12 +134,16 @@ class Dispatcher:
                 continue
             lane = self._lane(waiting.lane)
             room = lane.room(now)
+            self._full.add(waiting.lane)
             if room == 0:
                 # Full: woken when one ends. Left alone: until then.
                 until = min(until, max(lane.breaker.opens_at(now), now + 1)) if lane.running == 0 else until
                 continue
-            claimed = await self._jobs.claim(waiting.lane, room, now=now, lease_ms=self._settings.lease_ms)
-            for job in claimed:
+            taken = await self._jobs.take(waiting.lane, room, now=now, lease_ms=self._settings.lease_ms)
+            if taken.next_due is None or taken.next_due > now:
+                self._full.discard(waiting.lane)
+                until = min(until, taken.next_due or until)
+            for job in taken.jobs:
                 self._start(job, lane)
         return max(MIN_PAUSE_S, (until - self._clock_ms()) / 1000)
 
@@ -160,4 +168,6 @@ class Dispatcher:
             log.exception("push_delivery_failed", lane=lane.name)
         finally:
             lane.running -= 1
-            self.wake()
+            # A claim for one costs as much as one for many.
+            if lane.name in self._full and lane.running <= lane.limit * _REFILL:
+                self.wake()

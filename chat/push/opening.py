@@ -3,9 +3,10 @@
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import get_args
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -20,18 +21,21 @@ from chat.push.lab.whereabouts import whereabouts
 from chat.push.metrics import PushMetrics
 from chat.push.planner import Planner, PlannerSettings
 from chat.push.policy import PolicySettings
-from chat.push.ports import States
+from chat.push.ports import States, lane_name
 from chat.push.rendering import RenderingSettings
-from chat.push.senders import open_senders
-from chat.push.sending import Content, WebKeys
+from chat.push.senders import LaneSenders, open_senders
+from chat.push.sending import Content, Environment, Lane, Provider, WebKeys
 from chat.push.sweeping import plan_since
+from chat.push.together import devices_together, traces_together
 from chat.push.tracing import Tracer
 from chat.push.trials import WithTrials
-from chat.push.unreading import Badge, StoredGroups, StoredUnreads
+from chat.push.unreading import Badges, BadgesTogether, StoredGroups, StoredUnreads
 from chat.push.vendors import VendorSettings, open_vendors
 from chat.push.waking import Waker
 from chat.push.webpush.encryption import seal_for
 from chat.sealing import Sealer
+from storage.mongo.push_jobs import PushJobs
+from storage.mongo.together import UsersTogether
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -58,7 +62,7 @@ async def open_pushing(
     config: Config,
     store: Store,
     *,
-    badge: Badge,
+    badges: Badges,
     states: States,
     registry: CollectorRegistry,
     tell: Callable[[bytes], None],
@@ -77,17 +81,23 @@ async def open_pushing(
         open_apps(store, Sealer.from_config(config), clock_ms=clock_ms) as apps,
         open_vendors(vendors) as openers,
         open_senders(apps, openers) as senders,
+        store.push_jobs as jobs,
+        devices_together(store.devices) as devices,
+        traces_together(store.push_traces) as traces,
+        UsersTogether(store.notifying.of_users) as preferences,
+        BadgesTogether(badges) as badge,
+        StoredUnreads(store, badge) as unreads,
         Tracer(store.push_traces) as tracer,
     ):
         metrics = PushMetrics(registry)
         metrics.traces_lost = lambda: tracer.lost
         tracer.on_trace = metrics.count
         delivery = Delivery(
-            store.push_jobs,
+            jobs,
             tracer,
-            store.devices,
-            store.notifying,
-            WithTrials(StoredUnreads(store, badge), badge),
+            devices,
+            preferences,
+            WithTrials(unreads, badge),
             states,
             senders,
             clock_ms=clock_ms,
@@ -99,7 +109,7 @@ async def open_pushing(
             rendering=RenderingSettings(deployment=store.epoch, link=push.link),
         )
         dispatcher = Dispatcher(
-            store.push_jobs,
+            jobs,
             delivery,
             clock_ms=clock_ms,
             random=random.random,
@@ -107,19 +117,37 @@ async def open_pushing(
         )
         metrics.lanes = dispatcher.status
         planner = Planner(
-            store.push_jobs,
-            store.push_traces,
+            jobs,
+            traces,
             StoredGroups(store),
             store.members,
-            store.devices,
-            store.notifying,
+            devices,
+            preferences,
             clock_ms=clock_ms,
             wake=Waker(tell, process=process, monotonic=time.monotonic, own=dispatcher.wake),
             policy=policy,
             settings=PlannerSettings(life_ms=_ms(push.life)),
         )
+        apps.on_changed = _mending(senders, dispatcher, jobs, clock_ms)
         async with dispatcher:
             yield Pushing(planner, dispatcher, store, _ms(push.life), clock_ms)
+
+
+def _mending(
+    senders: LaneSenders, dispatcher: Dispatcher, jobs: PushJobs, clock_ms: Callable[[], int]
+) -> Callable[[frozenset[tuple[Provider, str]]], Awaitable[None]]:
+    """Whoever changes keys has mended something: what was held up for the old ones is sent at once by the new ones."""
+
+    async def mended(changed: frozenset[tuple[Provider, str]]) -> None:
+        await senders.renew(changed)
+        for provider, app in sorted(changed):
+            for environment in get_args(Environment):
+                lane = lane_name(Lane(provider, app, environment))
+                if dispatcher.reset(lane):
+                    await jobs.hurry(lane, now=clock_ms())
+                    dispatcher.wake()
+
+    return mended
 
 
 def policy_of(push: PushSection) -> PolicySettings:

@@ -5,14 +5,14 @@ reads the log again plans the same, and jobs that were done are not made again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
 from chat.push.policy import Facts, PolicySettings, Reason, Suppress, Wait, decide, mentions_only
-from chat.push.ports import Devices, Group, Groups, Members, Preferences, lane_name, lane_of
+from chat.push.ports import Devices, Group, Groups, Members, Preferences, Traces, lane_name, lane_of
 from chat.push.unreading import mentions
 from storage.errors import StorageError
 from storage.model import Entry, EntryKind, Member
@@ -21,9 +21,11 @@ from storage.model.notifying import PushPreferences
 from storage.model.push import Doubt, Step, Trace
 from storage.mongo.mentions import everyone
 from storage.mongo.push_jobs import PushJobs
-from storage.mongo.push_traces import PushTraces
 
 log = structlog.get_logger(__name__)
+
+_Reached: TypeAlias = Sequence[tuple[Member, Sequence[Device]]]
+"""Members with their devices, one at least each."""
 
 _CHANGES: Final = (EntryKind.MESSAGE_EDITED, EntryKind.MESSAGE_DELETED)
 
@@ -42,7 +44,7 @@ class PlannerSettings:
     searched_members: int = 5_000
     page: int = 200
     change_delay_ms: int = 1_000
-    at_once: int = 16
+    at_once: int = 128
 
 
 class Planner:
@@ -51,7 +53,7 @@ class Planner:
     def __init__(
         self,
         jobs: PushJobs,
-        traces: PushTraces,
+        traces: Traces,
         groups: Groups,
         members: Members,
         devices: Devices,
@@ -116,15 +118,28 @@ class Planner:
         if group is None:
             return
         planned = False
-        async for members in self._recipients(conversation, group, fresh):
-            planned |= await self._plan_members(group, members, fresh, now)
+        async for reached in self._recipients(conversation, group, fresh):
+            planned |= await self._plan_members(group, reached, fresh, now)
         if planned:
             self._hint()
 
-    async def _recipients(
-        self, conversation: str, group: Group, messages: Sequence[Entry]
-    ) -> AsyncIterator[list[Member]]:
-        """Pages of those who may have to be told."""
+    async def _recipients(self, conversation: str, group: Group, messages: Sequence[Entry]) -> AsyncIterator[_Reached]:
+        """Pages of those who may have to be told, and can be."""
+        if group.peers is not None:
+            yield await self._peers(conversation, group.peers, messages)
+            return
+        async for members in self._pages(conversation, group, messages):
+            devices = await self._devices.of_users([member.user for member in members])
+            yield [(member, some) for member in members if (some := devices.get(member.user))]
+
+    async def _peers(self, conversation: str, peers: Collection[str], messages: Sequence[Entry]) -> _Reached:
+        """Of a direct conversation: who has no device costs no more than to know that."""
+        others = [peer for peer in peers if any(entry.by != peer for entry in messages)]
+        devices = await self._devices.of_users(others)
+        found = [(await self._members.get(conversation, user), some) for user, some in devices.items() if some]
+        return [(member, some) for member, some in found if member is not None and member.live]
+
+    async def _pages(self, conversation: str, group: Group, messages: Sequence[Entry]) -> AsyncIterator[list[Member]]:
         at_large = Facts(now=0, upto=0, at=0, members_count=group.members_count)
         calls_everyone = any(everyone(conversation) in entry.body.get("meant", ()) for entry in messages)
         if (
@@ -146,20 +161,15 @@ class Planner:
                 return
             after = page[-1].user
 
-    async def _plan_members(self, group: Group, members: Sequence[Member], messages: Sequence[Entry], now: int) -> bool:
+    async def _plan_members(self, group: Group, reached: _Reached, messages: Sequence[Entry], now: int) -> bool:
         """Whether any job was made."""
-        if not members:
-            return False
-        users = [member.user for member in members]
-        devices = await self._devices.of_users(users)
-        reached = [member for member in members if devices.get(member.user)]
         if not reached:
             return False
-        wishes = await self._preferences.of_users([member.user for member in reached])
+        wishes = await self._preferences.of_users([member.user for member, _ in reached])
         doubts: list[Doubt] = []
         traces: list[Trace] = []
-        for member in reached:
-            made, told = self._plan_member(group, member, devices[member.user], wishes, messages, now)
+        for member, devices in reached:
+            made, told = self._plan_member(group, member, devices, wishes, messages, now)
             doubts += made
             traces += told
         await self._jobs.put(doubts, now=now)

@@ -9,6 +9,7 @@ from chat.push.sending import Lane, Provider, Sender
 from storage.model import ConversationKind, Member
 from storage.model.device import Device, EnvironmentName
 from storage.model.notifying import Notify, PushPreferences
+from storage.model.push import Trace
 
 
 class Devices(Protocol):
@@ -82,6 +83,13 @@ class Unread:
     blocked: frozenset[str] = frozenset()
 
 
+class Traces(Protocol):
+    """See `storage.mongo.push_traces.PushTraces`."""
+
+    async def write(self, traces: Sequence[Trace]) -> None:
+        """Keep them. May raise StorageError, and may then be called again with the same."""
+
+
 class Unreads(Protocol):
     """The one source of truth of what is told."""
 
@@ -91,10 +99,11 @@ class Unreads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What the planner needs to know of a conversation."""
+    """What the planner needs to know of a conversation. `peers`: the two of a direct one."""
 
     kind: ConversationKind
     members_count: int
+    peers: tuple[str, str] | None = None
 
 
 class Groups(Protocol):

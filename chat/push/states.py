@@ -6,13 +6,15 @@ confirming is over.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from chat.push.policy import DeviceState
 from chat.usecases.clientstates import OnScreen
 from realtime.ports import DeviceConnection
 from storage.model.device import device_id
+from storage.mongo.together import UsersTogether
 
 
 class Screens(Protocol):
@@ -75,6 +77,13 @@ class ScreenStates:
 
     async def _known(self, user: str, conversation: str) -> Mapping[str, DeviceState]:
         return {} if self._confirmed is None else await self._confirmed.of(user, conversation)
+
+
+@asynccontextmanager
+async def states_together(screens: Screens, connections: Connections) -> AsyncIterator[ScreenStates]:
+    """By what is said of screens and of connections; until the block ends, who asks asks together with others."""
+    async with UsersTogether(screens.of_users) as said, UsersTogether(connections.of_users) as known:
+        yield ScreenStates(said, ConnectedDevices(known))
 
 
 def _joined(known: DeviceState | None, screen: OnScreen | None, conversation: str) -> DeviceState:

@@ -1,6 +1,6 @@
 """What is unread: counted from positions and the log, so that there is nothing to drift."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -81,25 +81,39 @@ class Unreads:
         """How many messages are unread that are worth a number on an icon: what is muted or a thread is not, as in
         `totals`. Two queries. The log of `conversation` is known to have `n` messages, whatever is remembered of it.
         """
+        return (await self.badges([(user, conversation, n)]))[0]
+
+    async def badges(self, asked: Sequence[tuple[str, str, int]]) -> list[int]:
+        """`badge` of each (user, conversation, n). Two queries for all."""
         now = self._clock_ms()
-        return sum(
-            max(0, max(extent.head.n, n * (member.conversation == conversation)) - max(member.read, extent.floor).n)
-            for member, extent in await self._kept(user)
-            if parent_of(member.conversation) is None and (member.preferences.muted_until or 0) <= now
-        )
+        members = await self._store.members.of_users({user for user, _, _ in asked}, MAX_CONVERSATIONS)
+        conversations = {member.conversation for some in members.values() for member in some}
+        extents = await self._store.conversations.extents(conversations)
+        return [
+            sum(
+                max(0, max(extent.head.n, n * (member.conversation == conversation)) - max(member.read, extent.floor).n)
+                for member, extent in _not_archived(members[user], extents)
+                if parent_of(member.conversation) is None and (member.preferences.muted_until or 0) <= now
+            )
+            for user, conversation, n in asked
+        ]
 
     async def _kept(self, user: str) -> list[tuple[model.Member, Extent]]:
         """The user's conversations that are not archived, and how far they go."""
         members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
         extents = await self._store.conversations.extents([member.conversation for member in members])
-        live = {member.conversation for member in members}
-        return [
-            (member, extents[member.conversation])
-            for member in members
-            if member.preferences.archived_at is None
-            and member.conversation in extents
-            and (parent_of(member.conversation) or member.conversation) in live
-        ]
+        return _not_archived(members, extents)
+
+
+def _not_archived(members: Sequence[model.Member], extents: Mapping[str, Extent]) -> list[tuple[model.Member, Extent]]:
+    live = {member.conversation for member in members}
+    return [
+        (member, extents[member.conversation])
+        for member in members
+        if member.preferences.archived_at is None
+        and member.conversation in extents
+        and (parent_of(member.conversation) or member.conversation) in live
+    ]
 
 
 class _Sum:

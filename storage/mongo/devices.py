@@ -82,6 +82,13 @@ class Devices:
             row = await self._rows.find_one({"_id": device})
         return device_of(row) if row else None
 
+    async def get_many(self, devices: Collection[str]) -> dict[str, Device]:
+        """Those that there are, by id; tombstones as well. At most some hundred at once."""
+        query: Document = {"_id": {"$in": list(devices)}}
+        with translated():
+            rows = await self._rows.find(query, batch_size=len(devices) + 1).to_list(None)
+        return {row["_id"]: device_of(row) for row in rows}
+
     async def of_user(self, user: str) -> list[Device]:
         """The active ones, last confirmed first."""
         return (await self.of_users([user]))[user]
@@ -91,8 +98,8 @@ class Devices:
         found: dict[str, list[Device]] = {user: [] for user in users}
         query: Document = {"user": {"$in": list(found)}, "state": _ACTIVE}
         with translated():
-            rows = self._rows.find(query, sort=[("user", ASCENDING), ("confirmed_at", DESCENDING)])
-            async for row in rows.batch_size(1000):
+            rows = self._rows.find(query, sort=[("user", ASCENDING), ("confirmed_at", DESCENDING)], batch_size=1000)
+            for row in await rows.to_list(None):
                 found[row["user"]].append(device_of(row))
         return found
 

@@ -12,13 +12,15 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from pymongo import ASCENDING, UpdateMany, UpdateOne
 
 from storage.model.push import DeadLetter, Doubt, Job, job_key
 from storage.mongo.client import Database, Document, translated
 from storage.mongo.schema import PUSH_DEAD, PUSH_JOBS
+from storage.mongo.together import Together
 
 MAX_AT_ONCE: Final = 1000
 MAX_COUNTED: Final = 10_000
@@ -40,13 +42,40 @@ class Waiting:
     count: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was claimed, and when the next job of the lane is due that nobody is at; None: there is none."""
+
+    jobs: list[Job]
+    next_due: int | None
+
+
 class PushJobs:
-    """Every method may raise Unavailable. Times are given by the caller: ms UTC."""
+    """Every method may raise Unavailable. Times are given by the caller: ms UTC.
+
+    Whoever does many jobs side by side enters it as an async context manager: what is written or asked at the same time
+    by `put`, `wait`, `done` and `rang` goes together then, and of several that are given back together it is not known
+    which one was somebody else's: `wait`, `done` and `bury` say True.
+    """
 
     def __init__(self, db: Database, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._jobs = db[PUSH_JOBS]
         self._dead = db[PUSH_DEAD]
         self._random = random
+        self._putting: Together[UpdateOne, None] = Together(self._put, batch=MAX_AT_ONCE, shared=False)
+        self._giving_back: Together[UpdateOne, bool] = Together(self._give_back_all, shared=False)
+        self._ringing: Together[tuple[str, int, int], list[int]] = Together(self._rang)
+
+    async def __aenter__(self) -> Self:
+        for each in (self._putting, self._giving_back, self._ringing):
+            await each.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for each in (self._putting, self._giving_back, self._ringing):
+            await each.__aexit__(kind, error, traceback)
 
     # --- making jobs ---
 
@@ -61,8 +90,7 @@ class PushJobs:
                 UpdateOne({"_id": doubt.key}, [{"$set": _put(doubt, now)}], upsert=True)
                 for doubt in doubts[start : start + MAX_AT_ONCE]
             ]
-            with translated():
-                await self._jobs.bulk_write(writes, ordered=False)
+            await self._putting.ask_all(writes)
 
     async def changed(self, conversation: str, offset: int, *, due_at: int, ends_at: int, now: int) -> int:
         """A message was edited or deleted: look at every device that shows it, or a later one, or is just being told of
@@ -98,19 +126,26 @@ class PushJobs:
 
     async def claim(self, lane: str, limit: int, *, now: int, lease_ms: int) -> list[Job]:
         """Take what is due in a lane, at most so many, the longest due first. Nobody else has it before `lease_ms`."""
+        return (await self.take(lane, limit, now=now, lease_ms=lease_ms)).jobs
+
+    async def take(self, lane: str, limit: int, *, now: int, lease_ms: int) -> Taken:
+        """`claim`, and when the first of those is due that were not taken."""
         # `$gt` is what lets it use an index that only rows with a job are in.
-        due: Document = {"lane": lane, "due": {"$gt": 0, "$lte": now}, "lease": {"$not": {"$gt": now}}}
+        free: Document = {"lane": lane, "due": {"$gt": 0}, "lease": {"$not": {"$gt": now}}}
+        fields, most = {"due": 1}, limit + 1
         with translated():
-            found = self._jobs.find(due, {"_id": 1}, sort=[("due", ASCENDING)], limit=limit, batch_size=limit + 1)
-            ids = [row["_id"] for row in await found.to_list(limit)]
+            found = self._jobs.find(free, fields, sort=[("due", ASCENDING)], limit=most, batch_size=most + 1)
+            rows = await found.to_list(most)
+            ids = [row["_id"] for row in rows[:limit] if row["due"] <= now]
+            next_due = int(rows[len(ids)]["due"]) if len(rows) > len(ids) else None
             if not ids:
-                return []
+                return Taken([], next_due)
             claim = self._random(_TOKEN_BYTES).hex()
             taken = {"$set": {"lease": now + lease_ms, "claim": claim}}
-            await self._jobs.update_many({"_id": {"$in": ids}, **due}, taken)
+            await self._jobs.update_many({"_id": {"$in": ids}, **free, "due": {"$gt": 0, "$lte": now}}, taken)
             mine = self._jobs.find({"_id": {"$in": ids}, "claim": claim}, batch_size=limit + 1)
             rows = await mine.to_list(limit)
-        return [_job_of(row) for row in sorted(rows, key=lambda row: int(row["due"]))]
+        return Taken([_job_of(row) for row in sorted(rows, key=lambda row: int(row["due"]))], next_due)
 
     async def wait(
         self,
@@ -254,10 +289,7 @@ class PushJobs:
 
     async def rang(self, device: str, *, since: int, limit: int = 100) -> list[int]:
         """When the device last rang for each conversation that it did for since then; at most so many."""
-        query = {"device": device, "rang": {"$gte": since}}
-        with translated():
-            found = self._jobs.find(query, {"rang": 1}, limit=limit, batch_size=limit + 1)
-            return [int(row["rang"]) for row in await found.to_list(limit)]
+        return await self._ringing.ask((device, since, limit))
 
     async def get(self, device: str, conversation: str) -> Job | None:
         """The job as it stands, claimed or not. None: there is nothing to do."""
@@ -273,9 +305,27 @@ class PushJobs:
             return {row["conversation"]: int(row["shown"]) for row in await found.to_list(MAX_AT_ONCE)}
 
     async def _give_back(self, job: Job, update: Sequence[Document]) -> bool:
+        return await self._giving_back.ask(UpdateOne({"_id": job.key, "claim": job.claim}, list(update)))
+
+    async def _give_back_all(self, updates: Sequence[UpdateOne]) -> list[bool]:
         with translated():
-            result = await self._jobs.update_one({"_id": job.key, "claim": job.claim}, list(update))
-        return result.matched_count == 1
+            result = await self._jobs.bulk_write(list(updates), ordered=False)
+        return [result.matched_count > 0] * len(updates)
+
+    async def _put(self, writes: Sequence[UpdateOne]) -> list[None]:
+        with translated():
+            await self._jobs.bulk_write(list(writes), ordered=False)
+        return [None] * len(writes)
+
+    async def _rang(self, asked: Sequence[tuple[str, int, int]]) -> list[list[int]]:
+        rang: dict[str, list[int]] = {device: [] for device, _, _ in asked}
+        query = {"device": {"$in": list(rang)}, "rang": {"$gte": min(since for _, since, _ in asked)}}
+        most = sum(limit for _, _, limit in asked)
+        with translated():
+            found = self._jobs.find(query, {"device": 1, "rang": 1}, limit=most, batch_size=most + 1)
+            for row in await found.to_list(most):
+                rang[row["device"]].append(int(row["rang"]))
+        return [[at for at in rang[device] if at >= since][:limit] for device, since, limit in asked]
 
 
 def _touched(due_at: int, ends_at: int, now: int) -> list[Document]:

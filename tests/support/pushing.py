@@ -270,11 +270,12 @@ class Knife:
         return _Blade(self, part)
 
     async def cut(self, call: Callable[[], Any]) -> Any:
-        self.steps = next(self._countdown)
-        if self.steps == self._step and not self._after:
+        self.steps = step = next(self._countdown)
+        if step == self._step and not self._after:
             raise Killed
         result = await call()
-        if self.steps == self._step:
+        # Others may have begun meanwhile.
+        if step == self._step:
             raise Killed
         return result
 
