@@ -306,6 +306,7 @@ EXACTLY: Final = {
     "PushTraced.step": "Which step it is.",
     "PushTraced.until": "When it goes on (ms UTC), or 0.",
     "PushTraced.upto": "The last message that it is about.",
+    "PushVapidKeyResult.vapid_key": "The public key to subscribe with, as base64url.",
     "Readiness.status": "Send traffic to it unless it is `unavailable`.",
     "RegisteredDevice.created_at": "When it registered first, in seconds since 1970 UTC.",
     "RegisteredDevice.updated_at": "When it registered last, in seconds since 1970 UTC.",
