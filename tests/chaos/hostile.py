@@ -118,12 +118,15 @@ async def resets(_hostile: Hostile, _reader: asyncio.StreamReader, writer: async
 def floods(size_bytes: int) -> Behaviour:
     """It is taken, says an answer of so many bytes."""
 
-    async def behave(hostile: Hostile, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def behave(hostile: Hostile, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(_head(201, f"Content-Length: {size_bytes}"))
         taken = 0
         while taken < size_bytes:
             writer.write(_PIECE)
             await writer.drain()
+            if reader.at_eof() or writer.is_closing():
+                # What is written from now on is thrown away here.
+                raise EOFError
             taken += len(_PIECE)
             hostile.most_taken = max(hostile.most_taken, taken)
 

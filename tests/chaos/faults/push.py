@@ -147,7 +147,7 @@ async def _fallen_ill(run: Run, ward: Ward, stack: AsyncExitStack) -> Ill:
     users = next(iter(run.people().values()))
     for user, behaviour in zip(users[4:6], (hostile.hangs, hostile.floods(REPLY_BYTES)), strict=False):
         await ward.carry(user, pocket.at(next(strange).behave(behaviour)), stack)
-    conversation = await ward.teller.group(ward.hub, ward.well.name, *names.values())
+    conversation = await ward.group(ward.well.name, *names.values())
     return Ill(conversation, devices, services)
 
 
@@ -179,7 +179,7 @@ async def _killed_while_ringing(run: Run, ward: Ward) -> float:
 
     When that was (`time.monotonic`).
     """
-    conversations = [await ward.teller.group(ward.hub, ward.well.name) for _ in range(BURST)]
+    conversations = [await ward.group(ward.well.name) for _ in range(BURST)]
     struck: list[float] = []
 
     def strike(came: Came) -> None:
@@ -220,7 +220,8 @@ async def _given_up(run: Run, ward: Ward, ill: Ill, begun: float) -> None:
     letters = await ward.letters()
     for what in GIVEN_UP:
         found = letters[ill.devices[what]]
-        run.note(f"dead letters: {what}", ", ".join(f"{one.reason} ({one.attempts} attempts)" for one in found))
+        counted = Counter(f"{one.reason} ({one.attempts} attempts)" for one in found)
+        run.note(f"dead letters: {what}", ", ".join(f"{times} times {said}" for said, times in counted.items()))
         most = max(one.attempts for one in found)
         run.require(f"attempts have an end: {what}", most <= ATTEMPTS, f"{most} of {ATTEMPTS}")
         if (service := ill.strange.get(what)) is not None:
@@ -277,8 +278,7 @@ def _rung_once(run: Run, ward: Ward, killed_at: float) -> None:
     within_s = RING_WITHIN_S * run.patience()
     run.require("and soon, whoever else is ill", most_s <= within_s, f"{most_s:.1f} s, at most {within_s:.0f} s")
     killed_s, within_s = max(later, default=0.0), KILLED_WITHIN_S * run.patience()
-    run.note("the same around the killed worker", f"{killed_s:.1f} s at most ({len(later)})")
-    run.require("and not much later around the killed worker", killed_s <= within_s, f"at most {within_s:.0f} s")
+    run.require("and around the killed worker", killed_s <= within_s, f"{killed_s:.1f} s, at most {within_s:.0f} s")
     jobs: dict[str, list[Came]] = {}
     for screen in (*ward.screens, *(one for some in ward.people.values() for one in some)):
         for came in screen.came:
@@ -290,7 +290,7 @@ def _rung_once(run: Run, ward: Ward, killed_at: float) -> None:
     unasked = [some for some in again if not some[0].at <= killed_at < some[1].at or len(some) > 2]
     run.note("sent again under the same id", len(again))
     run.require("sent again is what the killed worker had not written down, alone", not unasked, f"{len(unasked)}")
-    run.require("and that is", len(again) > 0, f"{len(again)}")
+    run.require("and that is sent again", len(again) > 0, f"{len(again)}")
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chaos.fault import Hub, Run
-from chaos.faults.someone import Someone, someone
+from chaos.faults.someone import Answer, Someone, someone
 from chaos.pocket import Carried, Heard, Pocket
 from chaos.servers import ChildServer
 from chat.push.lab.handset import Platform
@@ -20,6 +20,8 @@ from storage.mongo.push_jobs import PushJobs
 from storage.mongo.schema import DEVICES, PUSH_JOBS
 
 PLATFORMS: Final[tuple[Platform, ...]] = ("ios", "android", "web")
+AGAIN: Final = 10
+"""So often what a busy machine had no time for is asked for again."""
 SAMPLE_S: Final = 0.5
 OVERDUE_MS: Final = 3_000
 """A job that has been due for so long, and that nobody has taken, is one that the worker cannot keep up with."""
@@ -69,27 +71,28 @@ class Ward:
         return await self.register(person, carried)
 
     async def register(self, person: Someone, carried: Carried) -> str:
-        answer = await person.ask(self.hub, "PUT", f"/v1/devices/{carried.install}", carried.registration)
-        if not answer.ok:
-            raise LookupError(f"no device: {answer.status} {answer.body}")
+        path = f"/v1/devices/{carried.install}"
+        await _sure("device", lambda: person.ask(self.hub, "PUT", path, carried.registration))
         return device_id(person.name, carried.install)
+
+    async def group(self, *others: str) -> str:
+        """A new conversation. Raises LookupError."""
+        for _ in range(AGAIN):
+            try:
+                return await self.teller.group(self.hub, *others)
+            except LookupError:
+                await asyncio.sleep(0.5)
+        return await self.teller.group(self.hub, *others)
 
     async def say(self, conversation: str, text: str) -> int:
         """The offset. Raises LookupError."""
         key = secrets.token_hex(8)
-        answer = await self.teller.say(self.hub, conversation, key, text)
-        for _ in range(10):
-            if answer.status not in (0, 429, 503):
-                break
-            await asyncio.sleep(0.5)
-            answer = await self.teller.say(self.hub, conversation, key, text)
-        if not answer.ok:
-            raise LookupError(f"not said: {answer.status} {answer.body}")
+        answer = await _sure("message", lambda: self.teller.say(self.hub, conversation, key, text))
         return int(answer.body["message"]["offset"])
 
     async def tell(self, conversation: str = "") -> Said:
         """Something to whoever is well, in a conversation that has nothing else in it."""
-        conversation = conversation or await self.teller.group(self.hub, self.well.name)
+        conversation = conversation or await self.group(self.well.name)
         offset = await self.say(conversation, "are you there?")
         said = Said(conversation, offset, time.monotonic())
         self.said.append(said)
@@ -149,6 +152,19 @@ class Ward:
         due = await jobs.count_documents({"due": {"$gt": 0, "$lte": at}})
         waiting = await jobs.count_documents({"due": {"$gt": at}})
         return f"{due} due, {waiting} that wait, {await jobs.count_documents({})} that are done"
+
+
+async def _sure(what: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The answer, asked for again while nobody has time for it. Raises LookupError."""
+    answer = await ask()
+    for _ in range(AGAIN):
+        if answer.status not in (0, 429, 503):
+            break
+        await asyncio.sleep(0.5)
+        answer = await ask()
+    if not answer.ok:
+        raise LookupError(f"no {what}: {answer.status} {answer.body}")
+    return answer
 
 
 @asynccontextmanager
