@@ -129,6 +129,15 @@ class Delivery:
         if actual != job.lane:
             await self._jobs.wait(job, self._clock_ms(), now=self._clock_ms(), lane=actual)
             return
+        async with lane.place(address_of(device), self._settings.crowded_ms / 1000) as found:
+            if found:
+                await self._look(job, device, lane)
+            else:
+                now = self._clock_ms()
+                await self._hold(job, now + self._settings.crowded_ms, now)
+
+    async def _look(self, job: Job, device: Device, lane: LaneRuntime) -> None:
+        """Decide by what is unread now, and do that."""
         unread, around = await asyncio.gather(self._unreads.of(job.user, job.conversation), self._around(job, device))
         if unread is None:
             await self._end(job, "dropped", "no_conversation")

@@ -1,8 +1,9 @@
 """What a worker knows of a lane: who runs in it, whether it goes, and whether its verdicts are to be believed."""
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ class LaneStatus:
 
 class LaneRuntime:
     """One lane in one worker. Where a lane leads to several origins, each has a breaker of its own and at most half of
-    the lane's room: one that hangs leaves the other half.
+    the lane's room: one that hangs leaves the other half. `running` leaves out those who wait for a place.
     """
 
     def __init__(self, name: str, limit: int, random: Callable[[], float], settings: BreakerSettings) -> None:
@@ -47,10 +48,69 @@ class LaneRuntime:
         self._settings = settings
         self._origins: OrderedDict[str, LaneBreaker] = OrderedDict()
         self._running: Counter[str] = Counter()
+        self._places: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     def room(self, now: int) -> int:
-        """How many more jobs may be claimed."""
-        return self.breaker.room(now, self.running, self.limit)
+        """How many more jobs may be claimed; few where many wait already, as most would be for the same origin."""
+        room = self.breaker.room(now, self.running, self.limit)
+        return room if self.waiting < self.limit else min(room, max(1, self.limit // 4))
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return sum(map(len, self._waiting.values()))
+
+    @asynccontextmanager
+    async def place(self, address: Address, wait_s: float) -> AsyncIterator[bool]:
+        """A place among those that may send to the address' origin, for who runs in the lane; in turn. False: there was
+        none in that time, or as many wait as may run.
+        """
+        origin = origin_of(address)
+        if origin is None:
+            yield True
+            return
+        if self._places[origin] < max(1, self.limit // 2):
+            self._places[origin] += 1
+        elif not await self._handed_over(origin, wait_s):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._leave(origin)
+
+    async def _handed_over(self, origin: str, wait_s: float) -> bool:
+        if self.waiting >= self.limit:
+            return False
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(origin, deque())
+        waiting.append(place)
+        self.running -= 1
+        try:
+            await asyncio.wait({place}, timeout=wait_s)
+        except BaseException:
+            if place.done():
+                self._leave(origin)
+            raise
+        finally:
+            self.running += 1
+            if not place.done():
+                waiting.remove(place)
+                if not waiting:
+                    del self._waiting[origin]
+        return place.done()
+
+    def _leave(self, origin: str) -> None:
+        """The place is for who has waited the longest."""
+        if waiting := self._waiting.get(origin):
+            waiting.popleft().set_result(None)
+            if not waiting:
+                del self._waiting[origin]
+            return
+        self._places[origin] -= 1
+        if not self._places[origin]:
+            del self._places[origin]
 
     def breaker_of(self, address: Address) -> LaneBreaker:
         """What is told of answers and their absence: the lane's, or that of the address' origin."""
