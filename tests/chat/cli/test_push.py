@@ -1,6 +1,6 @@
 """`hubbub push`: credentials come in from files, are checked before they are kept, and are never shown."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,9 +13,15 @@ from chat.push.senders import Opener
 from chat.push.sending import Accepted, CredentialsAtFault, Environment, Later, Provider, Push, Sender, Verdict
 from chat.sealing import new_key
 from support import push_keys
-from support.command_line import Ran, hubbub
+from support.command_line import Ran, hubbub, logs_restored
 
 Run = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    with logs_restored():
+        yield
 
 
 @pytest.fixture
