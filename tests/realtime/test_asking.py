@@ -93,7 +93,8 @@ async def test_a_ping_before_something_that_goes_out_in_the_same_turn_does_not_c
         await eventually(lambda: client.pings == 1)
         (session,) = served.engine.endpoint.open
         await eventually(lambda: len(kept.news) == 2)
-        append(served)
+        assert session.attending is not None
+        session.attending.written("log:1", append(served))
         session.ask()
         await eventually(lambda: len(kept.news) == 3)
         assert kept.confirmed == {}
@@ -114,6 +115,19 @@ async def test_what_it_missed_is_confirmed_when_it_has_caught_up(served: Served,
         await client.connect("ada", subs={"log:1": {"recover": True, "epoch": "e", "offset": 0}})
         await eventually(lambda: kept.confirmed == {"log:1": 300})
         assert client.offsets("log:1") == list(range(1, 301))
+
+
+async def test_while_it_is_behind_nothing_of_that_channel_is_confirmed(served: Served, kept: Kept) -> None:
+    for _ in range(3):
+        served.product.feed.append("log:1", "1")
+    async with wire_client(served.url) as client:
+        served.product.feed.away = True
+        await client.connect("ada", subs={"log:1": {"recover": True, "epoch": "e", "offset": 0}})
+        await eventually(lambda: client.pings == 1 and len(kept.news) == 2)
+        assert kept.confirmed == {}
+        served.product.feed.away = False
+        await eventually(lambda: kept.confirmed == {"log:1": 3})
+        assert client.offsets("log:1") == [1, 2, 3]
 
 
 async def test_a_pong_confirms_what_was_sent_before_its_ping_and_not_what_came_after(
