@@ -124,8 +124,9 @@ def floods(size_bytes: int) -> Behaviour:
         while taken < size_bytes:
             writer.write(_PIECE)
             await writer.drain()
+            # A connection that is lost is heard of in the next turn of the loop; until then all is thrown away here.
+            await asyncio.sleep(0)
             if reader.at_eof() or writer.is_closing():
-                # What is written from now on is thrown away here.
                 raise EOFError
             taken += len(_PIECE)
             hostile.most_taken = max(hostile.most_taken, taken)
