@@ -17,6 +17,7 @@ from chat.config import Config, Secret, load
 from chat.server import listening
 from storage.mongo.client import connect
 from storage.mongo.migrate import migrate
+from storage.mongo.schema import META, SCHEMA_VERSION
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-every-hmac"
 API_KEY = "an-api-key-of-the-tests"
@@ -104,9 +105,10 @@ test_config.__test__ = False  # type: ignore[attr-defined]  # pytest takes the n
 
 @asynccontextmanager
 async def serve_app(config: Config, *, demo: bool = False) -> AsyncIterator[App]:
-    """Migrate and serve on a free port."""
+    """Migrate, where that was not done before, and serve on a free port."""
     async with connect(config.mongodb.url.reveal(), config.mongodb.database) as database:
-        await migrate(database)
+        if await database[META].find_one({"_id": "schema", "version": SCHEMA_VERSION}) is None:
+            await migrate(database)
     async with listening(config, demo=demo) as running:
         yield App(running, f"http://127.0.0.1:{running.port}")
     shutil.rmtree(UPLOADS / config.mongodb.database, ignore_errors=True)
