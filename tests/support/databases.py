@@ -9,7 +9,9 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from storage.mongo.schema import LAYOUTS, META
+from storage.mongo.client import Database
+from storage.mongo.migrate import migrate
+from storage.mongo.schema import LAYOUTS, META, SCHEMA_VERSION
 
 MOST_KEPT: Final = 8
 
@@ -58,3 +60,9 @@ class Databases:
         except PyMongoError:
             return False
         return (stats["collections"], stats["indexes"]) == (_COLLECTIONS, _INDEXES)
+
+
+async def laid_out(db: Database) -> None:
+    """Migrate, where that was not done before."""
+    if await db[META].find_one({"_id": "schema", "version": SCHEMA_VERSION}) is None:
+        await migrate(db)

@@ -12,10 +12,10 @@ from chat.push.sending import Provider
 from chat.sealing import KEY_BYTES, Sealer, SealingError
 from storage.errors import LimitReached
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.mongo.schema import PUSH_APPS
 from storage.store import Store, open_store
 from support import push_keys
+from support.databases import laid_out
 
 OLD, NEW = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES)
 AT = 4_000_000_000_000
@@ -24,7 +24,7 @@ AT = 4_000_000_000_000
 @pytest.fixture
 async def store(mongodb_url: str, database_name: str) -> AsyncIterator[Store]:
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as one:
         yield one
 

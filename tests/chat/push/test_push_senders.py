@@ -27,9 +27,9 @@ from chat.push.sending import (
 from chat.push.vendors import VendorSettings, open_vendors
 from chat.sealing import KEY_BYTES, Sealer
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import Store, open_store
 from support import push_keys
+from support.databases import laid_out
 from support.waiting import eventually
 
 PUSH = Push(
@@ -98,7 +98,7 @@ class Opened:
 @pytest.fixture
 async def store(mongodb_url: str, database_name: str) -> AsyncIterator[Store]:
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as one:
         yield one
 
