@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from chaos import hostile
@@ -24,6 +25,10 @@ RING_WITHIN_S: Final = 8.0
 """From an acknowledgement to the sound: `push.delay` is 1.5 s of it. More on a machine that is busy."""
 KILLED_WITHIN_S: Final = DispatcherSettings().lease_ms / 1000 + 20.0
 """The same where the worker was killed: until leases end, what it was at is nobody's, and its place in the log too."""
+READ_WITHIN_S: Final = 1.0
+"""After which nothing rings that was read: what was on its way just then is not called back."""
+ANSWER_S: Final = 9.0
+"""Nearly what senders wait for an answer: what was not answered by then is rightly sent again."""
 RETRY_AFTER_S: Final = 12
 REFUSALS: Final = 2
 REPLY_BYTES: Final = 30 << 20
@@ -87,7 +92,10 @@ async def poisonous(run: Run) -> AsyncIterator[None]:
             finally:
                 telling.cancel()
                 await asyncio.wait({telling})
-            await run.until(lambda: not ward.unrung(), within_s=RING_WITHIN_S, told="what was said last rings")
+            try:
+                await run.until(lambda: not ward.unrung(), within_s=RING_WITHIN_S, told="what was said last rings")
+            finally:
+                run.note("not rung", await ward.why() or "nothing")
             await _people_are_told(run, ward, watch)
             await run.until(ward.nothing_overdue, within_s=RING_WITHIN_S, told="nothing that is due is left")
             run.note("jobs in the end", await ward.pending())
@@ -261,11 +269,14 @@ def _rung_once(run: Run, ward: Ward, killed_at: float) -> None:
     in_time: list[float] = []
     later: list[float] = []
     wrong: list[str] = []
+    read_s = READ_WITHIN_S * run.patience()
     for said in ward.said:
         for screen in ward.screens:
             rings = [came.at for came in screen.came if came.rang and came.conversation == said.conversation]
-            if said.read_at is not None:
-                wrong += [f"{at - said.read_at:.1f} s after it was read" for at in rings if at > said.read_at + 1.0]
+            if said.reading:
+                if said.read_at is None:
+                    continue
+                wrong += [f"{at - said.read_at:.1f} s after it was read" for at in rings if at > said.read_at + read_s]
             elif len(rings) != 1:
                 wrong.append(f"{len(rings)} times on {screen.platform}")
             elif killed_at - RING_WITHIN_S < said.at < killed_at + KILLED_WITHIN_S:
@@ -287,7 +298,12 @@ def _rung_once(run: Run, ward: Ward, killed_at: float) -> None:
     twice = [job for job, some in jobs.items() if sum(one.rang for one in some) > 1]
     run.require("no job rings twice", not twice, f"{len(twice)} of {len(jobs)}")
     again = [some for some in jobs.values() if len(some) > 1]
-    unasked = [some for some in again if not some[0].at <= killed_at < some[1].at or len(some) > 2]
+    unasked = [
+        after.at - before.at
+        for some in again
+        for before, after in pairwise(some)
+        if not before.at <= killed_at < after.at and after.at - before.at < ANSWER_S
+    ]
     run.note("sent again under the same id", len(again))
     run.require("sent again is what the killed worker had not written down, alone", not unasked, f"{len(unasked)}")
     run.require("and that is sent again", len(again) > 0, f"{len(again)}")

@@ -17,7 +17,7 @@ from storage.model.device import device_id
 from storage.model.push import DeadLetter
 from storage.mongo.client import Database
 from storage.mongo.push_jobs import PushJobs
-from storage.mongo.schema import DEVICES, PUSH_JOBS
+from storage.mongo.schema import DEVICES, PUSH_JOBS, PUSH_TRACES
 
 PLATFORMS: Final[tuple[Platform, ...]] = ("ios", "android", "web")
 AGAIN: Final = 10
@@ -30,11 +30,15 @@ MOST_LETTERS: Final = 1000
 
 @dataclass
 class Said:
-    """A message that has a conversation of its own; times are of `time.monotonic`. `read_at`: on another device."""
+    """A message that has a conversation of its own; times are of `time.monotonic`.
+
+    `reading`: somebody has tried to read it on another device, and has by `read_at`; None: nobody knows.
+    """
 
     conversation: str
     offset: int
     at: float
+    reading: bool = False
     read_at: float | None = None
 
 
@@ -100,13 +104,14 @@ class Ward:
 
     async def read(self, said: Said) -> None:
         """On a device that nobody rings."""
+        said.reading = True
         answer = await self.well.rpc(self.hub, "read.mark", conversation=said.conversation, offset=said.offset)
         if answer.ok:
             said.read_at = time.monotonic()
 
     def unrung(self, among: Sequence[Said] | None = None) -> list[tuple[Said, Heard]]:
         """What is not read and has not rung, and where."""
-        some = [said for said in (self.said if among is None else among) if said.read_at is None]
+        some = [said for said in (self.said if among is None else among) if not said.reading]
         return [
             (said, screen)
             for screen in self.screens
@@ -145,6 +150,15 @@ class Ward:
 
     async def nothing_overdue(self) -> bool:
         return await self.overdue() == 0
+
+    async def why(self) -> list[str]:
+        """What became of the first that have not rung, as far as the worker has told."""
+        found: list[str] = []
+        for said, screen in self.unrung()[:3]:
+            rows = self.database[PUSH_TRACES].find({"conversation": said.conversation})
+            steps = [f"{row.get('step')} {row.get('outcome')} {row.get('reason', '')}" async for row in rows]
+            found.append(f"{said.conversation} at {screen.platform}: {steps}")
+        return found
 
     async def pending(self) -> str:
         at = time.time_ns() // 1_000_000
