@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from realtime.confirming import MAX_CONFIRMED
@@ -18,6 +19,8 @@ from realtime.redis.keys import Keys
 from realtime.redis.routing import Routing
 from realtime.redis.scripts import load_script
 from realtime.redis.servers import Servers
+
+log = structlog.get_logger(__name__)
 
 _PUT: Final = load_script("device_common", "device_connection_put")
 _CALLS: Final = 128
@@ -79,8 +82,8 @@ class RedisDeviceConnections:
             for user, flat in zip(some, hashes, strict=True):
                 for device, value in zip(flat[::2], flat[1::2], strict=True):
                     until, _, said = value.partition(b" ")
-                    if int(until) > now:
-                        found[user][device.decode()] = _known(said)
+                    if int(until) > now and (known := _known(said)) is not None:
+                        found[user][device.decode()] = known
 
         await asyncio.gather(*(read(*each) for each in by_server.items()))
         return found
@@ -94,8 +97,13 @@ def _said(news: DeviceNews, ttl_ms: int) -> list[Argument]:
     return said
 
 
-def _known(said: bytes) -> DeviceConnection:
-    stored = msgspec.json.decode(said, type=_Stored)
-    flat = stored.confirmed if isinstance(stored.confirmed, list) else []
-    confirmed = {str(name): int(offset) for name, offset in zip(flat[::2], flat[1::2], strict=True)}
+def _known(said: bytes) -> DeviceConnection | None:
+    """None: it is of another version, and means nothing here."""
+    try:
+        stored = msgspec.json.decode(said, type=_Stored)
+        flat = stored.confirmed if isinstance(stored.confirmed, list) else []
+        confirmed = {str(name): int(offset) for name, offset in zip(flat[::2], flat[1::2], strict=True)}
+    except ValueError as error:
+        log.warning("device_connection_not_understood", error=str(error))
+        return None
     return DeviceConnection(stored.ended_at, confirmed)

@@ -13,7 +13,11 @@ local stored = redis.call('HGET', key, device)
 if stored then
   local at, json = string.match(stored, '^(%d+) (.*)$')
   if tonumber(at) > now then
-    state, over = cjson.decode(json), tonumber(at)
+    local understood, decoded = pcall(cjson.decode, json)
+    if understood and type(decoded) == 'table' and type(decoded.confirmed) == 'table' then
+      state, over = decoded, tonumber(at)
+      state.session = state.session or ''
+    end
   end
 end
 
@@ -32,9 +36,11 @@ end
 
 local offsets, order = {}, {}
 for index = 1, #state.confirmed, 2 do
-  local name = state.confirmed[index]
-  offsets[name] = state.confirmed[index + 1]
-  order[#order + 1] = name
+  local name, offset = state.confirmed[index], tonumber(state.confirmed[index + 1])
+  if offset ~= nil then
+    offsets[name] = offset
+    order[#order + 1] = name
+  end
 end
 for index = 8, #ARGV, 2 do
   local name, offset = ARGV[index], tonumber(ARGV[index + 1])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import redis.asyncio
 
 from realtime.confirming import MAX_CONFIRMED
 from realtime.ports import DeviceConnection, DeviceNews
@@ -104,6 +105,19 @@ async def test_of_too_many_devices_that_goes_which_would_be_over_first(opened: O
     known = (await opened.device_connections.of_users(["ada"]))["ada"]
     assert len(known) == MAX_DEVICES
     assert ("first" in known) == (more == 0)
+
+
+@pytest.mark.parametrize(
+    "json", ["x", "7", '{"session":"s","confirmed":["a"]}', '{"session":"s","confirmed":["a","b"]}', '{"confirmed":7}']
+)
+async def test_what_another_version_has_left_behind_is_no_device_until_its_next_word(
+    opened: OpenRedis, redis_url: str, redis_prefix: str, json: str
+) -> None:
+    stored = dict.fromkeys(("phone", "desk"), f"{2**43} {json}")
+    async with redis.asyncio.from_url(redis_url, protocol=2) as client:
+        await client.hset(f"{redis_prefix}:devices:ada", mapping=stored)
+    assert await opened.device_connections.of_users(["ada"]) == {"ada": {}}
+    assert await after(opened, came("s1"), there("s1", here=7)) == DeviceConnection(None, {"here": 7})
 
 
 async def test_without_a_server_nothing_is_written_and_nothing_known(heard: Heard, unused_socket: Path) -> None:
