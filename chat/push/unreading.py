@@ -7,7 +7,7 @@ from typing import Final, Protocol, Self
 
 from chat.push.ports import Group, Message, Unread
 from chat.usecases.access import parent_of
-from storage.model import Conversation, Entry, Member
+from storage.model import ORIGIN, Conversation, Entry, Member
 from storage.mongo.log import LogPage
 from storage.mongo.mentions import everyone
 from storage.mongo.together import Together
@@ -20,12 +20,14 @@ WINDOW: Final = 50
 class Badge(Protocol):
     """How much is unread for a user, anywhere. See `chat.usecases.unread.Unreads.badge`."""
 
-    async def __call__(self, user: str, conversation: str = "", n: int = 0) -> int:
-        """The log of `conversation` is known to have `n` messages. May raise StorageError."""
+    async def __call__(self, user: str, conversation: str = "", n: int = 0, read: int = 0) -> int:
+        """The log of `conversation` is known to have `n` messages, and the user to have read the first `read` of them.
+        May raise StorageError.
+        """
 
 
-Badges = Callable[[Sequence[tuple[str, str, int]]], Awaitable[list[int]]]
-"""The same of several at once: of each user, conversation and `n`."""
+Badges = Callable[[Sequence[tuple[str, str, int, int]]], Awaitable[list[int]]]
+"""The same of several at once: of each user, conversation, `n` and `read`."""
 
 
 class BadgesTogether:
@@ -33,7 +35,7 @@ class BadgesTogether:
 
     def __init__(self, badges: Badges) -> None:
         # Of each, all the user's conversations are read: not too many at once.
-        self._together: Together[tuple[str, str, int], int] = Together(badges, batch=16, at_once=4)
+        self._together: Together[tuple[str, str, int, int], int] = Together(badges, batch=16, at_once=4)
 
     async def __aenter__(self) -> Self:
         await self._together.__aenter__()
@@ -44,9 +46,9 @@ class BadgesTogether:
     ) -> None:
         await self._together.__aexit__(kind, error, traceback)
 
-    async def __call__(self, user: str, conversation: str = "", n: int = 0) -> int:
+    async def __call__(self, user: str, conversation: str = "", n: int = 0, read: int = 0) -> int:
         """See `Badge`."""
-        return await self._together.ask((user, conversation, n))
+        return await self._together.ask((user, conversation, n, read))
 
 
 class StoredUnreads:
@@ -97,12 +99,14 @@ class StoredUnreads:
 
     async def _one(self, member: Member, record: Conversation, page: LogPage, blocked: frozenset[str]) -> Unread | None:
         user, conversation = member.user, record.id
-        read = max(member.read, record.floor)
-        entries = [entry for entry in page.entries if entry.offset > _seen(member, record)]
+        # Whoever has sent something has read what was before: it is written a second later.
+        own = next((entry.position for entry in reversed(page.entries) if entry.by == user), ORIGIN)
+        read = max(member.read, record.floor, own)
+        entries = [entry for entry in page.entries if entry.offset > max(_seen(member, record), own.offset)]
         live, messages, badge = await asyncio.gather(
             self._is_member(member),
             self._messages(member, entries),
-            self._badge(user, conversation, page.entries[-1].n if page.entries else 0),
+            self._badge(user, conversation, page.entries[-1].n if page.entries else 0, read.n),
         )
         return Unread(
             user=user,

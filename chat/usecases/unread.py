@@ -77,25 +77,26 @@ class Unreads:
             loud.unread, loud.mentions, loud.conversations, muted=muted.totals(), threads=threads.totals()
         )
 
-    async def badge(self, user: str, conversation: str = "", n: int = 0) -> int:
+    async def badge(self, user: str, conversation: str = "", n: int = 0, read: int = 0) -> int:
         """How many messages are unread that are worth a number on an icon: what is muted or a thread is not, as in
-        `totals`. Two queries. The log of `conversation` is known to have `n` messages, whatever is remembered of it.
+        `totals`. Two queries. The log of `conversation` is known to have `n` messages and the user to have read the
+        first `read` of them, whatever is remembered of it.
         """
-        return (await self.badges([(user, conversation, n)]))[0]
+        return (await self.badges([(user, conversation, n, read)]))[0]
 
-    async def badges(self, asked: Sequence[tuple[str, str, int]]) -> list[int]:
-        """`badge` of each (user, conversation, n). Two queries for all."""
+    async def badges(self, asked: Sequence[tuple[str, str, int, int]]) -> list[int]:
+        """`badge` of each (user, conversation, n, read). Two queries for all."""
         now = self._clock_ms()
-        members = await self._store.members.of_users({user for user, _, _ in asked}, MAX_CONVERSATIONS)
+        members = await self._store.members.of_users({user for user, *_ in asked}, MAX_CONVERSATIONS)
         conversations = {member.conversation for some in members.values() for member in some}
         extents = await self._store.conversations.extents(conversations)
         return [
             sum(
-                max(0, max(extent.head.n, n * (member.conversation == conversation)) - max(member.read, extent.floor).n)
+                _unread(member, extent, *((n, read) if member.conversation == conversation else (0, 0)))
                 for member, extent in _not_archived(members[user], extents)
                 if parent_of(member.conversation) is None and (member.preferences.muted_until or 0) <= now
             )
-            for user, conversation, n in asked
+            for user, conversation, n, read in asked
         ]
 
     async def _kept(self, user: str) -> list[tuple[model.Member, Extent]]:
@@ -103,6 +104,10 @@ class Unreads:
         members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
         extents = await self._store.conversations.extents([member.conversation for member in members])
         return _not_archived(members, extents)
+
+
+def _unread(member: model.Member, extent: Extent, n: int, read: int) -> int:
+    return max(0, max(extent.head.n, n) - max(max(member.read, extent.floor).n, read))
 
 
 def _not_archived(members: Sequence[model.Member], extents: Mapping[str, Extent]) -> list[tuple[model.Member, Extent]]:

@@ -132,7 +132,7 @@ class Badges:
 
     counts: dict[str, int] = field(default_factory=dict)
 
-    async def __call__(self, user: str, conversation: str = "", n: int = 0) -> int:
+    async def __call__(self, user: str, conversation: str = "", n: int = 0, read: int = 0) -> int:
         return self.counts.get(user, 1)
 
 
