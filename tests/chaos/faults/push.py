@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,7 +12,7 @@ from typing import Any, Final
 from chaos import hostile
 from chaos.configuring import DATABASE
 from chaos.fault import Fault, Run, Topology
-from chaos.faults.looking import Watch, acks_go_on, now, watching
+from chaos.faults.looking import Watch, acks_go_on, now, percentile, watching
 from chaos.faults.ward import PLATFORMS, Ward, counting, open_ward
 from chaos.hostile import Hostile
 from chaos.pocket import Came, Carried
@@ -284,12 +284,12 @@ def _rung_once(run: Run, ward: Ward, killed_at: float) -> None:
             else:
                 in_time += [rings[0] - said.at]
     run.require("phones ring for what is unread, once", not wrong, f"{len(in_time + later)} rings; {wrong[:5]}")
-    most_s = max(in_time, default=0.0)
-    run.note("acknowledged to rung", f"{_mean(in_time):.1f} s in the mean, {most_s:.1f} s at most ({len(in_time)})")
-    within_s = RING_WITHIN_S * run.patience()
-    run.require("and soon, whoever else is ill", most_s <= within_s, f"{most_s:.1f} s, at most {within_s:.0f} s")
-    killed_s, within_s = max(later, default=0.0), KILLED_WITHIN_S * run.patience()
-    run.require("and around the killed worker", killed_s <= within_s, f"{killed_s:.1f} s, at most {within_s:.0f} s")
+    soon_s, within_s = percentile(in_time, 0.95), RING_WITHIN_S * run.patience()
+    run.note("acknowledged to rung", f"p50 {percentile(in_time, 0.5):.1f} s, of {len(in_time)}")
+    run.require("and soon, whoever else is ill", soon_s <= within_s, f"p95 {soon_s:.1f} s, at most {within_s:.0f} s")
+    # Also where the worker could not reach the database for a moment: then a lease ends as if it had been killed.
+    most_s, within_s = max([*in_time, *later], default=0.0), KILLED_WITHIN_S * run.patience()
+    run.require("and each within a lease", most_s <= within_s, f"{most_s:.1f} s, at most {within_s:.0f} s")
     jobs: dict[str, list[Came]] = {}
     for screen in (*ward.screens, *(one for some in ward.people.values() for one in some)):
         for came in screen.came:
@@ -307,10 +307,6 @@ def _rung_once(run: Run, ward: Ward, killed_at: float) -> None:
     run.note("sent again under the same id", len(again))
     run.require("sent again is what the killed worker had not written down, alone", not unasked, f"{len(unasked)}")
     run.require("and that is sent again", len(again) > 0, f"{len(again)}")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _kept_to_what_they_said(run: Run, ill: Ill) -> None:
