@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 1.0
 MIN_PAUSE_S: Final = 0.02
+_CROWDED_PAUSE_MS: Final = 100
 _REFILL: Final = 0.75
 """A lane that was full is filled again once it has no more under way than this share, or with the next poll."""
 
@@ -139,6 +140,8 @@ class Dispatcher:
                 # Full: woken when one ends. Left alone: until then.
                 until = min(until, max(lane.breaker.opens_at(now), now + 1)) if lane.running == 0 else until
                 continue
+            if lane.crowded:
+                until = min(until, now + _CROWDED_PAUSE_MS)
             taken = await self._jobs.take(waiting.lane, room, now=now, lease_ms=self._settings.lease_ms)
             if taken.next_due is None or taken.next_due > now:
                 self._full.discard(waiting.lane)
@@ -169,5 +172,5 @@ class Dispatcher:
         finally:
             lane.running -= 1
             # A claim for one costs as much as one for many.
-            if lane.name in self._full and lane.running <= lane.limit * _REFILL:
+            if lane.name in self._full and max(lane.running, lane.waiting) <= lane.limit * _REFILL:
                 self.wake()

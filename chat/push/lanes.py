@@ -52,9 +52,14 @@ class LaneRuntime:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     def room(self, now: int) -> int:
-        """How many more jobs may be claimed; few where many wait already, as most would be for the same origin."""
-        room = self.breaker.room(now, self.running, self.limit)
-        return room if self.waiting < self.limit else min(room, max(1, self.limit // 4))
+        """How many more jobs may be claimed. As many as run may wait; beyond, some: they may be for other origins."""
+        left = self.limit - self.waiting
+        return min(self.breaker.room(now, self.running, self.limit), left if left > 0 else max(1, self.limit // 4))
+
+    @property
+    def crowded(self) -> bool:
+        """As many wait as may run: most of what is claimed now would not even find room to wait."""
+        return self.waiting >= self.limit
 
     @property
     def waiting(self) -> int:

@@ -63,5 +63,5 @@ async def traces_together(traces: PushTraces) -> AsyncIterator[Traces]:
         await traces.write(some)
         return [None] * len(some)
 
-    async with Together(write, batch=1000, shared=False) as together:
+    async with Together(write, batch=500, shared=False) as together:
         yield _TracesTogether(together)

@@ -23,6 +23,9 @@ from storage.mongo.schema import PUSH_DEAD, PUSH_JOBS
 from storage.mongo.together import Together
 
 MAX_AT_ONCE: Final = 1000
+PUT_TOGETHER: Final = 250
+"""Each is an update of its own: of more, one command might take longer than it is waited for."""
+
 MAX_COUNTED: Final = 10_000
 KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long a row is kept that has no job. As long as a log may be read again."""
@@ -62,7 +65,7 @@ class PushJobs:
         self._jobs = db[PUSH_JOBS]
         self._dead = db[PUSH_DEAD]
         self._random = random
-        self._putting: Together[UpdateOne, None] = Together(self._put, batch=MAX_AT_ONCE, shared=False)
+        self._putting: Together[UpdateOne, None] = Together(self._put, batch=PUT_TOGETHER, at_once=4, shared=False)
         self._giving_back: Together[UpdateOne, bool] = Together(self._give_back_all, shared=False)
         self._ringing: Together[tuple[str, int, int], list[int]] = Together(self._rang)
 
