@@ -12,10 +12,12 @@ from typing import Any
 
 from bench.push_scene import Scene, now_ms
 from chat.push.planner import Planner
+from chat.push.together import devices_together, traces_together
 from chat.push.unreading import StoredGroups
 from storage.model import Entry, EntryKind
 from storage.mongo.mentions import everyone
 from storage.mongo.schema import DEVICES
+from storage.mongo.together import UsersTogether
 
 BATCH = 1000
 
@@ -25,21 +27,20 @@ Places = Sequence[tuple[str, str, int]]
 
 async def measure_planning(scene: Scene, places: Places, options: Namespace) -> dict[str, Any]:
     store = scene.store
-    planner = Planner(
-        store.push_jobs,
-        store.push_traces,
-        StoredGroups(store),
-        store.members,
-        store.devices,
-        store.notifying,
-        clock_ms=now_ms,
-    )
     found: dict[str, Any] = {}
-    found["direct, no devices"] = await direct(scene, planner, places, 0)
-    await scene.devices("webhook", places, install="planned")
-    found["direct, a device each"] = await direct(scene, planner, places, 1)
-    await scene.store.devices.remove_all([user for user, _, _ in places])
-    found["group, a device each"] = await group(scene, planner, options.group)
+    async with (
+        store.push_jobs as jobs,
+        devices_together(store.devices) as devices,
+        traces_together(store.push_traces) as traces,
+        UsersTogether(store.notifying.of_users) as preferences,
+    ):
+        # As a worker has it.
+        planner = Planner(jobs, traces, StoredGroups(store), store.members, devices, preferences, clock_ms=now_ms)
+        found["direct, no devices"] = await direct(scene, planner, places, 0)
+        await scene.devices("webhook", places, install="planned")
+        found["direct, a device each"] = await direct(scene, planner, places, 1)
+        await scene.store.devices.remove_all([user for user, _, _ in places])
+        found["group, a device each"] = await group(scene, planner, options.group)
     await scene.clear()
     return found
 
