@@ -133,7 +133,6 @@ async def caught_up(scene: Scene) -> None:
 
 async def measure_latency(scene: Scene, places: dict[str, list[Reached]], per_s: float) -> dict[str, Any]:
     """One message to each user, at a steady rate; users have one device each here."""
-    await caught_up(scene)
     await scene.clear()
     users = [one for group in zip(*places.values(), strict=True) for one in group]
     inserted: dict[int, int] = {}
@@ -216,6 +215,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         if "latency" in wanted:
             rows = places[options.devices :]
             each = len(rows) // len(PROVIDERS)
+            await caught_up(deployment)  # or what was said above would be told to devices that are only made now
             spread = {
                 provider: await deployment.devices(provider, rows[turn * each : (turn + 1) * each])
                 for turn, provider in enumerate(PROVIDERS)
