@@ -30,7 +30,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """A browser, closed at the end."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=executable(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=executable(), args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
         )
         try:
             yield browser
@@ -68,6 +68,8 @@ class Pages:
             has_touch=size == PHONE,
             is_mobile=size == PHONE,
             locale="en-GB",
+            # What moves without end is drawn sixty times a second, and there is nothing but processors to draw it.
+            reduced_motion="reduce",
         )
 
     async def open(self, url: str, *, size: tuple[int, int] = DESKTOP, context: BrowserContext | None = None) -> Page:
