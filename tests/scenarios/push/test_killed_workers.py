@@ -86,7 +86,7 @@ async def workers(shared_ringing: Ringing) -> AsyncIterator[Workers]:
         yield some
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_workers_that_are_killed_at_any_moment_lose_nothing_and_ring_once(
     shared_ringing: Ringing, workers: Workers, seed: int
 ) -> None:
