@@ -12,6 +12,7 @@ import pytest_asyncio
 from chat.push.lab.handset import Handset, Platform
 from support.ringing import PLATFORMS, Ringing
 from support.talking import group, say
+from support.waiting import eventually
 from support.wire_client import WireClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,6 +42,11 @@ class Scene:
         """Alice does, on another device."""
         async with self.ring.user(self.alice, called="Alice") as alice:
             await alice.rpc("read.mark", conversation=conversation or self.trip, offset=upto)
+
+    async def has_one_unread(self) -> bool:
+        async with self.ring.app.rest(self.alice) as rest, rest.post("/v1/rpc/read.totals", json={}) as answer:
+            assert answer.status == 200, await answer.text()
+            return bool((await answer.json())["unread"] == 1)
 
     async def is_not_to_be_disturbed(self, alice: WireClient) -> None:
         snoozed_until = time.time_ns() // 1_000_000 + 600_000
@@ -138,6 +144,9 @@ async def test_what_was_read_elsewhere_before_makes_no_sound(scene: Scene) -> No
 async def test_what_is_read_elsewhere_afterwards_disappears(scene: Scene) -> None:
     family = await group(scene.dave, scene.alice, title="Family")
     await scene.say("Hello", to=family)
+    await scene.ring.sees(scene.alice, "Dave: Hello", badge=1)
+    # Which is counted elsewhere a second later: less than `push.delay` usually is.
+    await eventually(scene.has_one_unread)
     offset = await scene.say("Hello")
     await scene.ring.sees(scene.alice, "Dave: Hello", "Dave: Hello", badge=2, rings=2)
     await scene.reads(offset)
