@@ -14,6 +14,7 @@ import chat
 from chat.admin.http import strict_transport
 from chat.admin.live import Live
 from chat.admin.live import running as live_running
+from chat.admin.pushes import Pushes
 from chat.admin.routes import Admin, admin_routes
 from chat.admin.wiring import EngineConnections
 from chat.admission import Admission, AdmissionSettings
@@ -34,6 +35,8 @@ from chat.metrics.snapshot import Hot
 from chat.observing import StoreDependency, open_metrics
 from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
+from chat.push import resetting
+from chat.push.lab.whereabouts import Whereabouts
 from chat.seed import USERS
 from chat.serving.draining import Leaving
 from chat.vocabulary.render import CONVERSATION_PREFIX
@@ -56,10 +59,10 @@ class Running:
 
 
 @asynccontextmanager
-async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Running]:
+async def open_app(config: Config, *, demo: bool = False, phones: Whereabouts | None = None) -> AsyncIterator[Running]:
     """Open a process and build its application. The application owns nothing: leaving this block closes everything.
 
-    `demo`: the seeded users exist, and the playground may sign in as them.
+    `demo`: the seeded users exist, and the playground may sign in as them. `phones`: where those of theirs are.
     """
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(open_process(config))
@@ -113,7 +116,7 @@ async def open_app(config: Config, *, demo: bool = False) -> AsyncIterator[Runni
         app.add_routes(health_routes(health))
         app.add_routes(metrics_routes(metrics, token=config.server.metrics_token.reveal() or None))
         app.add_routes(http_routes(deps))
-        app.add_routes(play_routes(_play(config, demo=demo)))
+        app.add_routes(play_routes(_play(config, demo=demo, phones=phones)))
         app.add_routes(docs_routes(list(USERS) if demo else ()))
         app.add_routes(description_routes())
         if config.admin.enabled and (secret := admin_secret(config)):
@@ -165,7 +168,7 @@ def _http_deps(process: Process, origins: OriginCheck, addresses: ClientAddresse
     )
 
 
-def _play(config: Config, *, demo: bool) -> Play:
+def _play(config: Config, *, demo: bool, phones: Whereabouts | None) -> Play:
     users = [DemoUser(user, name) for user, name in USERS.items()] if demo else []
     key = config.token.hmac_secret_key
 
@@ -174,7 +177,7 @@ def _play(config: Config, *, demo: bool) -> Play:
             user, key, now_s=time.time(), ttl_s=PLAY_TOKEN_TTL_S, algorithm=config.token.hmac_algorithm
         )
 
-    return Play(users, mint, urlsplit(config.server.public_url).hostname or "")
+    return Play(users, mint, urlsplit(config.server.public_url).hostname or "", phones)
 
 
 def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddresses) -> Admin:
@@ -192,7 +195,15 @@ def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddress
         limits=process.limits.addresses,
         reasons={one.code: one.reason for one in DISCONNECTS},
         session_ttl_s=config.admin.session_ttl,
+        pushes=_pushes(process, live),
     )
+
+
+def _pushes(process: Process, live: Live) -> Pushes:
+    def tell_reset(lane: str) -> None:
+        process.engine.operations.notify(resetting.SUBJECT, resetting.encode(lane))
+
+    return Pushes(process.store, process.trials, live.push_lanes, clock_ms=clock_ms, tell_reset=tell_reset)
 
 
 def _hot(engine: Engine) -> list[Hot]:

@@ -62,8 +62,11 @@ class Calls:
         outcome = await self.start(user, method, request)
         return outcome if isinstance(outcome, Struct) else await outcome
 
-    async def start(self, user: str, method: Method, request: Any) -> Outcome:
-        """As `run`, but what the method promises is returned as a promise: calls of one user begin in their order."""
+    async def start(self, user: str, method: Method, request: Any, *, waited_s: float = 0.0) -> Outcome:
+        """As `run`, but what the method promises is returned as a promise: calls of one user begin in their order.
+
+        `waited_s`: for how long its user has waited already, because of the calls before it.
+        """
         if not self.available():
             self.stats.failed(method.name, codes.UNAVAILABLE.slug)
             raise _away()
@@ -73,7 +76,7 @@ class Calls:
             raise ClientError(codes.UNAVAILABLE, "the server is overloaded; try again", retry_after_ms=wait_ms)
         started = self.monotonic()
         try:
-            async with self.in_time():
+            async with self.in_time(waited_s):
                 outcome = await method.run(self.service, user, request)
         except ClientError as error:
             self.stats.failed(method.name, error.code.slug)
@@ -85,7 +88,7 @@ class Calls:
             self._answered(method.name, started)
         else:
             outcome.add_done_callback(partial(self._promise_kept, method.name, started))
-            self._bound(outcome, started + ANSWER_TIMEOUT_S - self.monotonic())
+            self._bound(outcome, started + _answer_within_s(waited_s) - self.monotonic())
         return outcome
 
     @staticmethod
@@ -95,11 +98,11 @@ class Calls:
         promise.add_done_callback(lambda _: timer.cancel())
 
     @asynccontextmanager
-    async def in_time(self) -> AsyncIterator[None]:
+    async def in_time(self, waited_s: float = 0.0) -> AsyncIterator[None]:
         """What is inside ends within ANSWER_TIMEOUT_S, and as soon as the store is found to be away. While that is
-        known, it has AWAY_TIMEOUT_S. Raises ClientError then.
+        known, it has AWAY_TIMEOUT_S. Raises ClientError then. What was waited before is part of the time.
         """
-        deadline = asyncio.timeout(ANSWER_TIMEOUT_S if self.available() else AWAY_TIMEOUT_S)
+        deadline = asyncio.timeout(_answer_within_s(waited_s) if self.available() else AWAY_TIMEOUT_S)
         try:
             async with deadline:
                 self.begun[deadline] = self.monotonic()
@@ -127,6 +130,11 @@ class Calls:
         self.stats.duration[name].observe(took_s)
         if name == SEND:
             self.stats.ack.observe(took_s)
+
+
+def _answer_within_s(waited_s: float) -> float:
+    """Whoever has waited long is given a moment all the same: it may be a long queue that moves."""
+    return max(AWAY_TIMEOUT_S, ANSWER_TIMEOUT_S - waited_s)
 
 
 def _give_up(promise: "asyncio.Future[Any]") -> None:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 import chat
 from chat.metrics.node import NodeMetrics, published
 from chat.metrics.run_directory import RunDirectory
-from chat.metrics.snapshot import Hot, Identity
+from chat.metrics.snapshot import Hot, Identity, Lane
 from chat.process import Who, clock_ms
 from storage.errors import StorageError
 from storage.store import Store
@@ -46,8 +46,9 @@ async def open_metrics(
     role: Literal["hub", "worker"],
     set_snapshot: Callable[[bytes], None],
     hot: Callable[[], Sequence[Hot]] | None = None,
+    lanes: Callable[[], Sequence[Lane]] | None = None,
 ) -> AsyncIterator[NodeMetrics]:
-    """Publish this process' metrics once a second until the block ends."""
+    """Publish this process' metrics once a second until the block ends. A worker that pushes tells its `lanes`."""
     identity = Identity(
         process=who.process,
         node=who.node,
@@ -59,6 +60,8 @@ async def open_metrics(
     )
     with tempfile.TemporaryDirectory(prefix="hubbub-metrics-") as own:
         directory = RunDirectory(Path(os.environ.get(RUN_DIRECTORY_VARIABLE, own)), who.process)
-        metrics = NodeMetrics(registry, directory, identity, clock=clock_ms, hot=hot, set_snapshot=set_snapshot)
+        metrics = NodeMetrics(
+            registry, directory, identity, clock=clock_ms, hot=hot, lanes=lanes, set_snapshot=set_snapshot
+        )
         async with published(metrics):
             yield metrics

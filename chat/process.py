@@ -21,6 +21,7 @@ from chat.backend.announcer import EngineAnnouncer, Publisher
 from chat.backend.backend import ChatBackend
 from chat.backend.comings import open_comings
 from chat.backend.conversing import ConversationChannels
+from chat.backend.devices_online import open_devices_online, ttl_s
 from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
 from chat.backend.notices import EngineOutdating
@@ -40,6 +41,11 @@ from chat.limits.opening import RateLimits, open_limits
 from chat.limits.sharing import sharing
 from chat.metrics.methods import MethodStats
 from chat.metrics.registry import process_registry
+from chat.push.clearing import open_clearing
+from chat.push.endpoints import Endpoints
+from chat.push.lab.whereabouts import whereabouts
+from chat.push.trials import Trials
+from chat.push.waking import Waker
 from chat.sealing import Sealer
 from chat.settings import backend_options, engine_settings, usecase_limits
 from chat.shedding import Shedding
@@ -88,6 +94,7 @@ class Process:
     limits: RateLimits
     restricting: Restricting
     sealer: Sealer
+    trials: Trials
     stats: Stats
     registry: CollectorRegistry
     random: Callable[[], float]
@@ -150,6 +157,7 @@ class _Product:
     plain: PlainChannels
     rates: RateLimits
     files: Files | None
+    trials: Trials
 
 
 @asynccontextmanager
@@ -178,6 +186,7 @@ async def open_process(config: Config) -> AsyncIterator[Process]:
             product.rates,
             doors.restricting,
             doors.sealer,
+            product.trials,
             ground.stats,
             ground.registry,
             ground.random,
@@ -249,6 +258,8 @@ def _news(ground: _Ground) -> _News:
 async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, news: _News) -> _Product:
     config, store, redis, registry = ground.config, ground.store, ground.redis, ground.registry
     uploading = await stack.enter_async_context(open_uploading(config))
+    waker = Waker(redis.bus.control, process=ground.who.process, monotonic=time.monotonic, own=_nobody)
+    trials = Trials(store.push_jobs, clock_ms=clock_ms, wake=waker)
     service = build_service(
         store,
         news.access,
@@ -259,9 +270,14 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
         redis.presence,
         usecase_limits(config),
         uploading,
+        Endpoints(store, loopback=whereabouts() is not None),
+        redis.client_states,
+        trials,
         clock_ms,
         time.monotonic,
     )
+    clearing = await stack.enter_async_context(open_clearing(store.push_jobs, clock_ms=clock_ms))
+    service.reading.on_read = clearing.note
     await stack.enter_async_context(service.reading)
     await stack.enter_async_context(service.typing)
     news.announcer.on_out = service.threads.forget
@@ -276,7 +292,11 @@ async def _open_product(stack: AsyncExitStack, ground: _Ground, doors: _Doors, n
     store.health.waiting_s = calls.waiting_s
     rates = open_limits(config, ground.stats.rate_limited, time.monotonic)
     await stack.enter_async_context(sharing(rates.users, redis.rates, random=ground.random))
-    return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files)
+    return _Product(calls, _plain_channels(config, doors.verifiers), rates, uploading.files, trials)
+
+
+def _nobody() -> None:
+    """A hub sends no notifications itself."""
 
 
 def _plain_channels(config: Config, verifiers: Verifiers) -> PlainChannels:
@@ -298,6 +318,11 @@ async def _open_engine(stack: AsyncExitStack, ground: _Ground, doors: _Doors, ne
         last_seen.note(user)
         service.typing.gone(user)
 
+    client = config.client
+    ttl = ttl_s(client.ping_interval, client.pong_timeout)
+    devices_online = await stack.enter_async_context(
+        open_devices_online(redis.device_connections, ttl_s=ttl, clock_ms=clock_ms)
+    )
     backend = ChatBackend(
         store,
         calls,
@@ -321,6 +346,7 @@ async def _open_engine(stack: AsyncExitStack, ground: _Ground, doors: _Doors, ne
             process=ground.who.process,
             node=ground.who.node,
             version=f"Hubbub {chat.__version__}",
+            attendance=devices_online,
             random=ground.random,
         )
     )

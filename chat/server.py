@@ -10,6 +10,7 @@ import uvloop
 
 from chat.app import Running, open_app
 from chat.config import Config
+from chat.push.lab.whereabouts import whereabouts
 from chat.serving import draining
 from chat.serving.door import Door, open_door
 from chat.serving.ending import end_by_force_after, stopping_within
@@ -51,7 +52,8 @@ async def _open(config: Config, door: Door, stopping: Stopping, opened: AsyncExi
         log.info("starting", host=config.server.host, port=door.port)
         while not stopping.asked.is_set():
             try:
-                return await opened.enter_async_context(open_app(config, demo=bool(os.environ.get("HUBBUB_DEMO"))))
+                demo = bool(os.environ.get("HUBBUB_DEMO"))
+                return await opened.enter_async_context(open_app(config, demo=demo, phones=whereabouts()))
             except Unavailable as error:
                 # Not a reason to end: whatever restarts us would only do the same.
                 log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)

@@ -83,7 +83,9 @@ class Admission(Struct, frozen=True):
 
     `subscriptions` maps a channel to its grant; `watched` are channels that the session is subscribed to as soon as
     something is published there (the conversations beyond the limit of one reply). `most_of_user`: so many connections
-    of this user may be on this process, this one included; checked when it is let in (0: any number).
+    of this user may be on this process, this one included; checked when it is let in (0: any number). `device`: the
+    install of an app that it is, by its name with this user; empty: none that is known. `latest`: the channels about
+    which it is to be asked first, where there are too many.
     """
 
     identity: Identity
@@ -91,6 +93,8 @@ class Admission(Struct, frozen=True):
     subscriptions: Mapping[str, Grant]
     watched: Mapping[str, Grant]
     most_of_user: int = 0
+    device: str = ""
+    latest: Sequence[str] = ()
 
 
 class Caller(Protocol):
@@ -105,7 +109,14 @@ class Caller(Protocol):
     @property
     def identity(self) -> Identity: ...
 
+    @property
+    def waited_s(self) -> float:
+        """For how long the command may have waited for those before it."""
+
     def subscribed(self, channel: str) -> bool: ...
+
+    def has(self, channel: str, offset: int) -> None:
+        """Note that the peer has the channel up to there, by its own word."""
 
 
 class Backend(Protocol):

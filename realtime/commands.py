@@ -79,8 +79,11 @@ async def _connect(session: Session, request: ConnectRequest) -> ConnectResult:
             # From here on without waiting: register, let in, reply.
             if len(ctx.hub.users.get(identity.user, ())) >= (admission.most_of_user or sys.maxsize):
                 raise Closing(codes.CLOSE_CONNECTION_LIMIT)
-            session.accepted(identity, f"{request.name} {request.version}".strip())
+            session.accepted(identity, f"{request.name} {request.version}".strip(), admission.device)
             ctx.hub.add(session)
+            if session.attending is not None:
+                for name in admission.latest:
+                    session.attending.entered(name)
             subs = {name: start(session, name, entry, server_side=True) for name, entry in entries.items()}
     for name, grant in admission.watched.items():
         position_channel(ctx, name, Entry(grant, None))

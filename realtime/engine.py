@@ -10,13 +10,14 @@ from typing import Final
 
 import structlog
 
+from realtime.asking import Asking
 from realtime.backend import Backend, Heads
 from realtime.catchup import CatchUp
 from realtime.hot import HotChannels
 from realtime.hub import Hub
 from realtime.keeper import Keeper
 from realtime.operations import Operations
-from realtime.ports import Bus, Delivery, Presence, Processes, Streams
+from realtime.ports import Attendance, Bus, Delivery, Presence, Processes, Streams
 from realtime.reads import SharedReads
 from realtime.repair import Repair
 from realtime.session import Context
@@ -89,11 +90,15 @@ async def open_engine(
     process: str,
     node: str,
     version: str,
+    attendance: Attendance | None = None,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     random: Callable[[], float] = random.random,
 ) -> AsyncIterator[Engine]:
-    """Run the engine until the block ends. Its sockets must be closed before (see `WebSocketEndpoint.close_all`)."""
+    """Run the engine until the block ends. Its sockets must be closed before (see `WebSocketEndpoint.close_all`).
+
+    `attendance` is told of devices' connections.
+    """
     hot = HotChannels(now=monotonic())
     hub = Hub(bus=links.bus, presence=links.presence, stats=stats, hot=hot)
     keeper = Keeper(hub, links.bus, links.presence, stats, monotonic)
@@ -116,6 +121,7 @@ async def open_engine(
             wake=keeper.wake,
             version=version,
             node=node,
+            attendance=attendance,
         )
         endpoint = WebSocketEndpoint(ctx)
         links.listener.attach(hub, operations, repair)
@@ -127,7 +133,8 @@ async def open_engine(
             max_channel_bytes=settings.max_recovery_channel_bytes,
             max_session_bytes=settings.max_recovery_session_bytes,
         )
-        runner = asyncio.create_task(_run(keeper, repair, catch_up), name="engine")
+        asking = None if attendance is None else Asking(hub, attendance, monotonic)
+        runner = asyncio.create_task(_run(keeper, repair, catch_up, asking), name="engine")
         try:
             yield Engine(hub, endpoint, operations, reads, stats, runner)
         finally:
@@ -135,13 +142,15 @@ async def open_engine(
             await asyncio.wait({runner})
 
 
-async def _run(keeper: Keeper, repair: Repair, catch_up: CatchUp) -> None:
+async def _run(keeper: Keeper, repair: Repair, catch_up: CatchUp, asking: Asking | None) -> None:
     """The standing tasks. One that fails takes the process down: a hub without repair would lose in silence."""
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(keeper.run(), name="keeper")
             group.create_task(repair.run(), name="repair")
             group.create_task(catch_up.run(), name="catch-up")
+            if asking is not None:
+                group.create_task(asking.run(), name="asking")
     except Exception:
         log.exception("engine_failed")
         raise

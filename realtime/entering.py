@@ -120,6 +120,8 @@ def start(session: Session, name: str, entry: Entry, *, server_side: bool, stric
         session.subscriptions[name] = replace(existing, client_side=True, expire_at=grant.expire_at)
         if entry.asked is not None and place.at is not None:
             ctx.hub.reposition(session, name, place.at)
+    if grant.feed is not None and session.attending is not None and session.attending.entered(name):
+        ctx.hub.unconfirmed[session] = None
     if verify:
         ctx.hub.gaps.put(ctx.hub.channel(name))
     positioned = place.at is not None

@@ -76,6 +76,12 @@ class Hub:
         self.unsettled: Worklist[str] = Worklist()
         self.gaps: Worklist[Channel[Member]] = Worklist()
         self.behind: Worklist[Member] = Worklist()
+        self.devices = 0
+        """Connected sessions that are a device's. While there is one, the next two are kept."""
+        self.moved: dict[Channel[Member], None] = {}
+        """Where somebody's position may have moved, until it is looked at."""
+        self.unconfirmed: dict[Member, None] = {}
+        """Devices' sessions whose peers have not confirmed all that they were given."""
         self.on_heard: Callable[[Delivery], None] = _nothing
         """Called with everything from the bus before it is delivered. It must neither block nor raise."""
 
@@ -93,6 +99,7 @@ class Hub:
         """Forget a session and its subscriptions. True when it was the user's last one here."""
         if self.sessions.pop(member.client, None) is None:
             return False
+        self.unconfirmed.pop(member, None)
         for name in tuple(member.subscriptions):
             self.unsubscribe(member, name)
         for name in tuple(member.watched):
@@ -202,6 +209,21 @@ class Hub:
         self._flush_channel(channel)
         channel.behind.pop(member, None)
         channel.add(member, channel.offset if channel.cursor is not None else None)
+        if self.devices:
+            self.moved[channel] = None
+
+    def stands(self, member: Member, names: Iterable[str]) -> dict[str, int]:
+        """Up to where everything was handed to the member. Channels in which it is behind, or has no position, or where
+        something goes out at the end of this turn, are left out.
+        """
+        found: dict[str, int] = {}
+        for name in names:
+            channel = self.channels.get(name)
+            if channel is None or channel.cursor is None or channel.pending:
+                continue
+            if name in member.subscriptions and member not in channel.behind:
+                found[name] = channel.offset
+        return found
 
     def publish(self, delivery: Delivery) -> None:
         """Deliver to the local sessions at once and to the other processes by the bus."""
@@ -293,6 +315,8 @@ class Hub:
                 # position here may miss it in silence.
                 log.exception("flush_failed", channel=channel.name)
                 self.lose_positions(channel)
+        if self.devices:
+            self.moved.update(dirty)
         self._stats.fan_out_duration.observe(perf_counter() - started)
 
     def _flush_channel(self, channel: Channel[Member]) -> None:

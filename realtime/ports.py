@@ -4,7 +4,7 @@
 implemented by the product: the engine never learns what a conversation is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -170,6 +170,44 @@ class ProcessInfo:
     process: str
     node: str
     snapshot: bytes
+
+
+class DeviceNews(Struct, frozen=True):
+    """What a session says of the device that it is of. `began`: it is the device's latest; `ended_at` (ms UTC): it is
+    over; neither: its peer is there. `confirmed`: what the peer has, an offset by name, the latest last.
+    """
+
+    user: str
+    device: str
+    session: str
+    began: bool = False
+    ended_at: int | None = None
+    confirmed: Mapping[str, int] = {}
+
+
+class DeviceConnection(Struct, frozen=True):
+    """What is known of a device. `ended_at`: when its connection was over (ms UTC), None while it is connected.
+    `confirmed`: an offset by name, where something was confirmed lately.
+    """
+
+    ended_at: int | None
+    confirmed: Mapping[str, int]
+
+
+class DeviceConnections(Protocol):
+    """Remembers devices for a while, over all processes."""
+
+    async def put(self, news: Sequence[DeviceNews], *, ttl_s: float) -> Sequence[DeviceNews]:
+        """In this order. Returns what could not be written."""
+
+
+class Attendance(Protocol):
+    """Hears of devices' connections. Implemented by the product; its methods neither block nor raise."""
+
+    def follows(self, channel: str) -> bool:
+        """Whether it is of interest how far devices have this channel."""
+
+    def say(self, news: DeviceNews) -> None: ...
 
 
 class Processes(Protocol):

@@ -12,13 +12,14 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from realtime.attending import Attending
 from realtime.backend import Backend, Credential, Identity, Peer
 from realtime.channel import SERVER_SIDE, Subscription
 from realtime.conduct import came_too_soon, count_answer, count_refused
 from realtime.hub import Hub
 from realtime.ladder import answer_to
 from realtime.outbox import Priority
-from realtime.ports import Bus, Presence, Streams
+from realtime.ports import Attendance, Bus, Presence, Streams
 from realtime.protocol import codes
 from realtime.protocol.codec import Codec
 from realtime.protocol.codes import Closing, Disconnect, Unsubscribe
@@ -51,6 +52,10 @@ MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
 
 
+AT_ONCE_S: Final = 0.002
+"""A frame that is taken so soon after another was served had been there before."""
+
+
 class Operations(Protocol):
     """What is done to sessions from elsewhere, for those that were not there yet."""
 
@@ -81,6 +86,8 @@ class Context:
     """Ask the timer wheel to call `tick` at a monotonic time."""
     version: str
     node: str
+    attendance: Attendance | None = None
+    """Who is told of devices' connections, if anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +111,19 @@ class Session:
     """
 
     __slots__ = (
+        "_asked_at",
         "_ctx",
         "_direct",
+        "_free_at",
         "_handlers",
         "_in_flight",
         "_leaving",
         "_machine",
         "_pacer",
         "_receiving",
+        "_taken_at",
         "_wire",
+        "attending",
         "client",
         "codec",
         "ended_with",
@@ -148,6 +159,9 @@ class Session:
         self._leaving: Disconnect | None = None
         self._pacer: asyncio.Task[None] | None = None
         self._receiving = False
+        # When the present frame came at the earliest, when it was taken, and when the one before was done.
+        self._asked_at = self._taken_at = self._free_at = now
+        self.attending: Attending | None = None
         self.client = client
         self.codec = codec
         self.peer = peer
@@ -176,6 +190,10 @@ class Session:
     def ended(self) -> bool:
         return self.ended_with is not None
 
+    @property
+    def waited_s(self) -> float:
+        return self._ctx.monotonic() - self._asked_at
+
     def subscribed(self, channel: str) -> bool:
         return channel in self.subscriptions
 
@@ -190,10 +208,15 @@ class Session:
         if self._leaving is not None:
             return  # not taken: the client asks again when it has reconnected
         self._receiving = True
+        now = self._ctx.monotonic()
+        # What is there as soon as the frame before was served has waited, maybe since that was begun.
+        self._asked_at = self._taken_at if now - self._free_at < AT_ONCE_S else now
+        self._taken_at = now
         try:
             await self._serve(data)
         finally:
             self._receiving = False
+            self._free_at = self._ctx.monotonic()
             self._leave_when_quiet()
 
     async def _serve(self, data: bytes) -> None:
@@ -217,7 +240,8 @@ class Session:
                 case Close(disconnect, reason):
                     self.end(disconnect, reason)
                 case None:
-                    pass
+                    if self.attending is not None and isinstance(item, Pong):
+                        self.attending.ponged()
             if self.ended:
                 return
 
@@ -272,10 +296,15 @@ class Session:
         self.reply(failure(command_id, error))
         count_refused(self, name, error.code)
 
-    def accepted(self, identity: Identity, sdk: str) -> None:
-        """The connect was accepted: the session is somebody from here on."""
+    def accepted(self, identity: Identity, sdk: str, device: str = "") -> None:
+        """The connect was accepted: the session is somebody from here on, and perhaps that device of theirs."""
         self.identity = identity
         self.sdk = sdk
+        ctx = self._ctx
+        if device and ctx.attendance is not None:
+            now, random = ctx.monotonic(), ctx.random()
+            self.attending = Attending(ctx.attendance, self.user, device, self.client, now=now, random=random)
+            ctx.hub.devices += 1
         # Those who come together after a restart must not be pinged, and answer, together for ever.
         first_ping_s = self._ctx.settings.connection.ping_interval_s * (1 + self._ctx.random()) / 2
         self._machine.connected(
@@ -350,13 +379,44 @@ class Session:
         for effect in self._machine.tick(now):
             match effect:
                 case Ping():
-                    self._write_part(self.codec.ping, Priority.CONTROL)
+                    self._ping()
                 case Close(disconnect, reason):
                     self.end(disconnect, reason)
                     return None
         due_at = self._machine.due_at
         expiring = self._expire_subscriptions()
         return due_at if expiring is None else min(due_at, expiring)
+
+    def ask(self) -> None:
+        """Ping out of turn, to hear whether the peer has what it was sent. A missing answer ends nothing."""
+        if not self.ended and self._wire.outbox is None:
+            self._ping()
+
+    def _ping(self) -> None:
+        if self.attending is not None:
+            # It overtakes what is queued: then its answer says nothing.
+            stands = None if self._wire.outbox is not None else self._ctx.hub.stands(self, self.attending.moved)
+            self.attending.pinged(stands, self._ctx.monotonic())
+        self._write_part(self.codec.ping, Priority.CONTROL)
+
+    def has(self, channel: str, offset: int) -> None:
+        """The peer has the channel up to there, by its own word."""
+        if self.attending is not None:
+            self.attending.has(channel, offset)
+
+    def _left(self) -> None:
+        attending, ctx = self.attending, self._ctx
+        if attending is None or not attending.ended(int(ctx.clock() * 1000)):
+            return
+        ctx.hub.devices -= 1
+        for other in ctx.hub.users.get(self.user, ()):
+            if (
+                isinstance(other, Session)
+                and other.attending is not None
+                and other.attending.device == attending.device
+            ):
+                # Another tab, or what a reconnect has left behind: its answer tells which.
+                other.ask()
 
     def _expire_subscriptions(self) -> float | None:
         """End what was not refreshed in time. Returns the monotonic time of the next such deadline."""
@@ -416,6 +476,7 @@ class Session:
         self._direct = None
         self._machine.close()
         self._ctx.stats.disconnected(disconnect.code)
+        self._left()
         self._wire.close(disconnect.code, reason or disconnect.reason, flush=disconnect is not codes.CLOSE_SLOW)
 
     def leave(self, disconnect: Disconnect) -> None:
@@ -438,6 +499,7 @@ class Session:
             self._direct = None
             self._machine.close()
             self._ctx.stats.disconnected(0)
+            self._left()
         if self._ctx.hub.remove(self):
             self._ctx.backend.disconnected(self.user)
         self._wire.finish()

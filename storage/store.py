@@ -17,10 +17,11 @@ from storage.mongo.blocks import Blocks
 from storage.mongo.circles import Circles
 from storage.mongo.client import connect
 from storage.mongo.conversations import Conversations
+from storage.mongo.devices import Devices
 from storage.mongo.due import DueMarks
 from storage.mongo.expiring import Expiring
 from storage.mongo.flusher import Flusher
-from storage.mongo.follower import Follower, OnEntries
+from storage.mongo.follower import Follower, OnEntries, OnStartedOver
 from storage.mongo.heads import read_heads
 from storage.mongo.health import Health
 from storage.mongo.hidden import Hidden
@@ -31,8 +32,12 @@ from storage.mongo.members import Members
 from storage.mongo.mentions import Mentions
 from storage.mongo.migrate import migrate, verify
 from storage.mongo.newcomers import Newcomers
+from storage.mongo.notifying import Notifying
 from storage.mongo.pages import Pages
 from storage.mongo.preferring import Preferring
+from storage.mongo.push_apps import PushApps
+from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_traces import PushTraces
 from storage.mongo.reactions import ReactionRows
 from storage.mongo.reading import Reading
 from storage.mongo.restrictions import Restrictions
@@ -87,6 +92,11 @@ class Store:
     expiring: Expiring
     retention: Retention
     restrictions: Restrictions
+    devices: Devices
+    notifying: Notifying
+    push_apps: PushApps
+    push_jobs: PushJobs
+    push_traces: PushTraces
     sealing: Sealing
     summaries: Summaries
     stats: Stats
@@ -202,6 +212,11 @@ async def open_store(
                     expiring=expiring,
                     retention=retention,
                     restrictions=restrictions,
+                    devices=Devices(db),
+                    notifying=Notifying(db),
+                    push_apps=PushApps(db),
+                    push_jobs=PushJobs(db),
+                    push_traces=PushTraces(db),
                     sealing=Sealing(db),
                     summaries=summaries,
                     stats=stats,
@@ -232,15 +247,17 @@ async def open_follower(
     *,
     owner: str,
     on_entries: OnEntries | None = None,
+    on_started_over: OnStartedOver | None = None,
     app_name: str = "hubbub-worker",
     registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[Follower]:
-    """The follower of a migrated database, running until the block ends. `owner` names this process and run.
+    """The follower of a migrated database, running until the block ends; see there. `owner` names this process and run.
 
     Raises NotMigrated, Unavailable, ValueError (not a URL).
     """
     async with connect(url, database, app_name=app_name) as db:
         await verify(db)
         stats = Stats(registry or CollectorRegistry())
-        async with Follower(db, owner=owner, stats=stats, on_entries=on_entries) as follower:
+        following = Follower(db, owner=owner, stats=stats, on_entries=on_entries, on_started_over=on_started_over)
+        async with following as follower:
             yield follower

@@ -17,7 +17,7 @@ import structlog
 from chat.admin.history import History
 from chat.admin.rates import Doing, Point, Track, together
 from chat.health import Readiness
-from chat.metrics.snapshot import Snapshot, decode
+from chat.metrics.snapshot import Lane, Snapshot, decode
 from realtime.ports import ProcessInfo
 
 WATCHED_INTERVAL_S: Final = 1.0
@@ -168,6 +168,11 @@ class Live:
                     processes=sorted([process, *(known.processes if known else [])]),
                 )
         return sorted(found.values(), key=lambda hot: (-hot.deliveries_per_s, hot.conversation))[:limit]
+
+    def push_lanes(self) -> dict[str, list[Lane]]:
+        """The lanes of push of the latest reading, by process, of those that have any."""
+        lanes = {process: self._tracks[process].latest.lanes for process in self._living}
+        return {process: some for process, some in lanes.items() if some}
 
     async def read(self) -> None:
         """Read all processes once. Takes at most a second and a bit; never raises for a server that is away."""

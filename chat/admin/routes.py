@@ -18,6 +18,8 @@ from chat.admin.connections import MAX_CONNECTIONS, Connections, Order
 from chat.admin.http import NO_STORE, SECURITY, Refused, answering, json, read_json, require_same_origin
 from chat.admin.links import Claims, UsedLinks, verify
 from chat.admin.live import Live, Overview
+from chat.admin.push_routes import push_routes
+from chat.admin.pushes import Pushes
 from chat.admin.sessions import COOKIE, Session
 from chat.admin.stream import Streams
 from chat.assets import load, send
@@ -38,7 +40,7 @@ class Admin:
 
     `secret`: at least 16 bytes, the same on all processes. `secure`: browsers come by HTTPS. `address` tells where a
     request comes from (whoever knows the trusted proxies gives it). `reasons`: disconnect codes and what they mean.
-    `clock` in ms, `monotonic` in seconds, `started_at` in ms.
+    `clock` in ms, `monotonic` in seconds, `started_at` in ms. `pushes` None: nothing of push is shown.
     """
 
     live: Live
@@ -53,6 +55,7 @@ class Admin:
     limits: AddressLimits
     reasons: dict[int, str]
     session_ttl_s: float = sessions.SESSION_TTL_S
+    pushes: Pushes | None = None
 
 
 class _SignIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,7 +69,13 @@ class _Disconnect(msgspec.Struct, forbid_unknown_fields=True):
 def admin_routes(admin: Admin) -> list[web.RouteDef]:
     """Everything below `/admin`. Nothing is shared with other apps in the process."""
     handlers = _Handlers(admin)
+    pushes = (
+        push_routes(admin.pushes, read=handlers.require, change=handlers.require_change)
+        if admin.pushes is not None
+        else []
+    )
     return [
+        *pushes,
         web.get("/admin", handlers.get_page),
         web.get("/admin/login", handlers.get_login),
         web.get("/admin/static/{name:.+}", handlers.get_asset),
@@ -135,31 +144,31 @@ class _Handlers:
         return response
 
     async def sign_out(self, request: web.Request) -> web.Response:
-        session = self._require_change(request)
+        session = self.require_change(request)
         _log.info("admin_signed_out", session=session.id[:8])
         response = json({})
         response.del_cookie(COOKIE, path="/admin", secure=self._admin.secure, httponly=True, samesite="Strict")
         return response
 
     async def get_session(self, request: web.Request) -> web.Response:
-        return json(self._session_view(self._require(request)))
+        return json(self._session_view(self.require(request)))
 
     # What is going on
 
     async def get_overview(self, request: web.Request) -> web.Response:
-        self._require(request)
+        self.require(request)
         return json(await self._overview())
 
     async def get_live(self, request: web.Request) -> web.StreamResponse:
-        return await self._streams.serve(request, until=self._require(request).expires_at)
+        return await self._streams.serve(request, until=self.require(request).expires_at)
 
     async def get_conversations(self, request: web.Request) -> web.Response:
-        self._require(request)
+        self.require(request)
         await self._overview()
         return json({"items": self._admin.live.conversations(_limit(request, MAX_CONVERSATIONS))})
 
     async def get_connections(self, request: web.Request) -> web.Response:
-        self._require(request)
+        self.require(request)
         search = request.query.get("search", "")
         if len(search) > _MAX_SEARCH:
             raise Refused(400, "bad_request", f"search: at most {_MAX_SEARCH} characters")
@@ -172,7 +181,7 @@ class _Handlers:
         return json(page)
 
     async def disconnect(self, request: web.Request) -> web.Response:
-        session = self._require_change(request)
+        session = self.require_change(request)
         body = await read_json(request, _Disconnect)
         client = request.match_info["client"]
         if not _CLIENT.fullmatch(client):
@@ -199,14 +208,16 @@ class _Handlers:
     def _session(self, request: web.Request) -> Session | None:
         return sessions.from_cookie(self._admin.secret, request.cookies.get(COOKIE, ""), self._admin.clock())
 
-    def _require(self, request: web.Request) -> Session:
+    def require(self, request: web.Request) -> Session:
+        """Whoever is signed in. Raises Refused."""
         session = self._session(request)
         if session is None:
             raise Refused(401, "unauthorized", "sign in with a link from `hubbub admin link`")
         return session
 
-    def _require_change(self, request: web.Request) -> Session:
-        session = self._require(request)
+    def require_change(self, request: web.Request) -> Session:
+        """Whoever is signed in, and asks for it on our own page. Raises Refused."""
+        session = self.require(request)
         require_same_origin(request)
         given = request.headers.get("X-CSRF-Token", "")
         if not sessions.is_csrf_token(self._admin.secret, session, given):

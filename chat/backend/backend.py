@@ -1,8 +1,10 @@
 """Implements the engine's `Backend` port: joins tokens, conversations, plain channels and methods."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -22,7 +24,9 @@ from chat.usecases.failures import told
 from chat.usecases.futures import mapped
 from chat.vocabulary import render
 from chat.vocabulary.connecting import ConnectData, Limits
+from chat.vocabulary.devices import DeviceName
 from chat.vocabulary.messages import MessageSend
+from chat.vocabulary.reading import DeliveredMark, DeliveredResult, ReadMark, ReadResult
 from realtime.backend import Admission, Caller, Grant, Identity, Peer, Publish
 from realtime.ports import StreamOptions
 from realtime.protocol import codes
@@ -45,6 +49,12 @@ class ConnectWish(Struct, frozen=True):
     """What is ours in the `data` of a connect request. `none`: the client subscribes to conversations itself."""
 
     conversations: Literal["auto", "none"] = "auto"
+
+
+class _ConnectingDevice(Struct, frozen=True):
+    """Beside it, and apart: the device that connects, as it registers."""
+
+    device: DeviceName = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,7 @@ class ChatBackend:
         self._connecting = connecting
         self._decoder = Decoder()
         self._wish = msgspec.json.Decoder(ConnectWish)
+        self._connecting_device = msgspec.json.Decoder(_ConnectingDevice)
 
     async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission:
         try:
@@ -106,7 +117,7 @@ class ChatBackend:
             raise ClientError(codes.INTERNAL, error.detail, temporary=True) from error
 
     async def _admit(self, request: ConnectRequest, peer: Peer) -> Admission:
-        wish = self._connect_wish(request.data)
+        wish, device = self._connect_wish(request.data), self._device(request.data)
         claims = await self._claims(request.token, peer.address)
         user = claims.user
         limit = self._options.user_connection_limit
@@ -131,7 +142,15 @@ class ChatBackend:
         data = ConnectData(self._clock_ms(), self._options.limits, revision, chosen.left_out)
         identity = Identity(user, claims.expire_at_s, claims.info, claims.credential)
         most = self._options.user_connection_limit if user else 0
-        return Admission(identity, render.encode(data), subscriptions, chosen.watched, most)
+        return Admission(
+            identity,
+            render.encode(data),
+            subscriptions,
+            chosen.watched,
+            most,
+            device=device if user else "",
+            latest=chosen.latest,
+        )
 
     async def _of_user(
         self, user: str, claims: Claims, request: ConnectRequest, wish: ConnectWish
@@ -155,6 +174,16 @@ class ChatBackend:
         except msgspec.ValidationError:
             # The application's own data: nothing of ours in it.
             return ConnectWish()
+
+    def _device(self, data: Payload) -> str:
+        """Raises ClientError for what is no name of one."""
+        try:
+            return self._connecting_device.decode(data).device if data else ""
+        except msgspec.ValidationError as error:
+            wrong = invalid(error)
+            if not wrong.field:
+                return ""  # the application's own data is no object
+            raise ClientError(wrong.code, wrong.detail, f"connect.data.{wrong.field}") from None
 
     def _server_side(self, claims: Claims) -> dict[str, SubscribeOptions]:
         wanted = dict(claims.subscriptions)
@@ -229,9 +258,12 @@ class ChatBackend:
         user = self._signed_in(caller)
         self._count(caller, sends=method_name == SEND)
         found = method(method_name)
-        outcome = await self._calls.start(user, found, self._decoder.decode(method_name, data))
+        request = self._decoder.decode(method_name, data)
+        outcome = await self._calls.start(user, found, request, waited_s=caller.waited_s)
         if isinstance(outcome, Struct):
             return render.encode(outcome)
+        if isinstance(request, ReadMark | DeliveredMark):
+            outcome.add_done_callback(partial(_note_marked, caller, request))
         return mapped(outcome, render.encode)
 
     def promoted(self, user: str, channel: str, first: Publication) -> Payload:
@@ -256,6 +288,17 @@ class ChatBackend:
         if not caller.user:
             raise ClientError(codes.UNAUTHORIZED, "needs a signed-in user")
         return caller.user
+
+
+def _note_marked(caller: Caller, request: ReadMark | DeliveredMark, outcome: "asyncio.Future[Struct]") -> None:
+    """What somebody says to have received, or read, their device has; of what there is, and not what others had."""
+    if outcome.cancelled() or outcome.exception() is not None:
+        return
+    match outcome.result():
+        case ReadResult(read=position) | DeliveredResult(delivered=position):
+            caller.has(render.conversation_channel(request.conversation), min(request.offset, position.offset))
+        case _:
+            pass
 
 
 def _unknowable() -> ClientError:

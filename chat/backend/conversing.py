@@ -1,8 +1,9 @@
 """Conversations as channels of a session: which ones at connect, from where on, and by a subscribe of the client."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from chat.backend.logfeed import LogFeed
@@ -13,6 +14,7 @@ from chat.vocabulary import render
 from chat.vocabulary.connecting import Head, SubscriptionData
 from chat.vocabulary.types import CONVERSATION_ID
 from realtime.backend import Grant
+from realtime.confirming import MAX_CONFIRMED
 from realtime.protocol import recovery
 from realtime.protocol.messages import Payload, Resume, SubscribeRequest
 from storage import model
@@ -32,11 +34,14 @@ MAX_WATCHED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a connecting session gets: subscriptions in its reply, and the rest of its conversations."""
+    """What a connecting session gets: subscriptions in its reply, and the rest of its conversations. `latest`: those of
+    the reply where something happened last.
+    """
 
     subscribed: Mapping[str, Grant]
     watched: Mapping[str, Grant]
     left_out: int
+    latest: Sequence[str] = ()
 
 
 class ConversationChannels:
@@ -82,7 +87,8 @@ class ConversationChannels:
         watched = {
             render.conversation_channel(one.conversation): self._of_membership(one, None) for one in rest[:MAX_WATCHED]
         }
-        return Chosen(subscribed, watched, len(rest))
+        latest = tuple(islice((name for name in by_channel if name in chosen), MAX_CONFIRMED))
+        return Chosen(subscribed, watched, len(rest), latest)
 
     async def _tails_beyond(
         self, memberships: Mapping[str, model.Membership], named: Mapping[str, Resume]

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from chat.auth.mint import connection_token
 from chat.cli.dev_config import as_file, child_environment, effective, is_given
 from chat.cli.dev_data import prepared
 from chat.cli.dev_keys import Keys, KeysUnusable, keys_in, write_private
+from chat.cli.dev_phones import demo_phones, registered
 from chat.cli.dev_screen import ForPeople, ForPrograms, Ready, Screen
 from chat.cli.loading import base_url
 from chat.cli.logs import configure_logs
@@ -30,6 +31,8 @@ from chat.cli.outcome import EXIT_CONFIG, EXIT_ERROR, EXIT_OK
 from chat.cli.ports import PortUnusable, reserved
 from chat.cli.supervise import FATAL_EXIT_CODES, SELF, stop
 from chat.config import Config, ConfigError, Loaded, locate
+from chat.push.lab.whereabouts import LAB_VARIABLE
+from chat.sealing import SealingError
 from chat.seed import USERS
 from chat.serving.signals import Stopping
 from storage.errors import StorageError
@@ -61,6 +64,7 @@ class Options:
     ephemeral: bool = False
     json: bool = False
     config: Path | None = None
+    phones: bool = True
 
     @property
     def flags(self) -> dict[str, object]:
@@ -85,7 +89,7 @@ def run(options: Options, environ: Mapping[str, str] | None = None) -> int:
     except (ChildFailed, GaveUp) as error:
         screen.failed(str(error), error.last_lines)
         return EXIT_ERROR
-    except (DirectoryUnusable, KeysUnusable, PortUnusable, StorageError) as error:
+    except (DirectoryUnusable, KeysUnusable, PortUnusable, SealingError, StorageError) as error:
         screen.failed(str(error))
         return EXIT_ERROR
     except OSError as error:
@@ -150,9 +154,17 @@ async def _deployment(
         screen.step("database", await prepared(loaded.config))
         # The hub and the worker are one node: `/metrics` of the hub shows both.
         shared = {**child_environment(environ, config_file), "HUBBUB_RUN_DIR": str(config_file.parent / "run")}
-        commands = _commands(shared, data if options.ephemeral else None)
-        async with _running(commands, _local_url(loaded.config), screen, stopping) as processes:
-            screen.ready(_ready(loaded.config, servers, processes, data, stays=not options.ephemeral))
+        async with AsyncExitStack() as stack:
+            if options.phones:
+                lab, lab_file = await stack.enter_async_context(demo_phones(loaded.config, config_file.parent))
+                shared[LAB_VARIABLE] = str(lab_file)
+                screen.step("phones", ", ".join(phone.name for phone in lab.phones.all))
+            else:
+                await registered(loaded.config, None)
+            commands = _commands(shared, data if options.ephemeral else None)
+            running = _running(commands, _local_url(loaded.config), screen, stopping)
+            processes = await stack.enter_async_context(running)
+            screen.ready(_ready(loaded.config, servers, processes, data, options))
             await asyncio.Event().wait()
 
 
@@ -236,7 +248,7 @@ def _local_url(config: Config) -> str:
 
 
 def _ready(
-    config: Config, servers: LocalServers, processes: Mapping[str, Service], data: Path, *, stays: bool
+    config: Config, servers: LocalServers, processes: Mapping[str, Service], data: Path, options: Options
 ) -> Ready:
     http = base_url(config)
     now_s = time.time()
@@ -259,6 +271,7 @@ def _ready(
         websocket=f"ws{http.removeprefix('http')}/connection/websocket",
         admin=admin,
         play=f"{http}/play?as={next(iter(USERS))}",
+        phones=f"{http}/play/phones" if options.phones else "",
         docs=f"{http}/docs",
         api_key=config.api.key.reveal(),
         tokens=tokens,
@@ -266,6 +279,6 @@ def _ready(
         redis_url=servers.redis_url,
         pids={name: service.pid for name, service in processes.items()} | servers.pids,
         data=str(data),
-        stays=stays,
+        stays=not options.ephemeral,
         open_to_others=config.server.host not in _LOOPBACK,
     )

@@ -15,12 +15,15 @@ from storage.local.restarts import Event
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """All that one can open or connect to. `tokens` by demo user; `pids` of the hub, the worker and the servers."""
+    """All that one can open or connect to. `phones` is empty without demo phones. `tokens` by demo user; `pids` of the
+    hub, the worker and the servers.
+    """
 
     http: str
     websocket: str
     admin: str
     play: str
+    phones: str
     docs: str
     api_key: str
     tokens: Mapping[str, str]
@@ -80,6 +83,7 @@ class ForPeople:
         rows = [
             ("Chat", ready.play),
             *(("", f"{ready.http}/play?as={user}") for user in users[1:2]),
+            *([("Phones", ready.phones)] if ready.phones else []),
             *([("Admin", ready.admin)] if ready.admin else []),
             ("Docs", ready.docs),
             ("WebSocket", ready.websocket),
@@ -127,6 +131,7 @@ class ForPrograms:
             "websocket": ready.websocket,
             "admin": ready.admin,
             "play": ready.play,
+            "phones": ready.phones,
             "docs": ready.docs,
             "api_key": ready.api_key,
             "tokens": dict(ready.tokens),

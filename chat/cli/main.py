@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from chat.cli import push_commands
+
 HELP = """\
 Self-hosted real-time chat and push backend that speaks the Centrifugo client protocol.
 
@@ -26,6 +28,7 @@ config_app = typer.Typer(help="Show the configuration.", rich_markup_mode=None, 
 admin_app = typer.Typer(help="The admin page.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(admin_app, name="admin")
+app.add_typer(push_commands.app, name="push")
 
 ConfigPath = Annotated[
     Path | None,
@@ -53,6 +56,9 @@ def dev(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is kept.")] = Path(".hubbub"),
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: a directory that is removed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
+    phones: Annotated[
+        bool, typer.Option("--phones/--no-phones", help="Emulators of push services, and a phone per demo user.")
+    ] = True,
     config: ConfigPath = None,
 ) -> None:
     """Start everything here, with demo users, to try it.
@@ -68,7 +74,7 @@ def dev(
     from chat.cli.outcome import reporting
 
     with reporting():
-        code = local.run(local.Options(host, port, data, ephemeral, as_json, config))
+        code = local.run(local.Options(host, port, data, ephemeral, as_json, config, phones))
     raise typer.Exit(code)
 
 

@@ -16,7 +16,7 @@ PREFIX: Final = "HUBBUB_"
 CONFIG_VARIABLE: Final = "HUBBUB_CONFIG"
 """Names the file."""
 
-_NO_KEYS: Final = frozenset({CONFIG_VARIABLE, "HUBBUB_DEMO", "HUBBUB_RUN_DIR", "HUBBUB_SLOT"})
+_NO_KEYS: Final = frozenset({CONFIG_VARIABLE, "HUBBUB_DEMO", "HUBBUB_LAB", "HUBBUB_RUN_DIR", "HUBBUB_SLOT"})
 """Variables with our prefix that are not keys: the file, and what `dev` and `serve` tell the processes they start."""
 
 PLATFORM_VARIABLES: Final = {

@@ -11,6 +11,7 @@ from chat.config.channels import ChannelSection
 from chat.config.client import ClientSection
 from chat.config.keys import Rule, Table
 from chat.config.limits import LimitsSection
+from chat.config.push import PushSection
 from chat.config.rates import RateLimitsSection
 from chat.config.server import ServerSection
 from chat.config.tokens import SubscriptionTokenSection, TokenSection
@@ -136,6 +137,9 @@ class Config:
         RateLimitsSection,
         Table("How often something may happen. Each rate is so many a second after so many at once."),
     ] = field(default_factory=RateLimitsSection)
+    push: Annotated[PushSection, Table("Notifications on devices that do not have a message in view.")] = field(
+        default_factory=PushSection
+    )
     admission: Annotated[AdmissionSection, Table("Who is let in while a process is busy.")] = field(
         default_factory=AdmissionSection
     )

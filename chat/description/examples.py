@@ -26,6 +26,7 @@ _TEXTS: Final = {
     "external_id": "order-4711",
     "idempotency_key": "0b9f2a51-6c2e-4a52-9f0c-3d1d3b9e7a10",
     "instance": "3f9c0e5d7a21b84c6e0f9d12",
+    "job": "7f9d1c3e-52a4-5b0e-9a63-0f2f1d6f8a11",
     "kind": "group",
     "locale": "en-GB",
     "message": "bad_request: $.channel: is required",

@@ -21,6 +21,7 @@ FEATURES: Final = "features"
 _TITLES: Final = {
     "quickstart": "Quick start",
     FEATURES: "Features",
+    "push": "Push",
     "permissions": "Permissions",
     "security": "Security",
     "protocol": "Protocol",

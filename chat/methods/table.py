@@ -6,12 +6,14 @@ from typing import Final
 from chat.methods import (
     blocks,
     conversations,
+    devices,
     history,
     invites,
     members,
     messages,
     moderation,
     people,
+    push,
     reactions,
     reading,
     searching,
@@ -38,6 +40,8 @@ _AREAS: Final = (
     blocks,
     syncing,
     uploads,
+    devices,
+    push,
 )
 
 METHODS: Final[Mapping[str, Method]] = {method.name: method for area in _AREAS for method in area.METHODS}

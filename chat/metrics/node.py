@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from chat.metrics.families import Exposed, Family, ProcessSamples, merge, take
 from chat.metrics.run_directory import RunDirectory
-from chat.metrics.snapshot import Hot, Identity, Snapshot, encode, make
+from chat.metrics.snapshot import Hot, Identity, Lane, Snapshot, encode, make
 
 INTERVAL_S: Final = 1.0
 
@@ -33,14 +33,18 @@ class NodeMetrics:
         *,
         clock: Callable[[], int],
         hot: Callable[[], Sequence[Hot]] | None = None,
+        lanes: Callable[[], Sequence[Lane]] | None = None,
         set_snapshot: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`clock` in ms. `hot` is asked and `set_snapshot` told on the event loop once a second; neither may block."""
+        """`clock` in ms. `hot` and `lanes` are asked and `set_snapshot` told on the event loop once a second: none may
+        block.
+        """
         self._registry = registry
         self._directory = directory
         self._who = who
         self._clock = clock
         self._hot = hot
+        self._lanes = lanes
         self._set_snapshot = set_snapshot
         self._snapshot = make((), who, at=clock())
         # One thread, so that files are written and read in the order of asking, also when whoever asked was cancelled.
@@ -69,7 +73,13 @@ class NodeMetrics:
     async def publish(self) -> None:
         """Renew the snapshot and write the samples. OSError if the disk is full."""
         families = take(self._registry.collect())
-        self._snapshot = make(families, self._who, at=self._clock(), hot=self._hot() if self._hot else ())
+        self._snapshot = make(
+            families,
+            self._who,
+            at=self._clock(),
+            hot=self._hot() if self._hot else (),
+            lanes=self._lanes() if self._lanes else (),
+        )
         if self._set_snapshot is not None:
             self._set_snapshot(encode(self._snapshot))
         await self._write(families)

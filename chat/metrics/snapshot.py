@@ -16,6 +16,9 @@ VERSION: Final = 1
 MAX_HOT: Final = 20
 """Hot conversations in a snapshot."""
 
+MAX_LANES: Final = 50
+"""Lanes of push in a snapshot."""
+
 # By sample name, labels summed away.
 GAUGES: Final[Mapping[str, str]] = {
     "connections": "hubbub_connections",
@@ -78,6 +81,18 @@ class Hot(msgspec.Struct, frozen=True, array_like=True):
     subscribers: int
 
 
+class Lane(msgspec.Struct, frozen=True, array_like=True):
+    """A lane of push, as one worker knows it. Times in ms; see `chat.push.lanes.LaneStatus`."""
+
+    lane: str
+    state: str
+    running: int
+    reason: str = ""
+    until: int | None = None
+    suspect_since: int | None = None
+    origins: int = 0
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Which process this is. `process` is unique over all time, `slot` its place on its node, `role` hub or worker."""
 
@@ -101,9 +116,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     histograms: dict[str, Buckets]
     labelled: dict[str, dict[str, float]]
     hot: list[Hot] = []
+    lanes: list[Lane] = []
 
 
-def make(families: Iterable[Family], who: Identity, *, at: int, hot: Sequence[Hot] = ()) -> Snapshot:
+def make(
+    families: Iterable[Family], who: Identity, *, at: int, hot: Sequence[Hot] = (), lanes: Sequence[Lane] = ()
+) -> Snapshot:
     """The snapshot of what a registry collected. Labels are summed away, except those in `LABELLED`."""
     by_name = {family.name: family for family in families}
     totals: dict[str, float] = {}
@@ -123,6 +141,7 @@ def make(families: Iterable[Family], who: Identity, *, at: int, hot: Sequence[Ho
         histograms={key: _buckets(by_name[name]) for key, name in HISTOGRAMS.items() if name in by_name},
         labelled={key: _by_label(by_name[name]) for key, name in LABELLED.items() if name in by_name},
         hot=list(hot[:MAX_HOT]),
+        lanes=list(lanes[:MAX_LANES]),
     )
 
 

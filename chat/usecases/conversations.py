@@ -34,7 +34,7 @@ from chat.vocabulary.shapes import Conversation
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import Conflict
-from storage.model import ConversationKind, ConversationSettings, Preferences, Role
+from storage.model import ConversationKind, ConversationSettings, Notify, Preferences, Role
 from storage.mongo.conversations import Created
 from storage.store import Store
 
@@ -42,7 +42,7 @@ MAX_MEMBERS: Final = MAX_MEMBERS_AT_ONCE
 """Of a new conversation, its creator included."""
 
 _UPDATABLE: Final = ("title", "avatar_url", "description", "custom", "settings")
-_PREFERENCES: Final = ("archived", "pinned", "muted_until")
+_PREFERENCES: Final = ("archived", "pinned", "muted_until", "notify")
 
 MAX_PAGE_BYTES: Final = 56 * 1024
 """A larger reply would hold up pings and, on a slow socket, end the connection."""
@@ -184,7 +184,14 @@ def _preferred(request: ConversationSetPreferences, at: int, present: Preference
         archived_at=since(request.archived, present.archived_at),
         pinned_at=since(request.pinned, present.pinned_at),
         muted_until=muted_until,
+        notify=_level(request.notify, present.notify),
     )
+
+
+def _level(wanted: str | UnsetType, present: Notify | None) -> Notify | None:
+    if isinstance(wanted, UnsetType):
+        return present
+    return None if wanted == "default" else Notify(wanted)
 
 
 def _settings(change: SettingsChange | UnsetType) -> dict[str, int]:

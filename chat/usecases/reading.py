@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from chat.usecases.access import Access, Standing, parent_of
 from chat.usecases.failures import told
@@ -44,6 +44,15 @@ class _Asked:
         return replace(later, marks=self.marks.then(later.marks), counted=self.counted or later.counted)
 
 
+class OnRead(Protocol):
+    def __call__(self, user: str, conversation: str, offset: int) -> None:
+        """The user has read up to there on some device. At once, and never fails."""
+
+
+def _nothing(user: str, conversation: str, offset: int) -> None:
+    del user, conversation, offset
+
+
 class ReadPositions:
     """Marks of one member in one conversation cost one write a second: the first at once, the rest together.
 
@@ -68,6 +77,7 @@ class ReadPositions:
         self._limits = limits
         self._clock_ms = clock_ms
         self._pace: Pace[_Asked, tuple[Marked, ReadResult]] = Pace(self._make, _Asked.then)
+        self.on_read: OnRead = _nothing
 
     async def __aenter__(self) -> Self:
         await self._pace.__aenter__()
@@ -118,6 +128,9 @@ class ReadPositions:
                     raise
                 raise ClientError(codes.PERMISSION_DENIED, "follow the thread first", "conversation") from None
             result = await self._result(asked, outcome)
+        if asked.marks.read:
+            # Also when it did not move: whoever says it again may not have been heard to the end.
+            self.on_read(asked.user, asked.conversation, outcome.member.read.offset)
         if outcome.private:
             self._announcer.personal(
                 asked.user,

@@ -7,7 +7,9 @@ from chat.usecases.access import Access
 from chat.usecases.arrivals import Arrivals
 from chat.usecases.blocks import BlockLists, Blocks
 from chat.usecases.changing import Changing
+from chat.usecases.clientstates import ClientStates, States
 from chat.usecases.conversations import Conversations
+from chat.usecases.devices import Devices, Endpoints
 from chat.usecases.files import Uploading
 from chat.usecases.hiding import Hiding
 from chat.usecases.history import History
@@ -16,12 +18,14 @@ from chat.usecases.membership import Membership
 from chat.usecases.mentions import Mentions
 from chat.usecases.messages import Messages
 from chat.usecases.moderation import Moderation
+from chat.usecases.notifying import Notifying
 from chat.usecases.people import People
 from chat.usecases.ports import Announcer, Holds, Limits, Online, Outdating
 from chat.usecases.presence import Presence
 from chat.usecases.reactions import Reacting
 from chat.usecases.reading import ReadPositions
 from chat.usecases.receipts import Receipts
+from chat.usecases.ringing import Ringing, Trials
 from chat.usecases.searching import Searching
 from chat.usecases.sending import SendingRules, SlowMode
 from chat.usecases.syncing import Syncing
@@ -57,6 +61,10 @@ class Service:
     typing: Typing
     syncing: Syncing
     uploads: Uploads
+    devices: Devices
+    notifying: Notifying
+    client_states: ClientStates
+    ringing: Ringing
 
 
 def build_service(
@@ -69,6 +77,9 @@ def build_service(
     online: Online,
     limits: Limits,
     uploading: Uploading,
+    endpoints: Endpoints,
+    states: States,
+    trials: Trials,
     clock_ms: Callable[[], int],
     monotonic: Callable[[], float],
 ) -> Service:
@@ -105,4 +116,8 @@ def build_service(
         typing=Typing(access, block_lists, announcer, clock_ms, monotonic),
         syncing=Syncing(store, unreads),
         uploads=uploads,
+        devices=Devices(store, endpoints, clock_ms),
+        notifying=Notifying(store, clock_ms),
+        client_states=ClientStates(states),
+        ringing=Ringing(store, trials, clock_ms),
     )

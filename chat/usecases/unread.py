@@ -1,6 +1,6 @@
 """What is unread: counted from positions and the log, so that there is nothing to drift."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -9,6 +9,7 @@ from chat.usecases.blocks import BlockLists
 from chat.usecases.failures import told
 from chat.vocabulary.reading import ReadTotals, Totals, TotalsResult
 from storage import model
+from storage.mongo.heads import Extent
 from storage.mongo.inbox import MAX_CONVERSATIONS
 from storage.store import Store
 
@@ -54,16 +55,7 @@ class Unreads:
         del request
         now = self._clock_ms()
         with told():
-            members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
-            extents = await self._store.conversations.extents([member.conversation for member in members])
-            live = {member.conversation for member in members}
-            kept = [
-                (member, extents[member.conversation])
-                for member in members
-                if member.preferences.archived_at is None
-                and member.conversation in extents
-                and (parent_of(member.conversation) or member.conversation) in live
-            ]
+            kept = await self._kept(user)
             unread: dict[str, int] = {}
             after: dict[str, int] = {}
             for member, extent in kept:
@@ -84,6 +76,49 @@ class Unreads:
         return TotalsResult(
             loud.unread, loud.mentions, loud.conversations, muted=muted.totals(), threads=threads.totals()
         )
+
+    async def badge(self, user: str, conversation: str = "", n: int = 0, read: int = 0) -> int:
+        """How many messages are unread that are worth a number on an icon: what is muted or a thread is not, as in
+        `totals`. Two queries. The log of `conversation` is known to have `n` messages and the user to have read the
+        first `read` of them, whatever is remembered of it.
+        """
+        return (await self.badges([(user, conversation, n, read)]))[0]
+
+    async def badges(self, asked: Sequence[tuple[str, str, int, int]]) -> list[int]:
+        """`badge` of each (user, conversation, n, read). Two queries for all."""
+        now = self._clock_ms()
+        members = await self._store.members.of_users({user for user, *_ in asked}, MAX_CONVERSATIONS)
+        conversations = {member.conversation for some in members.values() for member in some}
+        extents = await self._store.conversations.extents(conversations)
+        return [
+            sum(
+                _unread(member, extent, *((n, read) if member.conversation == conversation else (0, 0)))
+                for member, extent in _not_archived(members[user], extents)
+                if parent_of(member.conversation) is None and (member.preferences.muted_until or 0) <= now
+            )
+            for user, conversation, n, read in asked
+        ]
+
+    async def _kept(self, user: str) -> list[tuple[model.Member, Extent]]:
+        """The user's conversations that are not archived, and how far they go."""
+        members = await self._store.members.of_user(user, MAX_CONVERSATIONS)
+        extents = await self._store.conversations.extents([member.conversation for member in members])
+        return _not_archived(members, extents)
+
+
+def _unread(member: model.Member, extent: Extent, n: int, read: int) -> int:
+    return max(0, max(extent.head.n, n) - max(max(member.read, extent.floor).n, read))
+
+
+def _not_archived(members: Sequence[model.Member], extents: Mapping[str, Extent]) -> list[tuple[model.Member, Extent]]:
+    live = {member.conversation for member in members}
+    return [
+        (member, extents[member.conversation])
+        for member in members
+        if member.preferences.archived_at is None
+        and member.conversation in extents
+        and (parent_of(member.conversation) or member.conversation) in live
+    ]
 
 
 class _Sum:

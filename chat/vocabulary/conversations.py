@@ -80,13 +80,15 @@ class ConversationUpdate(Struct, frozen=True):
 class ConversationSetPreferences(Struct, frozen=True):
     """How the caller keeps the conversation, on all devices. What is left out stays as it is; false and 0 clear.
 
-    `muted_until`: no noise before that time; it changes nothing of what is sent.
+    `muted_until`: no noise before that time; it changes nothing of what is sent. `notify`: which messages ring;
+    `default`: as `push.preferences` says.
     """
 
     conversation: ConversationId
     archived: bool | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
     muted_until: Annotated[int, Meta(ge=0, le=END_OF_TIME)] | UnsetType = UNSET
+    notify: Literal["default", "all", "mentions", "none"] | UnsetType = UNSET
 
 
 class ConversationResult(Struct, frozen=True):

@@ -225,4 +225,4 @@ def conversation(
 
 
 def preferences(record: model.Preferences) -> shapes.Preferences:
-    return shapes.Preferences(record.archived_at, record.pinned_at, record.muted_until)
+    return shapes.Preferences(record.archived_at, record.pinned_at, record.muted_until, record.notify)

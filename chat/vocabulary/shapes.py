@@ -110,11 +110,14 @@ class Settings(Struct, frozen=True, omit_defaults=True):
 
 
 class Preferences(Struct, frozen=True, omit_defaults=True):
-    """How the caller keeps a conversation, on all devices. `muted_until` is a time (ms UTC)."""
+    """How the caller keeps a conversation, on all devices. `muted_until` is a time (ms UTC). `notify`: which messages
+    ring, `all`, `mentions` or `none`; absent: as `push.preferences` says.
+    """
 
     archived_at: int | None = None
     pinned_at: int | None = None
     muted_until: int | None = None
+    notify: str | None = None
 
 
 class Conversation(Struct, frozen=True, omit_defaults=True, kw_only=True):

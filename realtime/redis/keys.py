@@ -44,6 +44,14 @@ class Keys:
         """A token bucket that all processes take from."""
         return f"{self.prefix}rate:{name}".encode()
 
+    def client_states(self, user: str) -> bytes:
+        """What the user's devices say of themselves, by device."""
+        return f"{self.prefix}client:{user}".encode()
+
+    def device_connections(self, user: str) -> bytes:
+        """Which of the user's devices are connected, by device."""
+        return f"{self.prefix}devices:{user}".encode()
+
     # --- presence of a channel: infos by client, expiry by client, number of clients by user ---
 
     def presence(self, channel: str) -> tuple[bytes, bytes, bytes]:

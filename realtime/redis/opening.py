@@ -12,7 +12,9 @@ from realtime.ports import BusListener
 from realtime.redis.address import parse_address
 from realtime.redis.bus import RedisBus
 from realtime.redis.claims import RedisClaims
+from realtime.redis.client_states import RedisClientStates
 from realtime.redis.commands import Commands
+from realtime.redis.device_connections import RedisDeviceConnections
 from realtime.redis.keys import Keys
 from realtime.redis.presence import RedisPresence
 from realtime.redis.processes import RedisProcesses
@@ -37,6 +39,8 @@ class OpenRedis:
     processes: RedisProcesses
     claims: RedisClaims
     rates: RedisRates
+    client_states: RedisClientStates
+    device_connections: RedisDeviceConnections
 
 
 @asynccontextmanager
@@ -80,6 +84,8 @@ async def open_redis(
             processes,
             RedisClaims(servers, keys=keys),
             RedisRates(servers, keys=keys, routing=routing),
+            RedisClientStates(servers, keys=keys, routing=routing),
+            RedisDeviceConnections(servers, keys=keys, routing=routing),
         )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from storage.model.notifying import Notify
 from storage.model.position import ORIGIN, Position
 
 
@@ -20,12 +21,14 @@ class Role(StrEnum):
 class Preferences:
     """How a member keeps a conversation: private, and the same on all devices. None: not so.
 
-    `muted_until` is a time; messages of a muted conversation make no noise. The names are the wire's.
+    `muted_until` is a time; messages of a muted conversation make no noise. `notify`: which messages ring; None: as the
+    user wants it everywhere. The names are the wire's.
     """
 
     archived_at: int | None = None
     pinned_at: int | None = None
     muted_until: int | None = None
+    notify: Notify | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ _HISTORY_LOST: Final = (136, 260, 280, 286)
 """The change stream cannot go on from the token: the oplog has moved past it, or is another one."""
 
 OnEntries = Callable[[Sequence[Entry]], Awaitable[None]]
+OnStartedOver = Callable[[], Awaitable[None]]
 _logger = structlog.get_logger(__name__)
 
 
@@ -44,7 +45,8 @@ class Follower:
     """An async context manager with one task. Of several processes one follows, the others wait for its lease to end.
 
     `on_entries` is awaited with batches of entries in the order of their commits, at least once each: what it raised
-    for, it gets again.
+    for, it gets again. Only where the place in the log is lost, or nobody ever followed, does it begin at the present:
+    then `on_started_over` is awaited first, again if it raises.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Follower:
         owner: str,
         stats: Stats,
         on_entries: OnEntries | None = None,
+        on_started_over: OnStartedOver | None = None,
         settle_s: float = SETTLE_S,
         lease_ttl_ms: int = LEASE_TTL_MS,
     ) -> None:
@@ -64,6 +67,7 @@ class Follower:
         self._repair = Repair(db)
         self._stats = stats
         self._on_entries = on_entries
+        self._on_started_over = on_started_over
         self._settle_s = settle_s
         self._task: asyncio.Task[None] | None = None
 
@@ -136,6 +140,8 @@ class Follower:
         repaired = await self._repair.everything()
         self._stats.summaries_repaired += repaired
         _logger.info("summaries_compared_with_logs", repaired=repaired)
+        if self._on_started_over is not None:
+            await self._on_started_over()
         await self._lease.save(fence, token)
         return token
 

@@ -160,6 +160,31 @@ class Log:
         upto = MAX_OFFSET if before is None else min(before - 1, MAX_OFFSET)
         page = _Page(limit, max_bytes)
         reached_end = await self._fill(page, conversation, 0, upto, DESCENDING)
+        return self._page_before(page, before, reached_end=reached_end)
+
+    async def newest(self, after: Mapping[str, int], limit: int) -> dict[str, LogPage]:
+        """The newest `limit` messages of each of these conversations, as far as they are after that offset: as if
+        nothing were before it. One command, but for logs whose end has little else than other entries.
+        """
+        if not after:
+            return {}
+        first, *others = ([*_newest_of(*each, limit + 1)] for each in after.items())
+        unions: list[Document] = [{"$unionWith": {"coll": MESSAGES, "pipeline": one}} for one in others]
+        found: dict[str, list[Document]] = {conversation: [] for conversation in after}
+        with translated():
+            for document in await self._messages.aggregate([*first, *unions]).to_list(None):
+                found[parse_log_key(document["_id"])[0]].append(document)
+        pages: dict[str, LogPage] = {}
+        for conversation, documents in found.items():
+            page = _Page(limit, MAX_BYTES)
+            reached_end = all(map(page.take, documents))
+            if reached_end and len(documents) > limit:
+                page = _Page(limit, MAX_BYTES)
+                reached_end = await self._fill(page, conversation, after[conversation], MAX_OFFSET, DESCENDING)
+            pages[conversation] = self._page_before(page, None, reached_end=reached_end)
+        return pages
+
+    def _page_before(self, page: "_Page", before: int | None, *, reached_end: bool) -> LogPage:
         page.entries.reverse()
         # A log begins at 1: what is not there any more was removed.
         lowest = (1 if before is None else before) if page.last is None else page.last
@@ -351,6 +376,13 @@ def _last_of(conversation: str) -> Iterator[Document]:
     yield {"$sort": {"_id": DESCENDING}}
     yield {"$limit": 1}
     yield {"$project": {"n": 1}}
+
+
+def _newest_of(conversation: str, after: int, limit: int) -> Iterator[Document]:
+    """The stages that give the last entries of a log."""
+    yield {"$match": {"_id": {"$gt": log_key(conversation, after), "$lte": log_key(conversation, MAX_OFFSET)}}}
+    yield {"$sort": {"_id": DESCENDING}}
+    yield {"$limit": limit}
 
 
 def _within(found: Sequence[Document], max_bytes: int) -> list[Document]:

@@ -91,6 +91,18 @@ class Members:
             found = self._members.find({"user": user, **_LIVE}, limit=limit, batch_size=limit + 1)
             return [member_of(row) for row in await found.to_list(limit)]
 
+    async def of_users(self, users: Collection[str], limit: int) -> dict[str, list[Member]]:
+        """As `of_user` of each; at most some dozen users at once."""
+        found: dict[str, list[Member]] = {user: [] for user in users}
+        query: Document = {"user": {"$in": list(found)}, **_LIVE}
+        with translated():
+            rows = await self._members.find(query, limit=limit, batch_size=limit + 1).to_list(limit)
+        if len(rows) == limit and len(found) > 1:
+            return {user: await self.of_user(user, limit) for user in found}
+        for row in rows:
+            found[row["user"]].append(member_of(row))
+        return found
+
     async def page(self, conversation: str, *, after: str = "", limit: int) -> list[Member]:
         """Live members with a user id above `after`, by user id."""
         query = {"_id": member_bounds(conversation, after), **_LIVE}

@@ -44,7 +44,9 @@ class Preferring:
                 if wanted == present:
                     return present, False
                 revisions = await self._users.bump(session, [user], at=at)
-                kept = {name: value for name, value in asdict(wanted).items() if value is not None}
+                kept: Document = {name: value for name, value in asdict(wanted).items() if value is not None}
+                if wanted.notify is not None:
+                    kept["notify"] = wanted.notify.value
                 update: Document = {"$set": {"preferences": kept, "revision": revisions[user]}}
                 await self._members.update_one({"_id": key}, update, session=session)
         return wanted, True

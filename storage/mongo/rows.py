@@ -15,6 +15,7 @@ from storage.model import (
     LastMessage,
     Member,
     Membership,
+    Notify,
     Position,
     Preferences,
     Privacy,
@@ -155,7 +156,7 @@ def member_of(document: Mapping[str, Any]) -> Member:
         muted_until=_integer(document, "muted_until"),
         delivered=ORIGIN if delivered is None else position_of(delivered),
         unread_from=_integer(document, "unread_from"),
-        preferences=Preferences(**_integers(document.get("preferences", {}))),
+        preferences=_preferences_of(document.get("preferences", {})),
         hides=document.get("hides", False),
     )
 
@@ -201,6 +202,12 @@ def _integer(document: Mapping[str, Any], name: str) -> int | None:
 
 def _integers(document: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(value) for name, value in document.items()}
+
+
+def _preferences_of(document: Mapping[str, Any]) -> Preferences:
+    notify = document.get("notify")
+    times = _integers({name: value for name, value in document.items() if name != "notify"})
+    return Preferences(**times, notify=None if notify is None else Notify(notify))
 
 
 def _custom_of(document: Mapping[str, Any]) -> dict[str, Any]:

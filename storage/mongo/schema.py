@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pymongo import ASCENDING
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 MESSAGES: Final = "messages"
 CONVERSATIONS: Final = "conversations"
@@ -20,6 +20,12 @@ BLOCKS: Final = "blocks"
 INVITES: Final = "invites"
 UPLOADS: Final = "uploads"
 RESTRICTIONS: Final = "restrictions"
+DEVICES: Final = "devices"
+PUSH_APPS: Final = "push_apps"
+PUSH_PREFERENCES: Final = "push_preferences"
+PUSH_JOBS: Final = "push_jobs"
+PUSH_DEAD: Final = "push_dead"
+PUSH_TRACES: Final = "push_traces"
 
 _ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 
@@ -140,6 +146,47 @@ LAYOUTS: Final = (
     # See `storage.model.restriction_key`.
     Layout(
         RESTRICTIONS, indexes=(Index("revision", ("revision",)), Index("expires_at", ("expires_at",), removes=True))
+    ),
+    # See `storage.model.device.device_id`.
+    Layout(
+        DEVICES,
+        indexes=(
+            # All of an address that is in any index.
+            Index("digest", ("digest",), unique=True),
+            Index("user", ("user", "confirmed_at")),
+            Index("confirmed_at", ("state", "confirmed_at")),
+            Index("ended", ("provider", "app", "ended_at"), partial={"ended_at": {"$exists": True}}),
+            Index("forget_at", ("forget_at",), removes=True),
+        ),
+    ),
+    # See `storage.model.push_app.push_app_key`.
+    Layout(PUSH_APPS, indexes=(Index("app", ("provider", "app")),)),
+    # The user.
+    Layout(PUSH_PREFERENCES),
+    # "<device>|<conversation>", see push_jobs.py. Only rows that have a job are in the index of what is due, and only
+    # those whose notification is on the screen in the one of what is shown.
+    Layout(
+        PUSH_JOBS,
+        indexes=(
+            Index("due", ("lane", "due"), partial={"due": {"$gt": 0}}),
+            Index("shown", ("conversation", "shown"), partial={"shown": {"$gt": 0}}),
+            Index("leased", ("conversation",), partial={"lease": {"$gt": 0}}),
+            Index("user", ("user", "conversation")),
+            Index("rang", ("device", "rang")),
+            Index("forget_at", ("forget_at",), removes=True),
+        ),
+    ),
+    # "<device>|<conversation>|<upto>"
+    Layout(PUSH_DEAD, indexes=(Index("lane", ("lane",)), Index("forget_at", ("forget_at",), removes=True))),
+    Layout(
+        PUSH_TRACES,
+        storage=_ZSTD,
+        indexes=(
+            Index("message", ("conversation", "upto", "at")),
+            Index("user", ("user", "at")),
+            Index("device", ("device", "at")),
+            Index("forget_at", ("forget_at",), removes=True),
+        ),
     ),
     Layout(META),
 )

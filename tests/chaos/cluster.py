@@ -15,16 +15,18 @@ from typing import Any, Final, cast
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
-from chaos.configuring import DATABASE, SECRET, SETTINGS, environment, hubbub, toml
+from chaos.configuring import DATABASE, PHONES_KEY, PHONES_SETTINGS, SECRET, SETTINGS, environment, hubbub, toml
 from chaos.doors import Links, Opened, opened
 from chaos.fault import Link, Server, Topology, Traffic
 from chaos.members import open_members
+from chaos.pocket import Pocket, open_pocket
 from chaos.proxy import ProxyLink
 from chaos.replica_set import Member
 from chaos.servers import ChildServer, HubServer, Observe, redis_service
 from chaos.told import ToldLink
 from chat.auth.mint import connection_token
 from chat.config import Secret
+from chat.push.lab.whereabouts import LAB_VARIABLE
 from storage.local.children import Command, Service
 from storage.local.find import located
 from storage.local.ports import free_port
@@ -51,6 +53,8 @@ class LiveCluster:
     redis_ports: Sequence[int] = ()
     links: list[ProxyLink] = field(default_factory=list)
     observers: list[Observe] = field(default_factory=list)
+    pocket: Pocket | None = None
+    """Where the topology has phones."""
     _client_ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -184,7 +188,16 @@ async def open_cluster(
             await _started(stack, server)
         async with connect(_direct(cluster.mongods), DATABASE) as database:
             await migrate(database)
-        common = {**SETTINGS, "uploads.directory": str(data / "uploads"), **(settings or {}), **topology.settings}
+        if topology.phones:
+            phones = open_pocket(_direct(cluster.mongods), DATABASE, PHONES_KEY, data)
+            cluster.pocket = await stack.enter_async_context(phones)
+        common = {
+            **SETTINGS,
+            **(PHONES_SETTINGS if topology.phones else {}),
+            "uploads.directory": str(data / "uploads"),
+            **(settings or {}),
+            **topology.settings,
+        }
         cluster.hubs = [
             await _hub(stack, cluster, number, common, mutant=mutant) for number in range(1, topology.hubs + 1)
         ]
@@ -194,6 +207,10 @@ async def open_cluster(
             for server in (*cluster.hubs, *cluster.workers):
                 group.create_task(server.start())
         yield cluster
+
+
+def _environment(cluster: LiveCluster) -> dict[str, str]:
+    return environment() | ({LAB_VARIABLE: str(cluster.pocket.path)} if cluster.pocket is not None else {})
 
 
 async def _started(stack: AsyncExitStack, server: ChildServer) -> None:
@@ -231,7 +248,7 @@ async def _hub(
         name,
         (*argv, "--config", str(path)),
         log=cluster.directory / f"{name}.log",
-        environment={**environment(), **told},
+        environment={**_environment(cluster), **told},
         directory=_ROOT,
         grace_s=0,
     )
@@ -262,7 +279,7 @@ async def _worker(
         name,
         (hubbub(), "worker", "--config", str(path)),
         log=cluster.directory / f"{name}.log",
-        environment=environment(),
+        environment=_environment(cluster),
         directory=_ROOT,
         grace_s=0,
     )

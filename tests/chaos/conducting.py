@@ -122,6 +122,13 @@ class Conductor:
     def slowness(self) -> float:
         return max((slowness(hub.pid) for hub in self.cluster.hubs if hub.running), default=1.0)
 
+    def people(self) -> Mapping[str, Sequence[str]]:
+        roaming = self._workload.roaming
+        return {
+            conv: [user for user in members if user not in roaming.get(conv, ())]
+            for conv, members in self._workload.members.items()
+        }
+
     async def history(self) -> AsyncIterator[Mapping[str, object]]:
         mine: list[Event] = []
         self._history.listeners.append(mine)

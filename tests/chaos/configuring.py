@@ -25,6 +25,11 @@ SETTINGS: Final[Mapping[str, object]] = {
 }
 
 
+PHONES_KEY: Final = "chaos:Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2g"
+PHONES_SETTINGS: Final[Mapping[str, object]] = {"secrets.keys": [PHONES_KEY]}
+"""Where people have phones, the credentials of their app are in the database, sealed."""
+
+
 def toml(settings: Mapping[str, object]) -> str:
     """Dotted keys as TOML."""
     return "".join(f"{key} = {_value(value)}\n" for key, value in settings.items())

@@ -150,6 +150,9 @@ class Run(Protocol):
     def slowness(self) -> float:
         """How many times as long as by itself a hub takes here, as others want the processors too; 1 at least."""
 
+    def people(self) -> Mapping[str, Sequence[str]]:
+        """The run's conversations, and who is in each of them all the time."""
+
     def history(self) -> AsyncIterator[Mapping[str, object]]:
         """What clients record from now on, as it happens."""
 
@@ -163,6 +166,8 @@ class Topology:
     mongods: int = 1
     """3 make a replica set that elects."""
     redises: int = 1
+    phones: bool = False
+    """People can have devices that are pushed to: there are emulators of the vendors, and workers send to these."""
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -183,3 +188,5 @@ class Fault:
     tracebacks: tuple[str, ...] = ()
     """What in a log line with a traceback says that it is of this fault, and no finding."""
     skipped: Callable[[], str | None] = lambda: None
+    area: str = ""
+    """What it is about: two of one area would get into each other's way. Empty: as its module is called."""

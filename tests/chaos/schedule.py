@@ -46,6 +46,7 @@ def together(faults: Iterable[Fault]) -> Topology:
             workers=max(shape.workers, wanted.workers),
             mongods=max(shape.mongods, wanted.mongods),
             redises=max(shape.redises, wanted.redises),
+            phones=shape.phones or wanted.phones,
         )
         for key, value in wanted.settings.items():
             if settings.setdefault(key, value) != value:
@@ -55,7 +56,7 @@ def together(faults: Iterable[Fault]) -> Topology:
 
 def area(fault: Fault) -> str:
     """What a fault is about: two of one area would get into each other's way."""
-    return str(getattr(fault.inject, "__module__", ""))
+    return fault.area or str(getattr(fault.inject, "__module__", "")).rpartition(".")[2]
 
 
 def soak(faults: Sequence[Fault], *, seed: int, minutes: float) -> list[Segment]:

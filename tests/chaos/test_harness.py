@@ -36,6 +36,7 @@ async def nothing(_run: Run) -> AsyncIterator[None]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_nothing_is_lost_when_a_hub_is_killed_while_redis_hangs(tmp_path: Path) -> None:
     fault = Fault("", "hub killed, Redis frozen", hub_killed_and_redis_frozen, lasts_s=2.0)
     async with open_cluster(Topology(), tmp_path) as cluster:
@@ -52,6 +53,7 @@ async def test_nothing_is_lost_when_a_hub_is_killed_while_redis_hangs(tmp_path: 
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_a_hub_that_answers_with_another_users_message_is_found_out(tmp_path: Path) -> None:
     fault = Fault("", "nothing", nothing, lasts_s=4.0)
     async with open_cluster(Topology(workers=0), tmp_path, mutant="foreign-duplicate") as cluster:

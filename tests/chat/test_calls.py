@@ -102,3 +102,19 @@ async def test_the_longest_wait_is_told() -> None:
     waiting[1].cancel()
     await asyncio.wait(waiting[1:])
     assert store.calls.waiting_s() == 0.0
+
+
+async def test_what_was_waited_before_is_part_of_the_time_and_leaves_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "ANSWER_TIMEOUT_S", 600.0)
+    monkeypatch.setattr(subject, "AWAY_TIMEOUT_S", 0.01)
+    store = Store()
+
+    async def waits_after(waited_s: float) -> None:
+        async with store.calls.in_time(waited_s):
+            await asyncio.Event().wait()
+
+    early = asyncio.create_task(waits_after(0.0))
+    assert await refused(asyncio.create_task(waits_after(10_000.0))) is codes.UNAVAILABLE
+    assert not early.done()
+    store.goes_away()
+    assert await refused(early) is codes.UNAVAILABLE

@@ -45,6 +45,7 @@ def server_of_suite(deployment: Callable[[], dict[str, str]]) -> Iterator[Served
         yield running
 
 
+@pytest.mark.slow
 async def test_the_suite_of_the_sdk_is_green(suite: Path, server_of_suite: Served, tmp_path: Path) -> None:
     said = tmp_path / "output.txt"
     async with forward_proxy({("localhost", 8000): server_of_suite.address}) as (proxy, proxy_url):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.backend.devices_online import MAX_WAITING
 from chat.calls import ANSWER_TIMEOUT_S, AWAY_TIMEOUT_S
 from chat.config import Config
 from chat.config.keys import Key, describe
@@ -16,13 +17,16 @@ from chat.limits.users import MAX_USERS
 from chat.usecases import ports, searching, syncing
 from chat.usecases import reactions as reacting
 from chat.vocabulary import connecting, members, messages
+from chat.vocabulary import devices as device_words
 from chat.vocabulary import searching as words
+from realtime.confirming import ASK_APART_S, MAX_CONFIRMED
 from realtime.protocol.codec import MAX_MESSAGES_PER_FRAME
 from realtime.protocol.guard import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
+from realtime.redis import client_states
 from realtime.session import MAX_IN_FLIGHT
 from realtime.settings import Settings
 from realtime.stats import RATE_LIMITS
-from storage.mongo import blocks, invites, reactions
+from storage.mongo import blocks, devices, invites, push_apps, reactions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]
@@ -90,6 +94,15 @@ def test_every_key_and_every_field_that_the_page_names_exists() -> None:
         ("members that one request adds", members.MAX_MEMBERS_AT_ONCE),
         ("users that one user blocks", blocks.MAX_BLOCKED),
         ("invites of a conversation", invites.MAX_INVITES),
+        ("devices of a user that are rung", devices.MAX_ACTIVE),
+        ("devices of a user whose state is known", client_states.MAX_DEVICES),
+        ("conversations of a device of which", MAX_CONFIRMED),
+        ("devices that wait to be told of", MAX_WAITING),
+        ("between pings to a device", f"{ASK_APART_S:g} s"),
+        ("quiet hours of a user", device_words.MAX_SCHEDULES),
+        ("an address of a device", f"{device_words.MAX_ADDRESS} characters"),
+        ("what a device can do (`caps`)", device_words.MAX_CAPS),
+        ("keys of an app with a provider", push_apps.MAX_KEYS),
         ("channels of a broadcast", MAX_CHANNELS_AT_ONCE),
         ("commands of a batch", MAX_COMMANDS_AT_ONCE),
         ("users of one request", MAX_USERS_AT_ONCE),

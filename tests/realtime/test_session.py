@@ -191,3 +191,17 @@ def _unprefixed(data: bytes) -> bytes:
 async def test_an_empty_subprotocol_header_is_tolerated(served):
     async with wire_client(served.url, headers={"Sec-WebSocket-Protocol": ""}) as alice:
         assert (await alice.connect("alice"))["client"]
+
+
+async def test_a_command_knows_how_long_those_before_it_took(served, product):
+    async with wire_client(served.url) as alice:
+        await alice.connect("alice")
+        product.gate.shut()
+        first = await alice.send(rpc={"method": "wait", "data": 1})
+        second = await alice.send(rpc={"method": "waited", "data": 0})
+        began = asyncio.get_running_loop().time()
+        await eventually(lambda: asyncio.get_running_loop().time() - began > 0.3)
+        product.gate.open()
+        await alice.until(lambda: first in alice.replies and second in alice.replies)
+        assert alice.replies[second]["rpc"]["data"] > 0.2
+        assert (await alice.rpc("waited")) < 0.2

@@ -208,7 +208,9 @@ async def test_limits_hold_to_the_byte(mongodb_url, database_name, redis_url, re
         ({}, True),
         ({"conversations": "auto"}, True),
         ({"conversations": "none"}, False),
-        ({"conversations": "none", "device": 7}, False),
+        ({"conversations": "none", "device": "phone"}, False),
+        ({"conversations": ["none"], "device": "phone"}, True),
+        ({"devices": 7}, True),
         ({"conversations": ["none"]}, True),
         ({"anything": {"of": "the application's"}}, True),
         ([1], True),
@@ -216,7 +218,7 @@ async def test_limits_hold_to_the_byte(mongodb_url, database_name, redis_url, re
         (7, True),
     ],
 )
-async def test_data_of_a_connect_is_the_applications_but_for_one_wish(app, alice, data, subscribed):
+async def test_data_of_a_connect_is_the_applications_but_for_two_wishes(app, alice, data, subscribed):
     conversation = await group(alice)
     async with wire_client(app.websocket) as phone:
         fields = {} if data is None else {"data": data}
@@ -225,3 +227,12 @@ async def test_data_of_a_connect_is_the_applications_but_for_one_wish(app, alice
         assert "user:alice" in result["subs"]
         if not subscribed:
             assert "recoverable" in await phone.call(subscribe={"channel": f"conv:{conversation}"})
+
+
+@pytest.mark.parametrize("device", [7, None, "", "a b", "x" * 65, ["phone"]])
+async def test_a_device_connects_by_a_name_that_it_could_register(app, alice, device):
+    async with wire_client(app.websocket) as phone:
+        answer = await phone.connect(app.token("alice"), data={"device": device})
+        assert answer["error"]["code"] == 107
+        assert answer["error"]["message"].startswith("bad_request: $.connect.data.device: ")
+        assert "client" in await phone.connect(app.token("alice"), data={"device": "x" * 64})

@@ -25,6 +25,7 @@ from storage.model import ConversationKind, Role
 from storage.store import Store
 from support.app import App, serve_app, test_config
 from support.entries import message
+from support.push_keys import kept_web_push
 from support.wire_client import WireClient, wire_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -92,7 +93,9 @@ async def rest(app: App) -> AsyncIterator[aiohttp.ClientSession]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worlds(app: App) -> dict[Case, World]:
     """One for each case, shared by all calls that leave the actor what they were."""
-    await app.running.process.store.blocks.block(BLOCKER, ACTOR, at=AT)
+    store = app.running.process.store
+    await store.blocks.block(BLOCKER, ACTOR, at=AT)
+    await kept_web_push(store)
     return {case: await world(app, *case) for case in CASES}
 
 
@@ -219,6 +222,15 @@ PARAMETERS: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("user.unblock", ""): fixed(user="nobody"),
     ("user.blocked", ""): fixed(),
     ("sync", ""): fixed(limit=1),
+    ("device.register", ""): fixed(device="phone", provider="apns", address="ab" * 32),
+    ("device.unregister", ""): fixed(device="phone"),
+    ("device.list", ""): fixed(),
+    ("push.vapid_key", ""): fixed(app="default"),
+    ("push.preferences", ""): fixed(notify="all"),
+    ("client.state", ""): fixed(device="phone", foreground=True),
+    ("push.trace", ""): fixed(conversation="a" * 26, offset=1),
+    ("push.ack", ""): fixed(device="phone", job="7f9d1c3e-52a4-5b0e-9a63-0f2f1d6f8a11"),
+    ("push.test", "no device of the caller's"): fixed(device="unregistered"),
     ("upload.create", ""): fixed(name="a.txt", size_bytes=1, content_type="text/plain"),
     ("upload.complete", "another's"): lambda here: {"upload": here.upload},
     ("upload.get", "another's, of no message that one may read"): lambda here: {"upload": here.upload},
@@ -231,6 +243,7 @@ DETAILS = (
     (Outcome.BLOCKED, "conversation", re.compile("one of the two blocks the other")),
     (Outcome.BANNED, "conversation", re.compile("banned here")),
     (Outcome.UNSEEN, "upload", re.compile(".*")),
+    (Outcome.UNSEEN, "device", re.compile("no such device: register it first")),
     (Outcome.UNSEEN, "code", re.compile("no such invite, or it is no longer good")),
 )
 STATUSES = {Outcome.FOREIGN: 404, Outcome.UNSEEN: 404}

@@ -67,7 +67,10 @@ async def test_redis_may_come_later(config):
         assert (await _get(hub, "/readyz"))[1]["status"] == "degraded"
 
 
-async def test_a_database_that_was_not_migrated_is_refused_with_what_helps(config):
+async def test_a_database_that_was_not_migrated_is_refused_with_what_helps(
+    mongodb_url, new_database_name, redis_url, redis_prefix
+):
+    config = test_config(mongodb_url, new_database_name, redis_url, redis_prefix)
     async with hub_process(config, migrated=False) as hub:
         await hub.start()
         assert await hub.ended() == 3

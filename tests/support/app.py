@@ -16,7 +16,7 @@ from chat.auth.mint import connection_token
 from chat.config import Config, Secret, load
 from chat.server import listening
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
+from support.databases import laid_out
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-every-hmac"
 API_KEY = "an-api-key-of-the-tests"
@@ -104,9 +104,9 @@ test_config.__test__ = False  # type: ignore[attr-defined]  # pytest takes the n
 
 @asynccontextmanager
 async def serve_app(config: Config, *, demo: bool = False) -> AsyncIterator[App]:
-    """Migrate and serve on a free port."""
+    """Migrate, where that was not done before, and serve on a free port."""
     async with connect(config.mongodb.url.reveal(), config.mongodb.database) as database:
-        await migrate(database)
+        await laid_out(database)
     async with listening(config, demo=demo) as running:
         yield App(running, f"http://127.0.0.1:{running.port}")
     shutil.rmtree(UPLOADS / config.mongodb.database, ignore_errors=True)

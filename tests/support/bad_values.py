@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct, inspect
 
-_TEXTS: Final = ("x", "en", "https://x.example/", "a" * 26, f"{'a' * 26}~1", "image/png")
+_TEXTS: Final = ("x", "en", "https://x.example/", "a" * 26, f"{'a' * 26}~1", "image/png", str(UUID(int=0)))
 _OF_EVERY_TYPE: Final[Mapping[str, Any]] = {
     "null": None,
     "boolean": True,

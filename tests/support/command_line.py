@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +24,20 @@ class Ran:
         return json.loads(self.out)
 
 
-def hubbub(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
-    """Run a command to its end. What it raises by a fault of its own is raised here."""
+@contextmanager
+def logs_restored() -> Iterator[None]:
+    """A command sets up logging for its process, which is this one: afterwards it is as before."""
     handlers, level = logging.root.handlers[:], logging.root.level
     try:
-        result = CliRunner().invoke(app, arguments, env=dict(env or {}), input=stdin, catch_exceptions=False)
-    finally:  # a command sets up logging for its process, which is this one
+        yield
+    finally:
         structlog.reset_defaults()
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
+
+
+def hubbub(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
+    """Run a command to its end. What it raises by a fault of its own is raised here."""
+    with logs_restored():
+        result = CliRunner().invoke(app, arguments, env=dict(env or {}), input=stdin, catch_exceptions=False)
     return Ran(result.exit_code, result.stdout, result.stderr)

@@ -7,6 +7,7 @@ from uuid import uuid4
 import aiohttp
 
 from support.app import App
+from support.push_keys import kept_web_push
 
 TEXT = "An example of the documentation"
 
@@ -19,7 +20,10 @@ class Documented:
         self._values: dict[str, object] = {}
 
     async def fresh(self) -> None:
-        """Have alice as she was before other pages: she shows everything, and blocks nobody."""
+        """Have alice as she was before other pages: she shows everything, and blocks nobody. Browsers can subscribe."""
+        store = self._app.running.process.store
+        if not await store.push_apps.of("webpush", "default"):
+            await kept_web_push(store)
         await self._call("alice", "user.update", name="Alice", privacy={"receipts": True, "presence": True})
         for user in ("bob", "carol"):
             await self._call(user, "user.update", name=user.capitalize())

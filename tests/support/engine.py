@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from realtime.backend import Admission, Caller, Grant, Identity, Peer, Publish
 from realtime.engine import Engine, Links, Listener, open_engine
-from realtime.ports import Feed, StreamOptions
+from realtime.ports import Attendance, Feed, StreamOptions
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError, Closing
 from realtime.protocol.messages import (
@@ -88,7 +88,8 @@ class Gate:
 class SmallProduct:
     """`connect` with the user's name as token. A client may subscribe to `open:*` (no history), `kept:*` (history of
     ten, presence, join/leave), `loose:*` (history, but nobody's position is watched); every user has the `log:*`
-    channels of `server_side`, and the `watched` ones. `gate` is before every connect and the method `wait`.
+    channels of `server_side`, and the `watched` ones, and is this `device`. `gate` is before every connect and the
+    method `wait`.
     """
 
     feed: ListFeed
@@ -97,6 +98,7 @@ class SmallProduct:
     max_missed: int = 100
     seen: list[str] = field(default_factory=list)
     gate: Gate = field(default_factory=Gate)
+    device: str = ""
 
     async def connect(self, client: str, request: ConnectRequest, peer: Peer) -> Admission:
         await self.gate.wait()
@@ -111,6 +113,7 @@ class SmallProduct:
             Payload(b'{"hello":true}'),
             {name: self.grant(name) for name in self.server_side},
             {name: self.grant(name) for name in self.watched},
+            device=self.device,
         )
 
     def grant(self, name: str) -> Grant:
@@ -160,6 +163,8 @@ class SmallProduct:
         match method:
             case "echo":
                 return data
+            case "waited":
+                return Payload(str(caller.waited_s).encode())
             case "wait":
                 await self.gate.wait()
                 return data
@@ -206,7 +211,12 @@ class Served:
 
 @asynccontextmanager
 async def serve_engine(
-    redis_url: str, prefix: str, product: SmallProduct, *, settings: Settings | None = None
+    redis_url: str,
+    prefix: str,
+    product: SmallProduct,
+    *,
+    settings: Settings | None = None,
+    attendance: Attendance | None = None,
 ) -> AsyncIterator[Served]:
     """One process of the engine behind an HTTP port of its own."""
     process = uuid4().hex[:12]
@@ -225,6 +235,7 @@ async def serve_engine(
                 process=process,
                 node="test",
                 version="test",
+                attendance=attendance,
             )
         )
         app = web.Application()

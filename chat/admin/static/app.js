@@ -6,12 +6,13 @@ import { confirmed, showHelp } from "./dialogs.js";
 import { age, processName } from "./format.js";
 import { LiveFeed } from "./live.js";
 import { Overview } from "./overview.js";
+import { Push } from "./push.js";
 
 const main = document.getElementById("main");
 const status = document.getElementById("status");
 const banner = document.getElementById("banner");
 
-const PAGES = ["overview", "connections", "conversations"];
+const PAGES = ["overview", "connections", "conversations", "push"];
 const RANGES = [60_000, 300_000, 900_000];
 
 // #/connections?search=ada&scope=node:a — so that a view can be sent to a colleague and reloaded.
@@ -79,6 +80,7 @@ class App {
       return new Connections({ feed, parameters, onChange: writeAddress, onSignedOut: () => this.signedOut() });
     }
     if (page === "conversations") return new Conversations({ feed, onSignedOut: () => this.signedOut() });
+    if (page === "push") return new Push({ feed, onSignedOut: () => this.signedOut() });
     return new Overview({
       feed,
       reasons: session.reasons,
@@ -167,6 +169,7 @@ class App {
       1: () => location.assign("#/overview"),
       2: () => location.assign("#/connections"),
       3: () => location.assign("#/conversations"),
+      4: () => location.assign("#/push"),
       "/": () => (this.view.focusSearch ? this.view.focusSearch() : location.assign("#/connections")),
       s: () => this.view.focusScope?.(),
       "[": () => step(-1),

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 const dialog = document.getElementById("dialog");
 
 const KEYS = [
-  ["1 2 3", "Overview, connections, conversations"],
+  ["1 2 3 4", "Overview, connections, conversations, push"],
   ["/", "Search connections"],
   ["s", "Choose what is shown: all, a node, a process"],
   ["[ ]", "Shorter or longer time range"],

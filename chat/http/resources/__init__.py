@@ -5,12 +5,14 @@ from typing import Final
 from chat.http.resources import (
     blocks,
     conversations,
+    devices,
     history,
     invites,
     members,
     messages,
     moderation,
     people,
+    push,
     reactions,
     reading,
     searching,
@@ -37,6 +39,8 @@ _AREAS: Final = (
     blocks,
     syncing,
     uploads,
+    devices,
+    push,
 )
 
 RESOURCES: Final = tuple(resource for area in _AREAS for resource in area.RESOURCES)

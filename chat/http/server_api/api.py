@@ -13,8 +13,10 @@ from chat.http.deps import HttpDeps
 from chat.http.server_api import requests, results
 from chat.http.server_api.answering import answered, refused
 from chat.http.server_api.control import Control
+from chat.http.server_api.devices import Devices
 from chat.http.server_api.product import Product
 from chat.http.server_api.publishing import Publishing
+from chat.http.server_api.pushes import Pushes
 from chat.http.server_api.reading import Reading
 from chat.http.server_api.results import BatchReplies, BatchReply, Reply
 from chat.http.server_api.sessions import Sessions
@@ -38,6 +40,8 @@ class Parts:
     product: Product
     survey: Survey
     control: Control
+    devices: Devices
+    pushes: Pushes
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,41 @@ _TABLE: Final = (
         "Take back the tokens of a user that were issued before a time.",
     ),
     ApiMethod(
+        "device_register",
+        requests.DeviceRegister,
+        results.DeviceRegistered,
+        lambda parts, request: parts.devices.register(request),
+        "Have a user's notifications sent to a device.",
+    ),
+    ApiMethod(
+        "device_update",
+        requests.DeviceUpdate,
+        results.Nothing,
+        lambda parts, request: parts.devices.update(request),
+        "Change what is known of devices.",
+    ),
+    ApiMethod(
+        "device_remove",
+        requests.DeviceRemove,
+        results.Nothing,
+        lambda parts, request: parts.devices.remove(request),
+        "Forget devices: nothing is sent to them any more.",
+    ),
+    ApiMethod(
+        "device_list",
+        requests.DeviceList,
+        results.Devices,
+        lambda parts, request: parts.devices.list(request),
+        "Devices, without where they are reached.",
+    ),
+    ApiMethod(
+        "push_trace",
+        requests.PushTrace,
+        results.PushSteps,
+        lambda parts, request: parts.pushes.trace(request),
+        "Why devices rang for a message, or did not.",
+    ),
+    ApiMethod(
         "user_upsert",
         UserUpsert,
         UserResult,
@@ -225,7 +264,14 @@ class ServerApi:
         control = Control(deps)
         control.answer()
         self._parts = Parts(
-            Publishing(deps, calls), Sessions(deps), Reading(deps), Product(deps, calls), survey, control
+            Publishing(deps, calls),
+            Sessions(deps),
+            Reading(deps),
+            Product(deps, calls),
+            survey,
+            control,
+            Devices(deps),
+            Pushes(deps),
         )
         self._stats = deps.calls.stats
         self._monotonic = deps.monotonic

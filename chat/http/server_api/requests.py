@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chat.vocabulary.types import UserId
+from chat.vocabulary import devices, push
+from chat.vocabulary.types import ConversationId, Locale, UserId
 from realtime.protocol.messages import EMPTY, Payload, StreamPosition
 
 MAX_CHANNELS_AT_ONCE = 1000
@@ -175,6 +176,115 @@ class InvalidateUserTokens(Struct, frozen=True):
     issued_before: Seconds | None = None
     channel: Annotated[str, Meta(max_length=255)] | None = None
     expire_at: Seconds | None = None
+
+
+DEVICES_PAGE = 100
+
+DeviceId = Annotated[str, Meta(min_length=1, max_length=64)]
+DeviceIds = Annotated[list[DeviceId], Meta(max_length=MAX_USERS_AT_ONCE)]
+UserIds = Annotated[list[UserId], Meta(max_length=MAX_USERS_AT_ONCE)]
+Topics = Annotated[list[str], Meta(max_length=100)]
+
+
+class DeviceRegister(Struct, frozen=True, kw_only=True):
+    """The whole state: what is left out is not so any more. `id`: of a device that is known, or the name that the app
+    gave itself; empty: the one with this address.
+
+    `app`, `address_kind`, `environment`, `keys`, `vapid_key` and `content_keys` are as in `device.register`, where
+    `token` is called `address`. `topics` are refused.
+    """
+
+    provider: devices.ProviderName
+    token: devices.Address
+    platform: devices.Platform = ""
+    id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_.:-]*$(?!\n)")] | None = None
+    user: UserId | None = None
+    timezone: devices.TimeZone | None = None
+    locale: Locale | None = None
+    meta: devices.MetaOfDevice | None = None
+    topics: Topics | None = None
+    app: devices.AppName = "default"
+    address_kind: devices.AddressKind | UnsetType = UNSET
+    environment: devices.Environment = "production"
+    keys: devices.PushKeys | None = None
+    vapid_key: devices.Base64Url = ""
+    content_keys: devices.PushKeys | None = None
+
+
+class DeviceUserUpdate(Struct, frozen=True):
+    user: UserId
+
+
+class DeviceTimezoneUpdate(Struct, frozen=True):
+    timezone: devices.TimeZone
+
+
+class DeviceLocaleUpdate(Struct, frozen=True):
+    locale: Locale
+
+
+class DeviceMetaUpdate(Struct, frozen=True):
+    meta: devices.MetaOfDevice
+
+
+class DeviceTopicsUpdate(Struct, frozen=True):
+    """Is refused: devices have no topics here."""
+
+    op: str
+    topics: Topics
+
+
+class DeviceUpdate(Struct, frozen=True, kw_only=True):
+    """Of these devices, or of all devices of these users; of both: of those that are both. With `user_update` at most
+    100 at a time.
+    """
+
+    ids: DeviceIds | None = None
+    users: UserIds | None = None
+    user_update: DeviceUserUpdate | None = None
+    timezone_update: DeviceTimezoneUpdate | None = None
+    locale_update: DeviceLocaleUpdate | None = None
+    meta_update: DeviceMetaUpdate | None = None
+    topics_update: DeviceTopicsUpdate | None = None
+
+
+class DeviceRemove(Struct, frozen=True, kw_only=True):
+    """These devices, and all devices of these users."""
+
+    ids: DeviceIds | None = None
+    users: UserIds | None = None
+
+
+class DeviceFilter(Struct, frozen=True, kw_only=True):
+    """What is empty does not matter. `topics` are refused."""
+
+    ids: DeviceIds | None = None
+    users: UserIds | None = None
+    topics: Topics | None = None
+    providers: Annotated[list[devices.ProviderName], Meta(max_length=10)] | None = None
+    platforms: Annotated[list[devices.Platform], Meta(max_length=100)] | None = None
+
+
+class DeviceList(Struct, frozen=True, kw_only=True):
+    """By id. `cursor` is the `next_cursor` of the page before. `include_topics` is taken and has no effect."""
+
+    filter: DeviceFilter | None = None
+    include_total_count: bool | None = None
+    include_meta: bool | None = None
+    include_topics: bool | None = None
+    cursor: Annotated[str, Meta(max_length=64)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=1000)] | None = None
+
+
+class PushTrace(Struct, frozen=True, kw_only=True):
+    """What became of a message on its way to all devices in the last 72 hours; to those of one `user`, or to one
+    `device` (the `id` that `device_list` has).
+    """
+
+    conversation: ConversationId
+    offset: push.Offset
+    user: UserId | None = None
+    device: DeviceId | None = None
 
 
 class ConversationPublish(Struct, frozen=True):

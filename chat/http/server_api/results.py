@@ -135,6 +135,64 @@ class UserStatuses(Struct, frozen=True):
     statuses: list[UserStatus]
 
 
+class DeviceRegistered(Struct, frozen=True):
+    id: str
+
+
+class RegisteredDevice(Struct, frozen=True):
+    """`token` is always empty: where a device is reached is told to nobody. Times in seconds since 1970 UTC: when it
+    registered first and last. `device` is what it calls itself.
+    """
+
+    id: str
+    platform: str
+    provider: str
+    token: str
+    user: str
+    created_at: int
+    updated_at: int
+    meta: dict[str, str]
+    topics: list[str]
+    app: str
+    device: str
+    timezone: str
+    locale: str
+
+
+class Devices(Struct, frozen=True):
+    """`next_cursor` is empty on the last page. `total_count` is 0 unless it was asked for."""
+
+    items: list[RegisteredDevice]
+    next_cursor: str
+    total_count: int
+
+
+class PushTraced(Struct, frozen=True):
+    """One step, as in `push.trace`, with its `user`. `device` is the `id` that `device_list` has. What is about
+    everybody has neither.
+    """
+
+    at: int
+    step: str
+    outcome: str
+    reason: str
+    since: int
+    upto: int
+    user: str
+    device: str
+    provider: str
+    until: int
+    attempt: int
+    job: str
+    provider_id: str
+
+
+class PushSteps(Struct, frozen=True):
+    """In the order of time; at most 1000."""
+
+    steps: list[PushTraced]
+
+
 class RpcResult(Struct, frozen=True):
     """`data` is what the method returns to a client."""
 

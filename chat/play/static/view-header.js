@@ -43,6 +43,10 @@ function drawOthers(others) {
       class: "chip", href: `/play?as=${encodeURIComponent(user.id)}`, target: "_blank", rel: "noopener",
       "aria-label": `Open as ${user.name} in a new tab`, title: `Open as ${user.name} in a new tab`,
     }, h("span", { text: user.name }), icon("out"))),
+    h("a", {
+      class: "chip", href: "/play/phones", target: "_blank", rel: "noopener",
+      "aria-label": "Phones of the demo users, in a new tab", title: "What push notifications look like, in a new tab",
+    }, h("span", { text: "Phones" }), icon("out")),
   );
 }
 

@@ -9,8 +9,8 @@ from chat.backend.announcer import EngineAnnouncer, MembershipNotice
 from chat.usecases.access import Access
 from storage.model import Entry, EntryKind, Position
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import open_store
+from support.databases import laid_out
 from support.engine import ListFeed, SmallProduct, serve_engine
 from support.wire_client import wire_client
 
@@ -27,7 +27,7 @@ async def served(redis_url, redis_prefix):
 @pytest.fixture
 async def announcer(mongodb_url, database_name, served):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as store:
         announcer = EngineAnnouncer("e", Access(store, time.monotonic))
         announcer.attach(served.engine)

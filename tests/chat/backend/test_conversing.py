@@ -12,14 +12,14 @@ from realtime.protocol.codes import PERMISSION_DENIED, ClientError
 from realtime.protocol.messages import Resume, SubscribeRequest
 from storage.model import ConversationKind, Role
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import Store, open_store
+from support.databases import laid_out
 
 
 @pytest.fixture
 async def store(mongodb_url, database_name):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as store:
         yield store
 
@@ -72,6 +72,7 @@ async def test_named_ones_come_first_then_the_newest_and_the_rest_is_watched(sto
     }
     chosen = await channels.choose("bob", named)
     assert list(chosen.subscribed) == [made[0], made[5], made[4]]
+    assert list(chosen.latest) == [made[5], made[4], made[0]]
     assert list(chosen.watched) == [made[3], made[2], made[1]]
     assert chosen.left_out == 3
     more = {name: Resume(recover=True, epoch="", offset=0) for name in made}

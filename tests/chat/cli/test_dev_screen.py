@@ -13,6 +13,7 @@ READY = Ready(
     websocket="ws://127.0.0.1:8000/connection/websocket",
     admin="http://127.0.0.1:8000/admin/login#" + "x" * 120,
     play="http://127.0.0.1:8000/play?as=alice",
+    phones="http://127.0.0.1:8000/play/phones",
     docs="http://127.0.0.1:8000/docs",
     api_key="k[e]y",
     tokens={"alice": "a", "bob": "b", "carol": "c"},
@@ -35,14 +36,15 @@ def test_programs_get_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> No
     line = json.loads(out)
     assert out.count("\n") == 1
     assert err == ""
-    links = ["http", "websocket", "admin", "play", "docs"]
+    links = ["http", "websocket", "admin", "play", "phones", "docs"]
     assert list(line) == ["ready", *links, "api_key", "tokens", "mongodb_url", "redis_url", "pids"]
 
 
 def test_links_are_never_broken_nor_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
     ForPeople().ready(READY)
     words = capsys.readouterr().out.split()
-    for text in (READY.admin, READY.play, READY.play.replace("alice", "bob"), READY.websocket, READY.api_key):
+    links = (READY.admin, READY.play, READY.play.replace("alice", "bob"), READY.phones, READY.websocket)
+    for text in (*links, READY.api_key):
         assert text in words
 
 

@@ -11,15 +11,13 @@ import structlog
 from chat.cli.logs import configure_logs
 from chat.config import Secret
 from chat.config.schema import LogSection
+from support.command_line import logs_restored
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+    with logs_restored():
+        yield
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -10,9 +10,9 @@ from chat.files.sweeping import AGAIN_MS, DAY_MS, SETTLE_MS, Sweeper
 from chat.usecases.files import FilesAway, UploadRules
 from storage.model import Change, EntryKind, NewEntry, Upload, UploadState
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import open_store
 from support.conversing import a_group
+from support.databases import laid_out
 
 NOW = int(time.time() * 1000)
 HOUR = 3_600_000
@@ -44,7 +44,7 @@ class Shelf:
 @pytest.fixture
 async def store(mongodb_url, database_name):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as one:
         yield one
 

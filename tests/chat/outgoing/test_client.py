@@ -201,3 +201,49 @@ async def test_no_cookies_are_kept() -> None:
         for _ in range(2):
             await serving(answer, client)
     assert seen == ["", ""]
+
+
+async def test_the_headers_of_an_answer_come_with_it_whatever_their_case() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "7"}, text="secret")
+
+    async with outgoing(INSIDE, Names(["127.0.0.1"])) as client:
+        app = web.Application()
+        app.router.add_get("/", answer)
+        async with TestServer(app) as server:
+            answered = await client.request("GET", f"http://keys.example:{server.port}/")
+    assert answered.headers["retry-after"] == "7"
+    assert repr(answered) == "Answer(status=429)"
+
+
+async def test_it_is_known_whether_a_request_may_have_arrived(unused_tcp_port: int) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with outgoing(INSIDE, Names(["127.0.0.1"])) as client:
+        with pytest.raises(Failed) as never:
+            await client.request("GET", f"http://keys.example:{unused_tcp_port}/")
+        with pytest.raises(Failed) as perhaps:
+            await serving(answer, client)
+    assert (never.value.sent, perhaps.value.sent) == (False, True)
+
+
+async def test_who_takes_a_connection_and_never_says_who_he_is_was_not_reached() -> None:
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        names = Names(["127.0.0.1"])
+        async with open_outgoing(INSIDE, timeout_s=PATIENCE_S, connect_s=0.2, max_bytes=1, resolver=names) as client:
+            with pytest.raises(Failed, match="connected to in time") as never:
+                await client.request("GET", f"https://keys.example:{port}/")
+        await left.wait()
+    assert not never.value.sent

@@ -113,6 +113,41 @@ def test_but_it_is_a_web_address(url: str) -> None:
         check_url(url, INSIDE)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://wns2-par02p.notify.windows.com/w/?token=BQYAAAB%2bab%2fcd%3d%3d",
+        "https://updates.push.services.mozilla.com/wpush/v2/gAAA-_=~%7e%41/x:y",
+        "https://example.com/QA+b/%2e%2e/./a//b",
+    ],
+)
+def test_path_and_query_stay_as_they_were_given(url: str) -> None:
+    checked = check_url(url, ANYWHERE)
+    assert url == f"https://{checked.raw_host}{checked.raw_path_qs}"
+
+
+LOOPBACK = Rules(ports=frozenset(), loopback=True)
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:8443/x", "https://[::1]/x", "https://localhost:8443/x"])
+def test_where_a_test_says_so_this_machine_is_fine_as_well(url: str) -> None:
+    check_url(url, LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8443/x", "https://10.0.0.1/", "https://169.254.169.254/", "https://0.0.0.0/"]
+)
+def test_but_no_other_private_address_and_nothing_unencrypted(url: str) -> None:
+    with pytest.raises(Forbidden):
+        check_url(url, LOOPBACK)
+
+
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "017700000001", "0.0.0.0.0"])
+def test_a_number_is_no_name(host: str) -> None:
+    with pytest.raises(Forbidden):
+        check_url(f"https://{host}/", ANYWHERE)
+
+
 @given(st.ip_addresses(network="10.0.0.0/8") | st.ip_addresses(network="fc00::/7"))
 def test_no_address_of_a_private_network_is_public(address: object) -> None:
     assert not is_public(str(address))

@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
 from chat.assets import Asset, load
-from chat.play.routes import MAX_BODY_BYTES, DemoUser, Play, play_routes
+from chat.play.answering import MAX_BODY_BYTES
+from chat.play.routes import DemoUser, Play, play_routes
 
 Client = TestClient[web.Request, web.Application]
 
@@ -137,12 +138,25 @@ async def test_every_file_that_the_page_names_is_served(client: Client) -> None:
 
 def test_every_module_is_fetched_at_once_and_none_is_left_over() -> None:
     served = load("chat.play")
-    page = served["index.html"].data.decode()
     modules = {name for name in served if name.endswith(".js") and "/" not in name}
-    named = set(re.findall(r'modulepreload" href="/play/static/([\w.-]+)"', page)) | {"main.js"}
-    assert named == modules
-    imported = {name for asset in served.values() for name in re.findall(r'from "\./([\w.-]+)"', _text(asset))}
-    assert imported | {"main.js"} == modules
+    mains = {"index.html": "main.js", "phones.html": "phones-main.js"}
+    reached: set[str] = set()
+    for page, main in mains.items():
+        text = served[page].data.decode()
+        named = set(re.findall(r'modulepreload" href="/play/static/([\w.-]+)"', text)) | {main}
+        assert named == _reached(served, main), page
+        reached |= named
+    assert reached == modules
+
+
+def _reached(served: Mapping[str, Asset], main: str) -> set[str]:
+    """A module, and all that it leads to."""
+    found, open_ends = {main}, [main]
+    while open_ends:
+        imported = set(re.findall(r'from "\./([\w.-]+)"', _text(served[open_ends.pop()])))
+        open_ends += imported - found
+        found |= imported
+    return found
 
 
 def _text(asset: Asset) -> str:

@@ -12,14 +12,14 @@ from chat.usecases.rights import Right
 from realtime.protocol.codes import PERMISSION_DENIED, ClientError
 from storage.model import ConversationKind, Role
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import Store, open_store
+from support.databases import laid_out
 
 
 @pytest.fixture
 async def store(mongodb_url, database_name):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as store:
         yield store
 

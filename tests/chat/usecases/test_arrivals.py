@@ -8,8 +8,8 @@ from chat.usecases.arrivals import Arrivals, Profile, profile_of
 from chat.usecases.ports import Limits
 from realtime.protocol.messages import EMPTY, Payload
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import open_store
+from support.databases import laid_out
 
 ANNA = Payload(b'{"name":"Anna","avatar_url":"https://x.example/a.png","more":1}')
 
@@ -17,7 +17,7 @@ ANNA = Payload(b'{"name":"Anna","avatar_url":"https://x.example/a.png","more":1}
 @pytest.fixture
 async def store(mongodb_url, database_name):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as store:
         yield store
 

@@ -14,8 +14,8 @@ from chat.usecases.sending import AWAY_S, MAX_REMEMBERED, SendingRules, SlowMode
 from realtime.protocol.codes import PERMISSION_DENIED, ClientError
 from storage.model import ConversationKind, ConversationSettings, Role
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import open_store
+from support.databases import laid_out
 
 
 class Commands(CommandListener):
@@ -66,7 +66,7 @@ def commands() -> Commands:
 @pytest.fixture
 async def store(mongodb_url, database_name, commands):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name, listeners=[commands]) as store:
         yield store
 

@@ -15,10 +15,10 @@ from chat.usecases.views import Views
 from realtime.protocol.codes import CONFLICT, PERMISSION_DENIED, ErrorCode
 from storage.model import Change, EntryKind, NewEntry, Position
 from storage.mongo.client import connect
-from storage.mongo.migrate import migrate
 from storage.store import Store, open_store
 from support.appending import Commands
 from support.conversing import AT, a_group, say
+from support.databases import laid_out
 
 
 class Followers:
@@ -54,7 +54,7 @@ class Bench:
 @pytest.fixture
 async def bench(mongodb_url, database_name):
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     commands = Commands()
     async with open_store(mongodb_url, database_name, listeners=[commands]) as store:
         yield Bench(store, commands)

@@ -13,9 +13,9 @@ from chat.vocabulary.reading import ReadTotals, Totals, TotalsResult
 from storage.model import Change, EntryKind, Marks, Preferences
 from storage.mongo.client import connect
 from storage.mongo.mentions import everyone
-from storage.mongo.migrate import migrate
 from storage.store import Store, open_store
 from support.conversing import AT, a_group
+from support.databases import laid_out
 from support.entries import message
 
 USERS = ("ada", "bob", "cy")
@@ -25,7 +25,7 @@ NOW = AT + 10_000
 @pytest.fixture
 async def store(mongodb_url: str, database_name: str) -> AsyncIterator[Store]:
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
     async with open_store(mongodb_url, database_name) as one:
         yield one
 

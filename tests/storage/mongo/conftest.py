@@ -6,14 +6,14 @@ import pytest
 
 from storage.mongo.client import Database, connect
 from storage.mongo.log import Log
-from storage.mongo.migrate import migrate
 from storage.store import Store, open_store
+from support.databases import laid_out
 
 
 @pytest.fixture
 async def db(mongodb_url: str, database_name: str) -> AsyncIterator[Database]:
     async with connect(mongodb_url, database_name) as database:
-        await migrate(database)
+        await laid_out(database)
         yield database
 
 

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
+from storage.errors import Unavailable
 from storage.model import Entry, EntryKind, Position
 from storage.model.changes import deleted
 from storage.mongo.amending import Amending
 from storage.mongo.client import Database, connect
-from storage.mongo.follower import Follower, OnEntries
+from storage.mongo.follower import Follower, OnEntries, OnStartedOver
 from storage.mongo.schema import META
 from storage.stats import Stats
 from storage.store import Store
@@ -24,13 +25,25 @@ from support.waiting import eventually
 
 @asynccontextmanager
 async def following(
-    url: str, database: str, *, on_entries: OnEntries | None = None, lease_ttl_ms: int = 2000
+    url: str,
+    database: str,
+    *,
+    on_entries: OnEntries | None = None,
+    on_started_over: OnStartedOver | None = None,
+    lease_ttl_ms: int = 2000,
 ) -> AsyncIterator[Stats]:
     stats = Stats(CollectorRegistry())
-    owner = secrets.token_hex(4)
     async with (
         connect(url, database, app_name="worker") as db,
-        Follower(db, owner=owner, stats=stats, on_entries=on_entries, settle_s=0.1, lease_ttl_ms=lease_ttl_ms),
+        Follower(
+            db,
+            owner=secrets.token_hex(4),
+            stats=stats,
+            on_entries=on_entries,
+            on_started_over=on_started_over,
+            settle_s=0.1,
+            lease_ttl_ms=lease_ttl_ms,
+        ),
     ):
         yield stats
 
@@ -171,6 +184,67 @@ async def test_a_follower_that_lost_its_place_looks_through_everything(
     async with following(mongodb_url, db.name) as stats:
         await eventually(lambda: stats.summaries_repaired)
     assert await head(store, conversation) == Position(2, 1)
+
+
+async def test_who_begins_at_the_present_is_told_before_anything_is_handed_on(
+    mongodb_url: str, db: Database, dying: Hub
+) -> None:
+    happened: list[str | None] = []
+    began = asyncio.Event()
+
+    async def collect(entries: Sequence[Entry]) -> None:
+        happened.extend(entry.key for entry in entries)
+
+    async def started_over() -> None:
+        happened.append("started over")
+        # What is committed by now is handed on, also if nobody sees it meanwhile.
+        await dying.appender.append(message(key="meanwhile"))
+        began.set()
+
+    async with following(mongodb_url, db.name, on_entries=collect, on_started_over=started_over):
+        await began.wait()
+        await eventually(lambda: happened == ["started over", "meanwhile"])
+        await eventually(lambda: state_is_saved(db))
+    # The next one goes on from there.
+    async with following(mongodb_url, db.name, on_entries=collect, on_started_over=started_over) as stats:
+        await eventually(lambda: stats.leading)
+        await dying.appender.append(message(key="later"))
+        await eventually(lambda: "later" in happened)
+    assert happened.count("started over") == 1
+
+
+async def test_what_failed_when_it_started_over_is_done_again_before_anything_else(
+    mongodb_url: str, db: Database, dying: Hub
+) -> None:
+    happened: list[str | None] = []
+
+    async def collect(entries: Sequence[Entry]) -> None:
+        happened.extend(entry.key for entry in entries)
+
+    async def fail_once() -> None:
+        happened.append("started over")
+        if len(happened) == 1:
+            raise Unavailable("MongoDB is away")
+
+    async with following(mongodb_url, db.name, on_entries=collect, on_started_over=fail_once):
+        await eventually(lambda: len(happened) == 2)
+        await eventually(lambda: state_is_saved(db))
+        await dying.appender.append(message(key="k"))
+        await eventually(lambda: "k" in happened)
+    assert happened == ["started over", "started over", "k"]
+
+
+async def test_who_lost_their_place_is_told(mongodb_url: str, db: Database) -> None:
+    times: list[int] = []
+
+    async def started_over() -> None:
+        times.append(len(times))
+
+    async with following(mongodb_url, db.name, on_started_over=started_over):
+        await eventually(lambda: state_is_saved(db))
+    await db[META].update_one({"_id": "lease:follower"}, {"$set": {"state._data": ""}})
+    async with following(mongodb_url, db.name, on_started_over=started_over):
+        await eventually(lambda: len(times) == 2)
 
 
 async def state_is_saved(db: Database) -> bool:

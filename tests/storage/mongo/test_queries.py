@@ -9,6 +9,7 @@ from pymongo.monitoring import CommandListener
 
 from storage.model import Role
 from storage.mongo.client import Database
+from storage.mongo.devices import DeviceQuery
 from storage.mongo.retention import Outdated
 from storage.mongo.rows import member_key
 from storage.mongo.schema import CONVERSATIONS, MEMBERS
@@ -74,6 +75,12 @@ QUERIES: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "hidden in a range": lambda store, c: store.hidden.between("user03", c, 0, 50),
     "hidden among": lambda store, c: store.hidden.among("user03", [(c, 2), (c, 3)]),
     "hidden since": lambda store, _: store.hidden.since("user03", 1),
+    "devices of a user": lambda store, _: store.devices.of_user("user03"),
+    "devices of users": lambda store, _: store.devices.page(DeviceQuery(users=("user03", "user04")), limit=5),
+    "devices by id": lambda store, _: store.devices.page(DeviceQuery(ids=("a" * 26,)), limit=5),
+    "all devices": lambda store, _: store.devices.page(DeviceQuery(providers=("apns",)), after="b", limit=5),
+    "stale devices": lambda store, _: store.devices.tombstone_stale(confirmed_before=AT, at=AT, limit=5),
+    "push preferences": lambda store, _: store.notifying.of_users(["user03", "user04"]),
     "uploads that are kept": lambda store, _: store.uploads.keep(["a" * 26], user="user03", at=AT, look_at=AT),
 }
 

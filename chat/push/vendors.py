@@ -1,0 +1,118 @@
+"""The senders that there are: how each provider's is made of an app's keys."""
+
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from aiohttp.abc import AbstractResolver
+
+from chat.push.apns.pool import Place
+from chat.push.apns.sender import Apns, App, open_apns
+from chat.push.apns.settings import ApnsSettings
+from chat.push.apns.tokens import Key
+from chat.push.credentials import (
+    ApnsCredentials,
+    AppKey,
+    FcmCredentials,
+    WebhookCredentials,
+    WebPushCredentials,
+    webhook_of,
+)
+from chat.push.fcm.oauth import parse_service_account
+from chat.push.fcm.sender import open_fcm
+from chat.push.fcm.settings import FcmSettings
+from chat.push.senders import Opener, Rotating
+from chat.push.sending import Environment, Provider, Sender
+from chat.push.webhook.sender import WebhookSettings, open_webhook
+from chat.push.webpush.origins import allowed_origins
+from chat.push.webpush.sender import open_web_push
+from chat.push.webpush.settings import WebPushSettings
+from chat.push.webpush.vapid import MAX_KEYS, parse_vapid
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSettings:
+    """The limits of each. `apns_places`, `resolver`, `trust` and `loopback` lead to emulators, and are for nothing
+    else.
+    """
+
+    apns: ApnsSettings = field(default_factory=ApnsSettings)
+    fcm: FcmSettings = field(default_factory=FcmSettings)
+    webpush: WebPushSettings = field(default_factory=WebPushSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    apns_places: Mapping[Environment, Place] | None = None
+    resolver: AbstractResolver | None = None
+    trust: ssl.SSLContext | None = None
+    loopback: bool = False
+
+
+@asynccontextmanager
+async def open_vendors(
+    settings: VendorSettings | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+) -> AsyncIterator[Mapping[Provider, Opener]]:
+    """How to open senders, until the block ends: those of APNs share their connections."""
+    settings = settings or VendorSettings()
+
+    @asynccontextmanager
+    async def fcm(keys: tuple[AppKey, ...], environment: Environment) -> AsyncIterator[Sender]:
+        del environment
+        accounts = [
+            parse_service_account(key.credentials.account, plain_http=settings.fcm.plain_http)
+            for key in keys
+            if isinstance(key.credentials, FcmCredentials)
+        ]
+        async with open_fcm(accounts[0], clock=clock, monotonic=monotonic, settings=settings.fcm) as newest:
+            if len(accounts) == 1:
+                yield newest
+                return
+            async with open_fcm(accounts[1], clock=clock, monotonic=monotonic, settings=settings.fcm) as older:
+                yield Rotating((newest, older))
+
+    @asynccontextmanager
+    async def web_push(keys: tuple[AppKey, ...], environment: Environment) -> AsyncIterator[Sender]:
+        del environment
+        some = [key.credentials for key in keys if isinstance(key.credentials, WebPushCredentials)][:MAX_KEYS]
+        vapid = parse_vapid([(one.private, one.public) for one in some], some[0].subject)
+        extras = tuple(dict.fromkeys(origin for one in some for origin in one.origins))
+        origins = allowed_origins(extras, loopback=settings.loopback)
+        async with open_web_push(
+            vapid,
+            clock=clock,
+            random=random,
+            settings=replace(settings.webpush, origins=origins),
+            resolver=settings.resolver,
+            trust=settings.trust,
+        ) as sender:
+            yield sender
+
+    @asynccontextmanager
+    async def webhook(keys: tuple[AppKey, ...], environment: Environment) -> AsyncIterator[Sender]:
+        del environment
+        some = [key.credentials for key in keys if isinstance(key.credentials, WebhookCredentials)]
+        inside = replace(settings.webhook, inside=some[0].inside)
+        async with open_webhook(
+            webhook_of(some), clock=clock, settings=inside, resolver=settings.resolver, trust=settings.trust
+        ) as sender:
+            yield sender
+
+    async with open_apns(settings.apns, places=settings.apns_places, clock=clock, monotonic=monotonic) as apns:
+        yield {Provider.APNS: _apns(apns), Provider.FCM: fcm, Provider.WEBPUSH: web_push, Provider.WEBHOOK: webhook}
+
+
+def _apns(apns: Apns) -> Opener:
+    @asynccontextmanager
+    async def opened(keys: tuple[AppKey, ...], environment: Environment) -> AsyncIterator[Sender]:
+        some = [key.credentials for key in keys if isinstance(key.credentials, ApnsCredentials)]
+        senders = tuple(
+            apns.sender(App(Key(one.team, one.key_id, one.private_key), one.topic), environment) for one in some
+        )
+        yield senders[0] if len(senders) == 1 else Rotating(senders)
+
+    return opened
