@@ -177,8 +177,7 @@ class Delivery:
         if reason not in _GONE_FROM_SCREEN:
             await self._jobs.done(job, covered=weighed.upto, now=now)
             return
-        # What was sent in vain may be on the screen all the same.
-        if not (job.shown or job.attempts) or Provider(device.provider) in _SEEN_ONLY:
+        if not job.may_be_shown or Provider(device.provider) in _SEEN_ONLY:
             await self._jobs.done(job, covered=weighed.upto, shown=0, now=now)
             return
         telling = Telling(device.id, Kind.CLEAR, unread, (), weighed.upto, Content.ID_ONLY, revision=job.touched)

@@ -35,7 +35,7 @@ class Job:
     for which it waited last, until `waited_until`. `touched` counts what happened to messages that it had told of
     already. `covered`: up to here everything was decided; `shown`: up to here the notification on the device's screen
     tells, 0 if there is none; `rang_at`: when it last made a sound there. `claim` names the lease, which ends at
-    `leased_until`.
+    `leased_until`; `resumed`: since the job was last done, whoever had it did not give it back.
     """
 
     device: str
@@ -56,11 +56,19 @@ class Job:
     covered: int = 0
     shown: int = 0
     rang_at: int | None = None
+    resumed: bool = False
 
     @property
     def key(self) -> str:
         """The row's id."""
         return job_key(self.device, self.conversation)
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether something of the conversation is on the device's screen, or may be: what was sent in vain, or by
+        somebody who did not live to say so.
+        """
+        return bool(self.shown or self.attempts or self.resumed)
 
     @property
     def is_news(self) -> bool:

@@ -144,8 +144,9 @@ class PushJobs:
             if not ids:
                 return Taken([], next_due)
             claim = self._random(_TOKEN_BYTES).hex()
-            taken = {"$set": {"lease": now + lease_ms, "claim": claim}}
-            await self._jobs.update_many({"_id": {"$in": ids}, **free, "due": {"$gt": 0, "$lte": now}}, taken)
+            await self._jobs.update_many(
+                {"_id": {"$in": ids}, **free, "due": {"$gt": 0, "$lte": now}}, _taken(claim, now + lease_ms)
+            )
             mine = self._jobs.find({"_id": {"$in": ids}, "claim": claim}, batch_size=limit + 1)
             rows = await mine.to_list(limit)
         return Taken([_job_of(row) for row in sorted(rows, key=lambda row: int(row["due"]))], next_due)
@@ -202,7 +203,7 @@ class PushJobs:
             changes["shown"] = shown or "$$REMOVE"
         if rang_at is not None:
             changes["rang"] = rang_at
-        gone = ["claim", "again", "waited", "waited_until"]
+        gone = ["claim", "again", "resumed", "waited", "waited_until"]
         return await self._give_back(job, [{"$set": changes}, {"$unset": gone}])
 
     async def hurry(self, lane: str, *, now: int) -> int:
@@ -347,6 +348,13 @@ def _touched(due_at: int, ends_at: int, now: int) -> list[Document]:
     ]
 
 
+def _taken(claim: str, leased_until: int) -> list[Document]:
+    """A claim that is still there is that of somebody who never gave the job back."""
+    left_behind = {"$ne": [{"$type": "$claim"}, "missing"]}
+    resumed = {"$or": [{"$ifNull": ["$resumed", False]}, left_behind]}
+    return [{"$set": {"resumed": resumed, "lease": leased_until, "claim": claim}}]
+
+
 def _put(doubt: Doubt, now: int) -> Document:
     """All fields of the row; those that stay as they are included, as nothing is written where nothing changes."""
     news = {"$gt": [doubt.upto, {"$ifNull": ["$covered", 0]}]}
@@ -409,6 +417,7 @@ def _job_of(row: Document) -> Job:
         covered=int(row.get("covered", 0)),
         shown=int(row.get("shown", 0)),
         rang_at=None if rang is None else int(rang),
+        resumed=bool(row.get("resumed")),
     )
 
 

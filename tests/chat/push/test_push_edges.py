@@ -13,7 +13,7 @@ from storage.model.notifying import PushPreferences, QuietHours
 from storage.store import Store
 from support.conversing import a_group, say
 from support.entries import message
-from support.pushing import Pushing, Screen
+from support.pushing import LEASE_MS, Killed, Knife, Pushing, Screen
 
 HOUR_MS = 3_600_000
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
@@ -171,6 +171,21 @@ async def test_what_was_read_disappears_though_nobody_ever_said_that_it_was_show
     await read(push, group, offset)
     await push.pass_(10_000)
     assert (screen(push, phone).banners, screen(push, phone).badge, screen(push, phone).rings) == ({}, 0, 1)
+    assert await push.jobs.get(phone.id, group.id) is None
+
+
+async def test_what_was_read_disappears_though_the_worker_was_killed_that_had_it_shown(
+    push: Pushing, group: Conversation, phone: Device
+) -> None:
+    offset = await hello(push, group)
+    push.now.ms += 1_500
+    delivery = push.delivery(senders=Knife(1, after=True).over(push.provider))
+    with pytest.raises(Killed):
+        await delivery.deliver(await push.claim(phone), push.lane("apns|production|app"))
+    assert len(screen(push, phone).banners) == 1
+    await read(push, group, offset)
+    await push.pass_(LEASE_MS + 1_000, step_ms=10_000)
+    assert (screen(push, phone).banners, screen(push, phone).rings) == ({}, 1)
     assert await push.jobs.get(phone.id, group.id) is None
 
 

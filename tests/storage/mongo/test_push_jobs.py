@@ -183,6 +183,20 @@ async def test_reading_elsewhere_and_edits_touch_only_devices_that_show_it(jobs:
     assert {one.device for one in await jobs.claim(LANE, 10, now=2_200, lease_ms=LEASE_MS)} == {"phone", "old"}
 
 
+async def test_whoever_claims_what_was_not_given_back_is_told_so_until_it_is_done(jobs: PushJobs) -> None:
+    await jobs.put([DOUBT], now=0)
+    assert not (await claim(jobs, 1_000)).resumed
+    now = 1_000 + LEASE_MS + 1
+    job = await claim(jobs, now)
+    assert job.resumed
+    await jobs.wait(job, now + 10, now=now)
+    job = await claim(jobs, now + 10)
+    assert job.resumed
+    await jobs.done(job, now=now + 20)
+    await jobs.put([replace(DOUBT, since=DOUBT.upto + 1, upto=DOUBT.upto + 1)], now=now + 30)
+    assert not (await claim(jobs, now + 2_000)).resumed
+
+
 async def test_a_dead_letter_is_kept_and_can_be_replayed(db: Database, jobs: PushJobs) -> None:
     await put(jobs, since=5, upto=7)
     job = await claim(jobs, 1_000)
