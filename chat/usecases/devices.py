@@ -73,6 +73,8 @@ class Devices:
             if device.provider == "webpush":
                 await self._check_endpoint(device)
             registered = await self._store.devices.register(device)
+            # It may be day where it is now.
+            await self._store.push_jobs.reconsider(device.user, now=self._clock_ms())
         if registered.taken_from is not None:
             log.info("device_taken_over", device=device.id, provider=device.provider)
         return registered.device

@@ -34,6 +34,7 @@ class Notifying:
                 kept = await self._store.notifying.get(user)
             else:
                 kept = await self._store.notifying.change(user, partial(changed, request))
+                await self._store.push_jobs.reconsider(user, now=at)
         return PushPreferencesResult(rendered(kept, at))
 
 

@@ -222,6 +222,19 @@ class PushJobs:
         with translated():
             return (await self._jobs.update_many(query, {"$set": {"due": now}})).modified_count
 
+    async def reconsider(self, user: str, *, now: int) -> int:
+        """The user wants to be told of other things, or at other times: what waits by the rules is decided anew. How
+        many jobs.
+        """
+        query: Document = {
+            "user": user,
+            "due": {"$gt": now},
+            "waited_until": {"$gt": now},
+            "lease": {"$not": {"$gt": now}},
+        }
+        with translated():
+            return (await self._jobs.update_many(query, {"$set": {"due": now}})).modified_count
+
     # --- what could not be done ---
 
     async def bury(self, job: Job, reason: str, *, now: int) -> bool:
