@@ -55,7 +55,7 @@ async def test_a_request_to_a_frozen_server_ends_within_its_deadline(server: Red
 
 
 async def test_more_requests_than_connections_wait_for_each_other(server: RedisServer) -> None:
-    commands = Commands(server.url, settings=RedisSettings(call_connections=2))
+    commands = Commands(server.url, settings=RedisSettings(call_connections=2, call_timeout_s=30.0))
 
     answers = await asyncio.gather(*(commands.call("ECHO", f"{number}") for number in range(500)))
 
