@@ -4,6 +4,7 @@ Nothing it does takes part in ordering: it may lag, stop, and do things twice.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -30,6 +31,10 @@ SETTLE_S: Final = 3.0
 
 BATCH: Final = 1000
 AWAIT_MS: Final = 250
+GATHER_S: Final = 0.05
+"""Entries that come one after the other are handed on together for so long: where somebody always writes, there is
+always another one.
+"""
 STREAM_TIMEOUT_S: Final = 60
 """To go on after a long pause the server may have to look through much of its oplog first."""
 
@@ -188,7 +193,9 @@ class _Stream:
         self._executor.shutdown(wait=False)
 
     async def read(self) -> tuple[list[Entry], Any]:
-        """The next entries, none after AWAIT_MS without any, and the token to go on from. Raises Unavailable."""
+        """The next entries, none after AWAIT_MS without any, and the token to go on from: within GATHER_S and AWAIT_MS
+        of the first. Raises Unavailable.
+        """
         with translated():
             documents, token = await asyncio.get_running_loop().run_in_executor(self._executor, self._pull)
         return [entry_of(document) for document in documents], token
@@ -204,7 +211,13 @@ class _Stream:
                         batch_size=BATCH,
                         max_await_time_ms=AWAIT_MS,
                     )
-                while len(documents) < BATCH and (change := self._stream.try_next()) is not None:
+                until = float("inf")
+                while len(documents) < BATCH and time.monotonic() < until:
+                    change = self._stream.try_next()
+                    if change is None:
+                        break
+                    if not documents:
+                        until = time.monotonic() + GATHER_S
                     documents.append(change["fullDocument"])
         except OperationFailure as error:
             refused = self._stream is None and self._token is not None and not is_temporary(error)

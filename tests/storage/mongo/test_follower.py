@@ -13,7 +13,7 @@ from storage.model import Entry, EntryKind, Position
 from storage.model.changes import deleted
 from storage.mongo.amending import Amending
 from storage.mongo.client import Database, connect
-from storage.mongo.follower import Follower, OnEntries, OnStartedOver
+from storage.mongo.follower import BATCH, Follower, OnEntries, OnStartedOver
 from storage.mongo.schema import META
 from storage.stats import Stats
 from storage.store import Store
@@ -139,6 +139,27 @@ async def test_entries_committed_while_nobody_followed_are_handed_on_later(
     await dying.appender.append(message(key="while away"))
     async with following(mongodb_url, db.name, on_entries=collect):
         await eventually(lambda: "while away" in got)
+
+
+async def test_where_somebody_always_writes_entries_are_handed_on_all_the_same(
+    mongodb_url: str, db: Database, dying: Hub
+) -> None:
+    batches: list[int] = []
+
+    async def collect(entries: Sequence[Entry]) -> None:
+        batches.append(len(entries))
+
+    async def writes() -> None:
+        while True:
+            await dying.appender.append(message())
+
+    async with following(mongodb_url, db.name, on_entries=collect) as stats:
+        await eventually(lambda: stats.leading)
+        await eventually(lambda: state_is_saved(db))
+        writing = asyncio.create_task(writes())
+        await eventually(lambda: len(batches) > 1)
+        writing.cancel()
+    assert max(batches[:2]) < BATCH
 
 
 async def test_what_the_hook_failed_for_it_gets_again(mongodb_url: str, db: Database, dying: Hub) -> None:
