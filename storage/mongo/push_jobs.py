@@ -11,14 +11,14 @@ else. What comes while a job is leased is not lost: `done` compares, and the job
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from pymongo import ASCENDING, UpdateMany, UpdateOne
 
 from storage.model.push import DeadLetter, Doubt, Job, job_key
 from storage.mongo.client import Database, Document, translated
+from storage.mongo.push_rows import as_date, dead_of, doubted, job_of, taken, touched
 from storage.mongo.schema import PUSH_DEAD, PUSH_JOBS
 from storage.mongo.together import Together
 
@@ -33,7 +33,6 @@ KEPT_MS: Final = 7 * 24 * 3_600_000
 DEAD_KEPT_MS: Final = 14 * 24 * 3_600_000
 
 _TOKEN_BYTES: Final = 12
-_PENDING: Final[Document] = {"$ne": [{"$type": "$due"}, "missing"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class PushJobs:
         """
         for start in range(0, len(doubts), MAX_AT_ONCE):
             writes = [
-                UpdateOne({"_id": doubt.key}, [{"$set": _put(doubt, now)}], upsert=True)
+                UpdateOne({"_id": doubt.key}, [{"$set": doubted(doubt, now)}], upsert=True)
                 for doubt in doubts[start : start + MAX_AT_ONCE]
             ]
             await self._putting.ask_all(writes)
@@ -102,7 +101,7 @@ class PushJobs:
         where: Document = {"conversation": conversation}
         query = {"$or": [{**where, "shown": {"$gte": offset}}, {**where, "lease": {"$gt": now}}]}
         with translated():
-            return (await self._jobs.update_many(query, _touched(due_at, ends_at, now))).matched_count
+            return (await self._jobs.update_many(query, touched(due_at, ends_at, now))).matched_count
 
     async def read(self, reads: Mapping[tuple[str, str], int], *, due_at: int, ends_at: int, now: int) -> int:
         """How far users have read, by user and conversation: look at each of their devices that shows no more than
@@ -112,7 +111,7 @@ class PushJobs:
         for (user, conversation), offset in reads.items():
             shown = [{"shown": {"$gt": 0, "$lte": offset}}, {"lease": {"$gt": now}}]
             query = {"user": user, "conversation": conversation, "$or": shown}
-            writes.append(UpdateMany(query, _touched(due_at, ends_at, now)))
+            writes.append(UpdateMany(query, touched(due_at, ends_at, now)))
         found = 0
         for start in range(0, len(writes), MAX_AT_ONCE):
             with translated():
@@ -145,11 +144,11 @@ class PushJobs:
                 return Taken([], next_due)
             claim = self._random(_TOKEN_BYTES).hex()
             await self._jobs.update_many(
-                {"_id": {"$in": ids}, **free, "due": {"$gt": 0, "$lte": now}}, _taken(claim, now + lease_ms)
+                {"_id": {"$in": ids}, **free, "due": {"$gt": 0, "$lte": now}}, taken(claim, now + lease_ms)
             )
             mine = self._jobs.find({"_id": {"$in": ids}, "claim": claim}, batch_size=limit + 1)
             rows = await mine.to_list(limit)
-        return Taken([_job_of(row) for row in sorted(rows, key=lambda row: int(row["due"]))], next_due)
+        return Taken([job_of(row) for row in sorted(rows, key=lambda row: int(row["due"]))], next_due)
 
     async def wait(
         self,
@@ -195,7 +194,7 @@ class PushJobs:
             "due": {"$cond": [more, {"$ifNull": ["$again", now]}, "$$REMOVE"]},
             "since": {"$cond": [more, {"$max": ["$since", upto + 1]}, "$since"]},
             "made": {"$cond": [more, now, "$made"]},
-            "forget_at": {"$cond": [more, "$$REMOVE", _date(now + KEPT_MS)]},
+            "forget_at": {"$cond": [more, "$$REMOVE", as_date(now + KEPT_MS)]},
             "attempts": 0,
             "lease": 0,
         }
@@ -249,7 +248,7 @@ class PushJobs:
             "attempts": job.attempts,
             "reason": reason,
             "at": now,
-            "forget_at": _date(now + DEAD_KEPT_MS),
+            "forget_at": as_date(now + DEAD_KEPT_MS),
         }
         with translated():
             # Before it is done: if this process ends between the two, it is buried again under the same id.
@@ -261,7 +260,7 @@ class PushJobs:
         query: Document = {"_id": {"$gt": after}, **({"lane": lane} if lane else {})}
         with translated():
             found = self._dead.find(query, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit + 1)
-            return [_dead_of(row) for row in await found.to_list(limit)]
+            return [dead_of(row) for row in await found.to_list(limit)]
 
     async def replay(self, letter: str, *, now: int, life_ms: int) -> bool:
         """Make a job of a dead letter again, due at once. False: there is none."""
@@ -273,7 +272,7 @@ class PushJobs:
             await self._jobs.update_one(
                 {"_id": job_key(row["device"], row["conversation"])}, {"$min": {"covered": int(row["since"]) - 1}}
             )
-        dead = _dead_of(row)
+        dead = dead_of(row)
         doubt = Doubt(
             dead.device, dead.user, dead.conversation, dead.lane, dead.since, dead.upto, now, ends_at=now + life_ms
         )
@@ -312,7 +311,7 @@ class PushJobs:
         """The job as it stands, claimed or not. None: there is nothing to do."""
         with translated():
             row = await self._jobs.find_one({"_id": job_key(device, conversation), "due": {"$exists": True}})
-        return _job_of(row) if row else None
+        return job_of(row) if row else None
 
     async def shown(self, device: str) -> dict[str, int]:
         """What is on a device's screen: up to where it tells of each conversation."""
@@ -343,107 +342,3 @@ class PushJobs:
             for row in await found.to_list(most):
                 rang[row["device"]].append(int(row["rang"]))
         return [[at for at in rang[device] if at >= since][:limit] for device, since, limit in asked]
-
-
-def _touched(due_at: int, ends_at: int, now: int) -> list[Document]:
-    """What is on the screen is not right any more: a job, for whoever does it to see that it is another one."""
-    leased = {"$and": [_PENDING, {"$gt": [{"$ifNull": ["$lease", 0]}, now]}]}
-    return [
-        {
-            "$set": {
-                "touched": {"$add": [{"$ifNull": ["$touched", 0]}, 1]},
-                **_due(leased, due_at),
-                "ends": {"$max": ["$ends", ends_at]},
-                "made": {"$cond": [_PENDING, "$made", now]},
-            }
-        },
-        {"$unset": ["forget_at"]},
-    ]
-
-
-def _taken(claim: str, leased_until: int) -> list[Document]:
-    """A claim that is still there is that of somebody who never gave the job back."""
-    left_behind = {"$ne": [{"$type": "$claim"}, "missing"]}
-    resumed = {"$or": [{"$ifNull": ["$resumed", False]}, left_behind]}
-    return [{"$set": {"resumed": resumed, "lease": leased_until, "claim": claim}}]
-
-
-def _put(doubt: Doubt, now: int) -> Document:
-    """All fields of the row; those that stay as they are included, as nothing is written where nothing changes."""
-    news = {"$gt": [doubt.upto, {"$ifNull": ["$covered", 0]}]}
-    leased = {"$and": [_PENDING, {"$gt": [{"$ifNull": ["$lease", 0]}, now]}]}
-
-    def new(value: Any, name: str) -> Document:
-        return {"$cond": [news, value, f"${name}"]}
-
-    due = _due(leased, doubt.due_at)
-    since = {"$max": [doubt.since, {"$add": [{"$ifNull": ["$covered", 0]}, 1]}]}
-    return {
-        "device": {"$literal": doubt.device},
-        "user": {"$literal": doubt.user},
-        "conversation": {"$literal": doubt.conversation},
-        "lane": new({"$literal": doubt.lane}, "lane"),
-        "since": new({"$cond": [_PENDING, {"$min": ["$since", since]}, since]}, "since"),
-        "upto": {"$max": [{"$ifNull": ["$upto", 0]}, doubt.upto]},
-        "due": new(due["due"], "due"),
-        "again": new(due["again"], "again"),
-        "ends": new({"$max": ["$ends", doubt.ends_at]}, "ends"),
-        "made": new({"$cond": [_PENDING, "$made", now]}, "made"),
-        "forget_at": new("$$REMOVE", "forget_at"),
-    }
-
-
-def _due(leased: Document, due_at: int) -> Document:
-    """A job that somebody is doing is due again afterwards; one whose provider asked for time keeps to that."""
-    earlier = {"$min": ["$due", due_at]}
-    asked = {"$gt": [{"$ifNull": ["$attempts", 0]}, 0]}
-    kept = {"$or": [leased, {"$and": [_PENDING, asked]}]}
-    return {
-        "due": {"$cond": [kept, "$due", earlier]},
-        "again": {"$cond": [leased, {"$min": ["$again", due_at]}, "$$REMOVE"]},
-    }
-
-
-def _date(at: int) -> datetime:
-    # A date, as the server removes by dates only.
-    return datetime.fromtimestamp(at / 1000, UTC)
-
-
-def _job_of(row: Document) -> Job:
-    rang = row.get("rang")
-    return Job(
-        device=row["device"],
-        user=row["user"],
-        conversation=row["conversation"],
-        lane=row["lane"],
-        since=int(row["since"]),
-        upto=int(row["upto"]),
-        due_at=int(row["due"]),
-        ends_at=int(row["ends"]),
-        made_at=int(row["made"]),
-        claim=row.get("claim", ""),
-        leased_until=int(row.get("lease", 0)),
-        attempts=int(row.get("attempts", 0)),
-        waited=row.get("waited", ""),
-        waited_until=int(row.get("waited_until", 0)),
-        touched=int(row.get("touched", 0)),
-        covered=int(row.get("covered", 0)),
-        shown=int(row.get("shown", 0)),
-        rang_at=None if rang is None else int(rang),
-        resumed=bool(row.get("resumed")),
-    )
-
-
-def _dead_of(row: Document) -> DeadLetter:
-    return DeadLetter(
-        id=row["_id"],
-        device=row["device"],
-        user=row["user"],
-        conversation=row["conversation"],
-        lane=row["lane"],
-        since=int(row["since"]),
-        upto=int(row["upto"]),
-        attempts=int(row["attempts"]),
-        reason=row["reason"],
-        at=int(row["at"]),
-    )
