@@ -30,8 +30,8 @@ from bench.push_planning import measure_planning, report_planning
 from bench.push_scene import APP, PROVIDERS, Reached, Scene, now_ms, scene
 from bench.reconnect_storm import summary
 from chat.push.credentials import AppKey
-from chat.push.delivery import address_of
 from chat.push.emulated import vendors_at
+from chat.push.ports import address_of
 from chat.push.sending import Accepted, Kind, Notification, Provider, Push
 from chat.push.vendors import open_vendors
 

@@ -14,7 +14,7 @@ import structlog
 from chat.push.facts import NO_WISHES, Circumstances, Weighed, weigh
 from chat.push.lanes import LaneRuntime
 from chat.push.policy import DeviceState, PolicySettings, Reason, Send, Suppress, Wait, decide
-from chat.push.ports import Devices, Preferences, Senders, States, Unread, Unreads, lane_name, lane_of
+from chat.push.ports import Devices, Preferences, Senders, States, Unread, Unreads, address_of, lane_name, lane_of
 from chat.push.rendering import RenderingSettings, Seal, Telling, render
 from chat.push.sending import (
     Accepted,
@@ -390,19 +390,3 @@ OUTCOMES: Final[Mapping[type[Verdict], str]] = {
     Rejected: "rejected",
 }
 """The names of verdicts, as traces and metrics have them."""
-
-
-def address_of(device: Device) -> Address:
-    """Where its pushes go, in the senders' words."""
-    keys = device.keys
-    return Address(
-        device=device.id,
-        provider=Provider(device.provider),
-        app=device.app,
-        kind=device.address_kind,
-        value=device.address,
-        environment=device.environment,
-        keys=None if keys is None else WebKeys(keys.p256dh, keys.auth),
-        confirmed_at=device.confirmed_at,
-        vapid_key=device.vapid_key,
-    )

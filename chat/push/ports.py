@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chat.push.policy import DeviceState
-from chat.push.sending import Lane, Provider, Sender
+from chat.push.sending import Address, Lane, Provider, Sender, WebKeys
 from storage.model import ConversationKind, Member
 from storage.model.device import Device, EnvironmentName
 from storage.model.notifying import Notify, PushPreferences
@@ -135,6 +135,22 @@ def lane_name(lane: Lane) -> str:
 def lane_of(device: Device) -> Lane:
     """Where the device's pushes go."""
     return Lane(Provider(device.provider), device.app, device.environment)
+
+
+def address_of(device: Device) -> Address:
+    """Where its pushes go, in the senders' words."""
+    keys = device.keys
+    return Address(
+        device=device.id,
+        provider=Provider(device.provider),
+        app=device.app,
+        kind=device.address_kind,
+        value=device.address,
+        environment=device.environment,
+        keys=None if keys is None else WebKeys(keys.p256dh, keys.auth),
+        confirmed_at=device.confirmed_at,
+        vapid_key=device.vapid_key,
+    )
 
 
 def named_lane(name: str) -> Lane:

@@ -56,16 +56,17 @@ class PushJobs:
     """Every method may raise Unavailable. Times are given by the caller: ms UTC.
 
     Whoever does many jobs side by side enters it as an async context manager: what is written or asked at the same time
-    by `put`, `wait`, `done` and `rang` goes together then, and of several that are given back together it is not known
-    which one was somebody else's: `wait`, `done` and `bury` say True.
+    by `put`, `wait`, `done` and `rang` goes together then.
+
+    `wait`, `done` and `bury` give a job back. They change nothing if it is somebody else's by now, who does it again.
     """
 
     def __init__(self, db: Database, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._jobs = db[PUSH_JOBS]
         self._dead = db[PUSH_DEAD]
         self._random = random
-        self._putting: Together[UpdateOne, None] = Together(self._put, batch=PUT_TOGETHER, at_once=4, shared=False)
-        self._giving_back: Together[UpdateOne, bool] = Together(self._give_back_all, shared=False)
+        self._putting: Together[UpdateOne, None] = Together(self._write, batch=PUT_TOGETHER, at_once=4, shared=False)
+        self._giving_back: Together[UpdateOne, None] = Together(self._write, shared=False)
         self._ringing: Together[tuple[str, int, int], list[int]] = Together(self._rang)
 
     async def __aenter__(self) -> Self:
@@ -160,9 +161,9 @@ class PushJobs:
         ends_at: int | None = None,
         attempts: int | None = None,
         lane: str | None = None,
-    ) -> bool:
-        """Give it back, to be due at `until`, or earlier if something came meanwhile that says so. False: it was
-        somebody else's. What is not given stays.
+    ) -> None:
+        """Give it back, to be due at `until`, or earlier if something came meanwhile that says so. What is not given
+        stays.
         """
         changes: Document = {
             "due": {"$min": [until, {"$ifNull": ["$again", until]}]} if not attempts else until,
@@ -176,13 +177,12 @@ class PushJobs:
             changes["attempts"] = attempts
         if lane is not None:
             changes["lane"] = {"$literal": lane}
-        return await self._give_back(job, [{"$set": changes}, {"$unset": ["claim", "again"]}])
+        await self._give_back(job, [{"$set": changes}, {"$unset": ["claim", "again"]}])
 
     async def done(
         self, job: Job, *, now: int, covered: int | None = None, shown: int | None = None, rang_at: int | None = None
-    ) -> bool:
-        """It was decided about everything up to `covered` (the job's `upto` if not given). False: it was somebody
-        else's, and nothing was written.
+    ) -> None:
+        """It was decided about everything up to `covered` (the job's `upto` if not given).
 
         `shown`: what is on the screen now, 0 for nothing; None leaves it. If more has come, or what is shown has
         changed since it was claimed, it is due again for that.
@@ -203,7 +203,7 @@ class PushJobs:
         if rang_at is not None:
             changes["rang"] = rang_at
         gone = ["claim", "again", "resumed", "waited", "waited_until"]
-        return await self._give_back(job, [{"$set": changes}, {"$unset": gone}])
+        await self._give_back(job, [{"$set": changes}, {"$unset": gone}])
 
     async def hurry(self, lane: str, *, now: int) -> int:
         """Whatever held a lane up is over: what would be due later is due now. How many jobs.
@@ -236,7 +236,7 @@ class PushJobs:
 
     # --- what could not be done ---
 
-    async def bury(self, job: Job, reason: str, *, now: int) -> bool:
+    async def bury(self, job: Job, reason: str, *, now: int) -> None:
         """Give a job up and keep it as a dead letter. As `done`."""
         row: Document = {
             "device": job.device,
@@ -253,7 +253,7 @@ class PushJobs:
         with translated():
             # Before it is done: if this process ends between the two, it is buried again under the same id.
             await self._dead.replace_one({"_id": f"{job.key}|{job.upto}"}, row, upsert=True)
-        return await self.done(job, now=now)
+        await self.done(job, now=now)
 
     async def dead(self, *, lane: str = "", after: str = "", limit: int) -> list[DeadLetter]:
         """Dead letters by id, those above `after`; of one lane, or of all."""
@@ -320,15 +320,10 @@ class PushJobs:
             found = self._jobs.find(query, {"conversation": 1, "shown": 1}, limit=MAX_AT_ONCE)
             return {row["conversation"]: int(row["shown"]) for row in await found.to_list(MAX_AT_ONCE)}
 
-    async def _give_back(self, job: Job, update: Sequence[Document]) -> bool:
-        return await self._giving_back.ask(UpdateOne({"_id": job.key, "claim": job.claim}, list(update)))
+    async def _give_back(self, job: Job, update: Sequence[Document]) -> None:
+        await self._giving_back.ask(UpdateOne({"_id": job.key, "claim": job.claim}, list(update)))
 
-    async def _give_back_all(self, updates: Sequence[UpdateOne]) -> list[bool]:
-        with translated():
-            result = await self._jobs.bulk_write(list(updates), ordered=False)
-        return [result.matched_count > 0] * len(updates)
-
-    async def _put(self, writes: Sequence[UpdateOne]) -> list[None]:
+    async def _write(self, writes: Sequence[UpdateOne]) -> list[None]:
         with translated():
             await self._jobs.bulk_write(list(writes), ordered=False)
         return [None] * len(writes)

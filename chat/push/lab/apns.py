@@ -55,6 +55,8 @@ class ApnsEmulator:
         self.connections: Final[list[ServedConnection]] = []
         self.connections_opened = 0
         self.peak_streams = 0
+        self.pings = 0
+        """That clients sent, and were answered."""
         self.answers: Final[Counter[tuple[int, str]]] = Counter()
         self.tokens: Final[set[str]] = set()
         """Provider tokens that were used."""
@@ -133,6 +135,9 @@ class ApnsEmulator:
 
     def hold(self, release: Callable[[], None]) -> None:
         self._held.append(release)
+
+    def pinged(self) -> None:
+        self.pings += 1
 
     def violated(self, what: str) -> None:
         self.violations.append(what)

@@ -12,6 +12,7 @@ from h2.connection import H2Connection
 from h2.events import (
     DataReceived,
     Event,
+    PingReceived,
     RequestReceived,
     SettingsAcknowledged,
     StreamEnded,
@@ -46,6 +47,7 @@ class Owner(Protocol):
         self, connection: "ServedConnection", headers: Sequence[tuple[str, str]], body: bytes, fault: Fault | None
     ) -> Verdict: ...
     def hold(self, release: Callable[[], None]) -> None: ...
+    def pinged(self) -> None: ...
     def violated(self, what: str) -> None: ...
 
 
@@ -183,6 +185,8 @@ class ServedConnection(asyncio.Protocol):
                 self._reset.discard(stream_id)
                 self._requests.pop(stream_id, None)
                 self._close_if_left()
+            case PingReceived():
+                self._owner.pinged()
             case SettingsAcknowledged():
                 self._settings_sent -= 1
             case WindowUpdated():

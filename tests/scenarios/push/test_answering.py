@@ -3,9 +3,11 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from chat.push.lab.arrivals import Ours, read_arrival
 from chat.push.lab.handset import Handset, Platform
@@ -61,16 +63,33 @@ def brought_to(handset: Handset, monkeypatch: pytest.MonkeyPatch) -> list[Ours]:
     return found
 
 
-async def test_an_answer_that_is_sent_twice_is_stored_once_and_what_was_told_is_read(
-    ring: Ringing, monkeypatch: pytest.MonkeyPatch, platform: Platform
-) -> None:
+@dataclass(frozen=True)
+class Lunch:
+    """Somebody has asked the user, who has it on the screen. `told`: all that the app was brought, the first so far."""
+
+    user: str
+    other: str
+    handset: Handset
+    conversation: str
+    told: list[Ours]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lunch(ring: Ringing, monkeypatch: pytest.MonkeyPatch, platform: Platform) -> Lunch:
     user, other = ring.somebody(), ring.somebody()
     handset = await ring.get(user, platform)
-    found = brought_to(handset, monkeypatch)
+    told = brought_to(handset, monkeypatch)
     conversation = await begun(ring, other, user)
     await say(ring, other, conversation, "Lunch?")
     await eventually(lambda: handset.tray)
-    (told,) = found
+    assert len(told) == 1
+    return Lunch(user, other, handset, conversation, told)
+
+
+async def test_an_answer_that_is_sent_twice_is_stored_once_and_what_was_told_is_read(
+    ring: Ringing, lunch: Lunch, platform: Platform
+) -> None:
+    user, handset, conversation, (told,) = lunch.user, lunch.handset, lunch.conversation, lunch.told
     assert (told.conversation, bool(told.job_id)) == (conversation, True)
 
     key = f"reply-{told.job_id}"
@@ -90,17 +109,12 @@ async def test_an_answer_that_is_sent_twice_is_stored_once_and_what_was_told_is_
 
 
 async def test_what_came_after_a_notification_stays_unread_when_that_is_marked_as_read(
-    ring: Ringing, monkeypatch: pytest.MonkeyPatch, platform: Platform
+    ring: Ringing, lunch: Lunch, platform: Platform
 ) -> None:
-    user, other = ring.somebody(), ring.somebody()
-    handset = await ring.get(user, platform)
-    found = brought_to(handset, monkeypatch)
-    conversation = await begun(ring, other, user)
-    await say(ring, other, conversation, "Lunch?")
-    await eventually(lambda: handset.tray)
-    await say(ring, other, conversation, "Or tea?")
-    await eventually(lambda: len(found) == 2)
-    first, second = found
+    user, handset, conversation = lunch.user, lunch.handset, lunch.conversation
+    await say(ring, lunch.other, conversation, "Or tea?")
+    await eventually(lambda: len(lunch.told) == 2)
+    first, second = lunch.told
     assert (first.conversation, first.collapse_id) == (second.conversation, second.collapse_id)
     assert (first.upto < second.upto, first.job_id != second.job_id) == (True, True)
 
@@ -113,18 +127,10 @@ async def test_what_came_after_a_notification_stays_unread_when_that_is_marked_a
         await eventually(lambda: (handset.tray, handset.badge) == ((), 0))
 
 
-async def test_nobody_else_can_answer_with_what_a_notification_brings(
-    ring: Ringing, monkeypatch: pytest.MonkeyPatch, platform: Platform
-) -> None:
-    user, other = ring.somebody(), ring.somebody()
-    handset = await ring.get(user, platform)
-    found = brought_to(handset, monkeypatch)
-    conversation = await begun(ring, other, user)
-    await say(ring, other, conversation, "Lunch?")
-    await eventually(lambda: handset.tray)
-    (told,) = found
+async def test_nobody_else_can_answer_with_what_a_notification_brings(ring: Ringing, lunch: Lunch) -> None:
+    (told,) = lunch.told
     assert (await say(ring, ring.somebody(), told.conversation, "No", key=f"reply-{told.job_id}"))[0] == 404
     path = f"/v1/conversations/{told.conversation}/read"
     assert (await call(ring, ring.somebody(), "PUT", path, offset=told.upto))[0] == 404
-    assert await texts(ring, user, conversation) == ["Lunch?"]
-    assert await read(ring, user, conversation, 0) == 1
+    assert await texts(ring, lunch.user, lunch.conversation) == ["Lunch?"]
+    assert await read(ring, lunch.user, lunch.conversation, 0) == 1

@@ -10,11 +10,16 @@ from chat.push.lab.apns import HOST, open_apns_emulator
 from chat.push.lab.apns_faults import Answer, Cut, Hold, Leave, NeverAnswer, Pieces, Reset
 from chat.push.lab.apns_tls import ThrowAwayAuthority
 from chat.push.sending import Accepted, AddressGone, Environment, Later, Unknown
-from support.apns_lab import KEY_ID, NOW_S, QUICK, TEAM, TOPIC, apns_lab, authority, key_of, push_to
+from support.apns_lab import KEY_ID, NOW_S, QUICK, TEAM, TOPIC, Lab, apns_lab, authority, key_of, push_to
 from support.waiting import eventually
 
 ONE = dataclasses.replace(QUICK, max_connections=1)
 HASTY = dataclasses.replace(ONE, deadline_s=0.3)
+
+
+def pool_of(lab: Lab) -> PoolState:
+    """The client's connections to production, as it sees them."""
+    return lab.apns.state["production", TEAM, KEY_ID]
 
 
 async def test_thousands_of_pushes_and_errors_pass_over_one_connection() -> None:
@@ -53,7 +58,7 @@ async def test_a_limit_that_sinks_below_what_is_in_flight_is_kept_to() -> None:
         lab.production.allow_streams(3)
         await eventually(lambda: lab.production.settled)
         second = [asyncio.create_task(send(push_to(token))) for _ in range(20)]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: pool_of(lab).waiting == 20)
         assert lab.production.held == 50
         lab.production.release()
         assert all(isinstance(one, Accepted) for one in await asyncio.gather(*first))
@@ -72,7 +77,7 @@ async def test_a_limit_of_none_holds_everything_until_it_is_lifted() -> None:
         lab.production.allow_streams(0)
         await eventually(lambda: lab.production.settled)
         sends = [asyncio.create_task(send(push_to(token))) for _ in range(5)]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: pool_of(lab).waiting == 5)
         assert lab.production.in_flight == 0
         lab.production.allow_streams(100)
         assert all(isinstance(one, Accepted) for one in await asyncio.gather(*sends))
@@ -250,7 +255,8 @@ async def test_without_credit_nothing_more_is_begun_and_with_it_all_goes_on() ->
         # More than a window of 65,535 bytes.
         sends = [asyncio.create_task(send(push_to(token, body="x" * 3000))) for _ in range(40)]
         await eventually(lambda: len(lab.production.arrived) > 15)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: pool_of(lab).in_flight <= 1)
+        assert pool_of(lab).waiting > 0
         begun = len(lab.production.arrived)
         assert begun < 25
         # A window that is smaller than any body must not stop everything, so one is begun.
@@ -293,7 +299,7 @@ async def test_an_answered_ping_keeps_an_idle_connection() -> None:
     async with apns_lab(dataclasses.replace(ONE, ping_every_s=0.02, ping_answer_s=5)) as lab:
         send, token = lab.sender(), lab.device()
         await send(push_to(token))
-        await asyncio.sleep(0.3)
+        await eventually(lambda: lab.production.pings >= 5)
         await send(push_to(token))
         assert lab.production.connections_opened == 1
 
@@ -344,9 +350,7 @@ async def test_a_full_connection_gets_company_up_to_the_limit() -> None:
         lab.production.script(*[Hold()] * 5, None, *[Hold()] * 5, None, *[Hold()] * 5)
         sends = [asyncio.create_task(send(push_to(token))) for _ in range(30)]
         await eventually(lambda: lab.production.held == 15)
-        assert lab.apns.state["production", TEAM, KEY_ID] == PoolState(
-            connections=3, in_flight=15, waiting=13, opened=3
-        )
+        assert pool_of(lab) == PoolState(connections=3, in_flight=15, waiting=13, opened=3)
         lab.production.release()
         assert all(isinstance(one, Accepted) for one in await asyncio.gather(*sends))
         assert lab.production.connections_opened == 3
@@ -418,7 +422,7 @@ async def test_on_closing_what_is_on_its_way_is_awaited() -> None:
         sends = [asyncio.create_task(send(push_to(token))) for _ in range(2)]
         await eventually(lambda: lab.production.held == 2)
         closing = asyncio.create_task(lab.apns.close())
-        await asyncio.sleep(0.05)
+        await eventually(lambda: pool_of(lab).connections == 0)
         assert await send(push_to(token)) == Later("closing", "lane")
         assert not closing.done()
         lab.production.release()
