@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMPS := .venv/.stamps
 JS := tests/js/node_modules/.package-lock.json
 
-.PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn
+.PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn bench bench-full
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,16 @@ chaos: $(STAMPS)/test  ## Break a real cluster in every way there is: make chaos
 soak: $(STAMPS)/test  ## Break it at random: make soak SEED=7 MINUTES=30 (the same seed is the same schedule)
 	@.ci/prepare packages libcurl
 	@exec $(BIN)/python tests/chaos/run.py soak $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),30) $(ARGS)
+
+bench: $(STAMPS)/bench  ## Measure everything, small, in minutes; then a page with charts: make bench ARGS="fanout --rounds 7"
+	@.ci/prepare packages libcurl node cc
+	@$(MAKE) $(JS)
+	@exec $(BIN)/python -m bench run --quick $(ARGS)
+
+bench-full: $(STAMPS)/bench  ## The same at full size
+	@.ci/prepare packages libcurl node cc
+	@$(MAKE) $(JS)
+	@exec $(BIN)/python -m bench run $(ARGS)
 
 autobahn: $(STAMPS)/test  ## Try the frames of RFC 6455 with Autobahn|Testsuite, beside bare aiohttp; writes docs/autobahn.md
 	@exec $(BIN)/python tests/conformance/autobahn/run.py
@@ -68,6 +78,11 @@ $(STAMPS)/test: pyproject.toml | $(STAMPS)/venv
 	@printf 'Installing Hubbub and what its tests need\n'
 	@.ci/prepare python '.[local,test]'
 	@touch $@ $(STAMPS)/local
+
+$(STAMPS)/bench: pyproject.toml | $(STAMPS)/venv
+	@printf 'Installing Hubbub and what it is measured beside\n'
+	@.ci/prepare python '.[local,test,bench]'
+	@touch $@ $(STAMPS)/test $(STAMPS)/local
 
 $(STAMPS)/lint: pyproject.toml | $(STAMPS)/venv
 	@printf 'Installing Hubbub and its checkers\n'

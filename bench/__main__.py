@@ -1,0 +1,70 @@
+"""`python -m bench` lists the benchmarks, `run` runs some or all of them, `page` draws what they came to."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import page
+from bench.results import RESULTS, table
+from bench.suite import arguments, override, prepare_process, run, scenarios
+
+
+def show() -> int:
+    for name, scenario in scenarios().items():
+        print(f"{name:<18}{scenario.title}")
+    print("\npython -m bench run [NAME...] [--quick] [--rounds 5] [option=value...]", file=sys.stderr)
+    return 0
+
+
+def run_some(given: argparse.Namespace) -> int:
+    """Each in a process of its own, so that none inherits another's memory; then the page."""
+    known = scenarios()
+    names = [word for word in given.what if "=" not in word]
+    assignments = [word for word in given.what if "=" in word]
+    if strangers := [name for name in names if name not in known]:
+        raise SystemExit(f"there is no {', '.join(strangers)}; there are {', '.join(known)}")
+    if len(names) == 1:
+        scenario = known[names[0]]
+        try:
+            options = override(scenario.options(quick=given.quick), assignments)
+        except ValueError as error:
+            raise SystemExit(str(error)) from None
+        prepare_process()
+        print(table(run(scenario, options, rounds=given.rounds, results=given.results)))
+        page.draw(given.results)
+        return 0
+    if assignments:
+        raise SystemExit("options are for one benchmark at a time")
+    common = ["--rounds", str(given.rounds), "--results", str(given.results), *(["--quick"] if given.quick else [])]
+    failed = [
+        name
+        for name in names or known
+        if subprocess.run([sys.executable, "-m", "bench", "run", name, *common], check=False).returncode
+    ]
+    print(f"\nthe page: {page.draw(given.results)}")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("list", help="what there is")
+    running = commands.add_parser("run", help="run some, or all")
+    running.add_argument("what", nargs="*", metavar="NAME|option=value")
+    arguments(running)
+    drawing = commands.add_parser("page", help="draw what was measured")
+    drawing.add_argument("--results", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    if given.command == "run":
+        return run_some(given)
+    if given.command == "page":
+        print(page.draw(given.results))
+        return 0
+    return show()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
