@@ -1,7 +1,7 @@
 """One connection, from the socket's frames to the product's answers and back.
 
 The rules of the protocol are the machine's, what a command does is in `commands`; here is what both need of the world:
-one ladder from exceptions to replies and close codes, writing, and the end.
+one ladder from exceptions to replies and close codes, the deadlines, and the end.
 """
 
 import asyncio
@@ -14,37 +14,30 @@ import structlog
 
 from realtime.attending import Attending
 from realtime.backend import Backend, Credential, Identity, Peer
-from realtime.channel import SERVER_SIDE, Subscription
 from realtime.conduct import came_too_soon, count_answer, count_refused
 from realtime.hub import Hub
 from realtime.ladder import answer_to
+from realtime.listening import Listening
 from realtime.outbox import Priority
 from realtime.ports import Attendance, Bus, Presence, Streams
 from realtime.protocol import codes
 from realtime.protocol.codec import Codec
-from realtime.protocol.codes import Closing, Disconnect, Unsubscribe
-from realtime.protocol.frames import frame
+from realtime.protocol.codes import Closing, Disconnect
 from realtime.protocol.machine import Answer, Close, ConnectionMachine, Invoke, Ping
 from realtime.protocol.messages import (
-    ClientInfo,
-    Event,
     Payload,
     Pong,
-    Publication,
-    Push,
     Reply,
     Request,
     Result,
     RPCResult,
-    Subscribe,
     failure,
 )
-from realtime.protocol.messages import Unsubscribe as UnsubscribePush
 from realtime.rates import Meter
 from realtime.settings import Settings
 from realtime.stats import Stats
 from realtime.tasks import Tasks
-from realtime.wire import WRITE_AHEAD_BYTES, Wire
+from realtime.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +96,7 @@ class Handler(Protocol):
     def __call__(self, session: "Session", request: Any, /) -> Coroutine[Any, Any, Result | Deferred | None]: ...
 
 
-class Session:
+class Session(Listening):
     """One connection. Made when the socket is open, known to the hub once its connect is accepted.
 
     Bounds: `MAX_IN_FLIGHT` answers being made, `Settings.max_queued_bytes` waiting for the socket; a peer too slow for
@@ -112,30 +105,22 @@ class Session:
 
     __slots__ = (
         "_asked_at",
-        "_ctx",
-        "_direct",
         "_free_at",
         "_handlers",
         "_in_flight",
         "_leaving",
         "_machine",
-        "_pacer",
         "_receiving",
         "_taken_at",
-        "_wire",
         "attending",
-        "client",
-        "codec",
-        "ended_with",
-        "identity",
         "meter",
         "opened_at",
         "peer",
         "sdk",
-        "subscriptions",
-        "watched",
         "wheel_tick",
     )
+
+    _ctx: Context
 
     def __init__(
         self,
@@ -147,58 +132,30 @@ class Session:
         *,
         client: str,
     ) -> None:
+        super().__init__(ctx, wire, codec, client=client)
         now = ctx.monotonic()
-        self._ctx = ctx
         self._handlers = handlers
-        self._wire = wire
-        # The transport, while a frame may go straight to it. None once something is queued, and after the end.
-        self._direct = wire.direct
         self._machine = ConnectionMachine(ctx.settings.connection, now=now)
         self.meter = Meter(ctx.settings.rates)
         self._in_flight: set[asyncio.Future[Payload]] | None = None
         self._leaving: Disconnect | None = None
-        self._pacer: asyncio.Task[None] | None = None
         self._receiving = False
         # When the present frame came at the earliest, when it was taken, and when the one before was done.
         self._asked_at = self._taken_at = self._free_at = now
         self.attending: Attending | None = None
-        self.client = client
-        self.codec = codec
         self.peer = peer
-        self.identity = Identity("")
         self.sdk = ""
         self.opened_at = ctx.clock()
-        self.subscriptions: dict[str, Subscription] = {}
-        self.watched: set[str] = set()
-        self.ended_with: int | None = None
         self.wheel_tick = 0
         ctx.wake(self, self._machine.due_at)
-
-    @property
-    def user(self) -> str:
-        return self.identity.user
 
     @property
     def context(self) -> Context:
         return self._ctx
 
     @property
-    def wire(self) -> Wire:
-        return self._wire
-
-    @property
-    def ended(self) -> bool:
-        return self.ended_with is not None
-
-    @property
     def waited_s(self) -> float:
         return self._ctx.monotonic() - self._asked_at
-
-    def subscribed(self, channel: str) -> bool:
-        return channel in self.subscriptions
-
-    def info(self, subscription: Subscription) -> ClientInfo:
-        return ClientInfo(self.user, self.client, self.identity.info, subscription.chan_info)
 
     async def receive(self, data: bytes) -> None:
         """Serve the commands of one frame, in order. Commands whose answer takes its time do not hold up the next.
@@ -322,52 +279,6 @@ class Session:
     def _monotonic_of(self, wall_s: float | None) -> float | None:
         return None if wall_s is None else self._ctx.monotonic() + (wall_s - self._ctx.clock())
 
-    def reply(self, reply: Reply) -> None:
-        self._write_part(self.codec.reply(reply), Priority.CONTROL)
-
-    def push(self, channel: str, event: Event, priority: Priority = Priority.LIVE) -> None:
-        self._write_part(self.codec.push(Push(channel, event)), priority)
-
-    def _write_part(self, part: bytes, priority: Priority) -> None:
-        ready_frame = frame(self.codec.opcode, self.codec.join([part]))
-        self._ctx.stats.frames_out += 1
-        self._ctx.stats.bytes_out += len(ready_frame)
-        self.write(ready_frame, priority)
-
-    def write(self, ready_frame: bytes, priority: Priority) -> None:
-        """Send or queue a ready frame. Over the bound the session ends with "slow"; ended ones ignore it."""
-        transport = self._direct
-        if transport is not None and transport.get_write_buffer_size() < WRITE_AHEAD_BYTES:
-            try:
-                transport.write(ready_frame)
-            except RuntimeError:
-                self._direct = None  # uvloop's way to say that the connection is lost; the reader is about to notice
-        elif self.ended_with is None:
-            self._queue(ready_frame, priority)
-
-    def _queue(self, ready_frame: bytes, priority: Priority) -> None:
-        wire = self._wire
-        if not wire.write(ready_frame, priority):
-            self.end(codes.CLOSE_SLOW)
-            return
-        self._direct = wire.direct
-        if wire.outbox is not None and self._pacer is None:
-            self._pacer = self._ctx.tasks.spawn(self._pace(), name="pace")
-
-    async def _pace(self) -> None:
-        """Move the outbox on as the socket takes it. Lives only while something is queued."""
-        try:
-            await self._wire.pace()
-        except TimeoutError:
-            # Pongs prove nothing here: they may come from somebody who reads nothing.
-            self.end(codes.CLOSE_SLOW)
-        except ConnectionError:
-            pass
-        finally:
-            self._pacer = None
-            if not self.ended:
-                self._direct = self._wire.direct
-
     def tick(self) -> float | None:
         """Do what is due now (ping, time-outs, expiry). Returns when to be called again, None when over."""
         if self.ended:
@@ -384,7 +295,7 @@ class Session:
                     self.end(disconnect, reason)
                     return None
         due_at = self._machine.due_at
-        expiring = self._expire_subscriptions()
+        expiring = self.expire_subscriptions()
         return due_at if expiring is None else min(due_at, expiring)
 
     def ask(self) -> None:
@@ -418,62 +329,11 @@ class Session:
                 # Another tab, or what a reconnect has left behind: its answer tells which.
                 other.ask()
 
-    def _expire_subscriptions(self) -> float | None:
-        """End what was not refreshed in time. Returns the monotonic time of the next such deadline."""
-        ctx = self._ctx
-        ends_at = [
-            (subscription.expire_at + ctx.settings.expired_subscription_grace_s, name)
-            for name, subscription in self.subscriptions.items()
-            if subscription.expire_at is not None
-        ]
-        wall = ctx.clock()
-        for at, name in ends_at:
-            if at <= wall:
-                self.unsubscribe(name, codes.UNSUBSCRIBE_EXPIRED)
-        next_at = min((at for at, _ in ends_at if at > wall), default=None)
-        return None if next_at is None else ctx.monotonic() + (next_at - wall)
-
-    def unsubscribe(self, name: str, unsubscribe: Unsubscribe) -> None:
-        """End a subscription from the server's side and say so."""
-        self._ctx.hub.unwatch(self, name)
-        if self._ctx.hub.unsubscribe(self, name) is not None:
-            self._ctx.stats.unsubscribed(unsubscribe.code)
-            # Not ahead of what was published before: for the client this is the channel's last word.
-            self.push(name, UnsubscribePush(unsubscribe.code, unsubscribe.reason))
-
-    def promote(self, name: str, epoch: str, first: Publication) -> Subscription:
-        data = self._ctx.backend.promoted(self.user, name, first)
-        self.push(name, Subscribe(True, epoch, first.offset - 1, True, data))
-        return SERVER_SIDE
-
-    def restart(self, name: str, epoch: str, offset: int) -> bool:
-        """Too much was missed: start the subscription anew at `offset`. The client is told, and pages the rest.
-
-        False: it is the client's own, and has ended; the client subscribes anew.
-        """
-        subscription = self.subscriptions[name]
-        if subscription.client_side:
-            self.unsubscribe(name, codes.UNSUBSCRIBE_INSUFFICIENT)
-            return False
-        self.push(name, UnsubscribePush(codes.UNSUBSCRIBE_SERVER.code, codes.UNSUBSCRIBE_SERVER.reason))
-        self.push(name, Subscribe(True, epoch, offset, True, self._ctx.backend.restarted(self.user, name, offset)))
-        return True
-
-    def lost_position(self, name: str) -> None:
-        subscription = self.subscriptions.get(name)
-        if subscription is None or not subscription.positioned:
-            return
-        if subscription.server_side:
-            self.end(codes.CLOSE_INSUFFICIENT_STATE)
-        else:
-            self.unsubscribe(name, codes.UNSUBSCRIBE_INSUFFICIENT)
-
     def end(self, disconnect: Disconnect, reason: str = "") -> None:
         """Close the connection with a code; returns at once, whatever the peer does. The first code counts."""
         if self.ended:
             return
-        self.ended_with = disconnect.code
-        self._direct = None
+        self._cease(disconnect.code)
         self._machine.close()
         self._ctx.stats.disconnected(disconnect.code)
         self._left()
@@ -495,8 +355,7 @@ class Session:
     def gone(self) -> None:
         """The socket is closed: leave the hub. Called once, by whoever read the socket."""
         if not self.ended:
-            self.ended_with = 0
-            self._direct = None
+            self._cease(0)
             self._machine.close()
             self._ctx.stats.disconnected(0)
             self._left()
