@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from chat.config import Config
 from chat.config.push import PushSection
 from chat.push.apps import open_apps
-from chat.push.delivery import Delivery, DeliverySettings
+from chat.push.delivery import Delivery
 from chat.push.dispatcher import Dispatcher, DispatcherSettings
 from chat.push.emulated import vendors_at
 from chat.push.lab.whereabouts import whereabouts
@@ -25,6 +25,7 @@ from chat.push.ports import States, lane_name
 from chat.push.rendering import RenderingSettings
 from chat.push.senders import LaneSenders, open_senders
 from chat.push.sending import Content, Environment, Lane, Provider, WebKeys
+from chat.push.settling import DeliverySettings
 from chat.push.sweeping import plan_since
 from chat.push.together import devices_together, traces_together
 from chat.push.tracing import Tracer

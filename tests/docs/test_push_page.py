@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from chat.docs.pages import load
-from chat.push.delivery import OUTCOMES, DeliverySettings
 from chat.push.policy import PolicySettings, Reason
 from chat.push.sending import Content
+from chat.push.settling import OUTCOMES, DeliverySettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "push.md").read_text()
 POLICY = PolicySettings()

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chat.push.breaker import BreakerSettings
-from chat.push.delivery import Delivery, DeliverySettings
+from chat.push.delivery import Delivery
 from chat.push.dispatcher import Dispatcher, DispatcherSettings
 from chat.push.lanes import LaneRuntime
 from chat.push.planner import Planner, PlannerSettings
 from chat.push.policy import DeviceState, PolicySettings
 from chat.push.ports import lane_name, lane_of
 from chat.push.sending import Accepted, Kind, Lane, Notification, Push, Verdict
+from chat.push.settling import DeliverySettings
 from chat.push.tracing import Tracer
 from chat.push.unreading import StoredGroups, StoredUnreads
 from storage.model import Entry

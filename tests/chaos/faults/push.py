@@ -16,9 +16,9 @@ from chaos.faults.looking import Watch, acks_go_on, now, percentile, watching
 from chaos.faults.ward import PLATFORMS, Ward, counting, open_ward
 from chaos.hostile import Hostile
 from chaos.pocket import Came, Carried
-from chat.push.delivery import DeliverySettings
 from chat.push.dispatcher import DispatcherSettings
 from chat.push.lab.webpush import HANG
+from chat.push.settling import DeliverySettings
 from storage.mongo.client import connect
 
 RING_WITHIN_S: Final = 8.0

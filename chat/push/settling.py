@@ -1,0 +1,233 @@
+"""What becomes of a job: what a provider's answer asks for, and how a job ends without one.
+
+Each outcome is written to the job's row before anything else: until it is, whoever comes next does it again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from chat.push.lanes import LaneRuntime
+from chat.push.ports import Devices
+from chat.push.rendering import Telling
+from chat.push.sending import (
+    Accepted,
+    Address,
+    AddressGone,
+    Content,
+    CredentialsAtFault,
+    Kind,
+    Later,
+    Notification,
+    Rejected,
+    TooLarge,
+    Unknown,
+    Verdict,
+)
+from chat.push.timing import retry_at
+from chat.push.tracing import Tracer
+from storage.model.device import Device
+from storage.model.push import Job, Step, Trace
+from storage.mongo.push_jobs import PushJobs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """A push that has failed `attempts` times is given up; one whose provider gave no reason that it could be expected
+    to pass by itself, after `unexplained_attempts`. `deadline_s`: the longest that a sender is waited for; a lease has
+    to be more than twice as long. `life_ms`: how long something is worth telling once do-not-disturb is over.
+    """
+
+    attempts: int = 5
+    unexplained_attempts: int = 3
+    deadline_s: float = 12.0
+    crowded_ms: int = 1_000
+    life_ms: int = 4 * 3_600_000
+    content: Content = Content.FULL
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is being sent, and what the row says once it was."""
+
+    job: Job
+    device: Device
+    address: Address
+    telling: Telling
+    lane: LaneRuntime
+
+    @property
+    def shown(self) -> int:
+        """What is on the screen once it has arrived."""
+        return self.telling.upto if self.telling.kind in (Kind.ALERT, Kind.QUIET) else 0
+
+
+class Settling:
+    """Every method that is awaited may raise StorageError; the job is then anybody's when its lease ends."""
+
+    def __init__(
+        self,
+        jobs: PushJobs,
+        tracer: Tracer,
+        devices: Devices,
+        *,
+        clock_ms: Callable[[], int],
+        random: Callable[[], float],
+        on_accepted: Callable[[float], None] | None,
+        settings: DeliverySettings,
+    ) -> None:
+        """See `Delivery`."""
+        self._jobs = jobs
+        self._tracer = tracer
+        self._devices = devices
+        self._clock_ms = clock_ms
+        self._random = random
+        self._on_accepted = on_accepted
+        self._settings = settings
+
+    async def answered(self, sending: Sending, notification: Notification, verdict: Verdict) -> None:
+        now, job, lane = self._clock_ms(), sending.job, sending.lane
+        breaker = lane.breaker_of(sending.address)
+        match verdict:
+            case Accepted():
+                breaker.succeeded()
+                lane.breaker.answered()
+                lane.deletions.there()
+                await self._accepted(sending, notification, verdict, now)
+            case Later(reason, "device", after_s):
+                breaker.answered()
+                limit = self._settings.unexplained_attempts if after_s is None else self._settings.attempts
+                await self._retry(job, reason, limit, now, after_s)
+            case Later(reason, scope, after_s):
+                concerned = lane.breaker if scope == "lane" else breaker
+                concerned.asked_for_time(now, reason, None if after_s is None else int(after_s * 1000))
+                await self.hold(job, concerned.opens_at(now), now)
+            case Unknown(reason):
+                breaker.failed(now, reason)
+                await self._retry(job, reason, self._settings.attempts, now)
+            case CredentialsAtFault(reason):
+                lane.breaker.refused(now, reason)
+                log.warning("push_credentials_at_fault", lane=lane.name, reason=reason)
+                await self.hold(job, lane.breaker.opens_at(now), now)
+            case AddressGone(reason, since):
+                breaker.answered()
+                await self._gone(sending, reason, since, now)
+            case TooLarge(reason) | Rejected(reason):
+                breaker.answered()
+                await self._bury(job, reason, now)
+
+    async def _accepted(self, sending: Sending, notification: Notification, verdict: Accepted, now: int) -> None:
+        rang_at = now if notification.kind is Kind.ALERT and notification.sound else None
+        # First of all: until this is written, whoever comes next sends it again.
+        await self._jobs.done(sending.job, covered=sending.telling.upto, shown=sending.shown, rang_at=rang_at, now=now)
+        if self._on_accepted is not None:
+            self._on_accepted((now - sending.job.due_at) / 1000)
+        if verdict.environment is not None and verdict.environment != sending.device.environment:
+            await self._devices.flip(sending.device, verdict.environment)
+        await self._devices.succeeded(sending.device)
+
+    async def _gone(self, sending: Sending, reason: str, since: int | None, now: int) -> None:
+        job, lane = sending.job, sending.lane
+        if since is not None and since <= sending.device.confirmed_at:
+            # It has registered since then: the provider will know soon.
+            await self._retry(job, reason, self._settings.unexplained_attempts, now)
+            return
+        was_tripped = lane.deletions.tripped
+        if not lane.deletions.gone(now):
+            if not was_tripped:
+                log.error("push_credentials_suspect", lane=lane.name, since=lane.deletions.suspect_since)
+            lane.breaker.hold(now, "too_many_devices_gone", lane.suspicion_ms)
+            await self.hold(job, lane.breaker.opens_at(now), now)
+            return
+        if await self._devices.tombstone(sending.device, reason=reason, at=now, since=since):
+            await self._jobs.done(job, covered=sending.telling.upto, shown=0, now=now)
+        else:
+            await self._jobs.wait(job, now, now=now)
+
+    async def _retry(self, job: Job, reason: str, limit: int, now: int, after_s: float | None = None) -> None:
+        attempts = job.attempts + 1
+        if attempts >= limit:
+            await self._bury(job, reason, now)
+            return
+        asked_ms = None if after_s is None else int(after_s * 1000)
+        at = retry_at(now, attempts, ends_at=job.ends_at, random=self._random, asked_ms=asked_ms)
+        if at is None:
+            await self.end(job, "expired", reason)
+        else:
+            await self._jobs.wait(job, at, now=now, attempts=attempts)
+
+    async def hold(self, job: Job, until: int, now: int) -> None:
+        """It is not the job's fault, so it costs none of its attempts."""
+        if until >= job.ends_at:
+            until = job.ends_at
+        await self._jobs.wait(job, max(now + 1, self._spread(until)), now=now)
+
+    def _spread(self, until: int) -> int:
+        """Those who wait for the same do not come back at the same moment."""
+        return until + int(self._settings.crowded_ms * self._random())
+
+    async def _bury(self, job: Job, reason: str, now: int) -> None:
+        log.warning("push_given_up", lane=job.lane, reason=reason, attempts=job.attempts + 1)
+        await self._jobs.bury(replace(job, attempts=job.attempts + 1), reason, now=now)
+        self.trace(job, Step.ENDED, "dead_letter", reason)
+
+    async def end(self, job: Job, outcome: str, reason: str) -> None:
+        await self._jobs.done(job, now=self._clock_ms())
+        self.trace(job, Step.ENDED, outcome, reason)
+
+    def trace_answer(self, sending: Sending, notification: Notification, verdict: Verdict) -> None:
+        self.trace(
+            sending.job,
+            Step.ANSWERED,
+            f"{notification.kind.value}:{OUTCOMES[type(verdict)]}",
+            "" if isinstance(verdict, Accepted) else verdict.reason,
+            upto=notification.upto,
+            notification=notification,
+            provider_id=verdict.provider_id if isinstance(verdict, Accepted) else "",
+        )
+
+    def trace(
+        self,
+        job: Job,
+        step: Step,
+        outcome: str,
+        reason: str = "",
+        *,
+        upto: int | None = None,
+        until: int | None = None,
+        notification: Notification | None = None,
+        provider_id: str = "",
+    ) -> None:
+        trace = Trace(
+            self._clock_ms(),
+            step,
+            job.conversation,
+            min(job.since, job.upto),
+            max(job.upto, upto or 0),
+            outcome,
+            str(reason),
+            job.user,
+            job.device,
+            job.lane,
+            until,
+            0 if notification is None else job.attempts + 1,
+            "" if notification is None else notification.job_id,
+            provider_id,
+        )
+        self._tracer.add(trace)
+
+
+OUTCOMES: Final[Mapping[type[Verdict], str]] = {
+    Accepted: "accepted",
+    Later: "later",
+    Unknown: "unknown",
+    AddressGone: "address_gone",
+    CredentialsAtFault: "credentials_at_fault",
+    TooLarge: "too_large",
+    Rejected: "rejected",
+}
+"""The names of verdicts, as traces and metrics have them."""
