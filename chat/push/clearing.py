@@ -1,4 +1,6 @@
-"""Takes away what devices show and their user has read elsewhere: of the reads of a hub, in a worker a moment later."""
+"""Takes away what devices show and their user has read elsewhere, and has the number on their icons looked at: of the
+reads of a hub, in a worker a moment later.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -16,6 +18,9 @@ log = structlog.get_logger(__name__)
 EVERY_S: Final = 0.25
 DELAY_MS: Final = 750
 """Readings that follow on each other are one update of the screen."""
+
+NUMBER_DELAY_MS: Final = 3_000
+"""The same for the number alone; longer, as most devices are told it with what is taken away."""
 
 LIFE_MS: Final = 4 * 3_600_000
 MAX_WAITING: Final = 20_000
@@ -46,7 +51,9 @@ class Clearing:
         reads, self._waiting = self._waiting, OrderedDict()
         now = self._clock_ms()
         try:
-            await self._jobs.read(reads, due_at=now + DELAY_MS, ends_at=now + LIFE_MS, now=now)
+            await self._jobs.read(
+                reads, due_at=now + DELAY_MS, number_due_at=now + NUMBER_DELAY_MS, ends_at=now + LIFE_MS, now=now
+            )
         except BaseException:
             for (user, conversation), offset in reads.items():
                 self.note(user, conversation, offset)

@@ -13,10 +13,11 @@ import structlog
 
 from chat.push.facts import NO_WISHES, Circumstances, Weighed, weigh
 from chat.push.lanes import LaneRuntime
-from chat.push.policy import DeviceState, PolicySettings, Reason, Send, Suppress, Wait, decide
+from chat.push.policy import GONE, DeviceState, PolicySettings, Reason, Send, Suppress, Wait, decide, is_in_front
 from chat.push.ports import Devices, Preferences, Senders, States, Unread, Unreads, address_of, lane_name, lane_of
-from chat.push.rendering import RenderingSettings, Seal, Telling, render
+from chat.push.rendering import RenderingSettings, Seal, Telling, number_alone, render
 from chat.push.sending import (
+    SEEN_ONLY,
     Content,
     CredentialsAtFault,
     Kind,
@@ -37,8 +38,6 @@ from storage.mongo.push_jobs import PushJobs
 log = structlog.get_logger(__name__)
 
 _GONE_FROM_SCREEN: Final = frozenset({Reason.ALREADY_READ, Reason.NOTHING_LEFT, Reason.NOT_A_MEMBER})
-_SEEN_ONLY: Final = frozenset({Provider.WEBPUSH})
-"""Browsers revoke the subscription of who sends what cannot be seen: nothing is cleared there."""
 
 
 class Delivery:
@@ -100,7 +99,9 @@ class Delivery:
             await self._jobs.wait(job, self._clock_ms(), now=self._clock_ms(), lane=actual)
             return
         async with lane.place(address_of(device), self._settings.crowded_ms / 1000) as found:
-            if found:
+            if found and job.is_number:
+                await self._number(job, device, lane)
+            elif found:
                 await self._look(job, device, lane)
             else:
                 now = self._clock_ms()
@@ -121,6 +122,21 @@ class Delivery:
                 await self._waits(job, weighed, until, reason)
             case Send():
                 await self._tell(job, device, unread, weighed, decision, around, lane)
+
+    async def _number(self, job: Job, device: Device, lane: LaneRuntime) -> None:
+        """Something was read: tell the device what is left, if it was told another number."""
+        now = self._clock_ms()
+        again_at = job.numbered_at + self._settings.number_gap_ms
+        if now < again_at:
+            await self._jobs.wait(job, again_at, now=now)
+            return
+        badge, states = await asyncio.gather(self._unreads.badge(job.user), self._what_devices_do(job))
+        # An app that is in front sets its own number, and who looks at it does not see the icon.
+        if badge == job.badge or Provider(device.provider) in SEEN_ONLY or is_in_front(states.get(device.id, GONE)):
+            await self._jobs.done(job, badge=badge, now=now)
+            return
+        telling = number_alone(device.id, job.user, badge, job.touched)
+        await self._send(Sending(job, device, address_of(device), telling, lane))
 
     async def _around(self, job: Job, device: Device) -> Circumstances:
         now = self._clock_ms()
@@ -147,10 +163,19 @@ class Delivery:
         if reason not in _GONE_FROM_SCREEN:
             await self._jobs.done(job, covered=weighed.upto, now=now)
             return
-        if not job.may_be_shown or Provider(device.provider) in _SEEN_ONLY:
+        if not job.may_be_shown or Provider(device.provider) in SEEN_ONLY:
             await self._jobs.done(job, covered=weighed.upto, shown=0, now=now)
             return
-        telling = Telling(device.id, Kind.CLEAR, unread, (), weighed.upto, Content.ID_ONLY, revision=job.touched)
+        telling = Telling(
+            device.id,
+            Kind.CLEAR,
+            unread,
+            (),
+            weighed.upto,
+            Content.ID_ONLY,
+            revision=job.touched,
+            kept=await self._is_last(job, device),
+        )
         await self._send(Sending(job, device, address_of(device), telling, lane))
 
     async def _waits(self, job: Job, weighed: Weighed, until: int, reason: Reason) -> None:
@@ -183,8 +208,17 @@ class Delivery:
             more=unread.more,
             revision=job.touched,
             content_keys=None if keys is None else WebKeys(keys.p256dh, keys.auth),
+            kept=decision.reason is not Reason.UPDATE or await self._is_last(job, device),
         )
         await self._send(Sending(job, device, address_of(device), telling, lane))
+
+    async def _is_last(self, job: Job, device: Device) -> bool:
+        """Whether what changes on the screen is all that waits for the device, should it be away: another conversation
+        must not be displaced by that.
+        """
+        if device.provider != Provider.APNS.value:
+            return True
+        return await self._jobs.last_told(device.id) in ("", job.conversation)
 
     async def _send(self, sending: Sending) -> None:
         """Send it, a smaller one if it is too large, and do what the answer asks for."""

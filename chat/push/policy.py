@@ -201,11 +201,12 @@ _SUPPRESSING: Final[tuple[tuple[Reason, _Rule], ...]] = (
     (Reason.LARGE_GROUP, lambda facts, settings: mentions_only(facts, settings) and not facts.mentioned),
     (Reason.ALREADY_READ, lambda facts, _: facts.read >= facts.upto),
     # It is being looked at, and has arrived: the app itself tells.
-    (Reason.IN_FRONT, lambda facts, _: _in_front(facts.device) and facts.device.confirmed >= facts.upto),
+    (Reason.IN_FRONT, lambda facts, _: is_in_front(facts.device) and facts.device.confirmed >= facts.upto),
 )
 
 
-def _in_front(device: DeviceState) -> bool:
+def is_in_front(device: DeviceState) -> bool:
+    """Whether somebody looks at the app there."""
     return device.connected and (device.foreground or device.viewing)
 
 

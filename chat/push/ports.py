@@ -96,6 +96,9 @@ class Unreads(Protocol):
     async def of(self, user: str, conversation: str) -> Unread | None:
         """As it is now; None: there is no such conversation. May raise StorageError."""
 
+    async def badge(self, user: str) -> int:
+        """How much is unread anywhere. May raise StorageError."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

@@ -13,6 +13,7 @@ import msgspec
 from chat.push.ports import Message, Unread
 from chat.push.sending import COLLAPSE_ID_LENGTH, Content, Kind, Notification, WebKeys
 from storage.model import ConversationKind
+from storage.model.push import NUMBER
 
 _JOBS: Final = uuid.UUID("7f9d1c3e-52a4-5b0e-9a63-0f2f1d6f8a11")
 _ELLIPSIS: Final = "…"
@@ -58,7 +59,7 @@ class Telling:
     """What is to be rendered. `told`: the unread messages that concern the user, ascending, not empty but for `clear`
     and `badge`. `upto`: the offset that this tells up to. `more`: there are older ones than those in `told`.
     `revision`: of what was told already, as messages were edited, deleted or read since. `content_keys`: the device's,
-    for mode `encrypted`.
+    for mode `encrypted`. `kept`: see `Notification`.
     """
 
     device: str
@@ -70,6 +71,14 @@ class Telling:
     more: bool = False
     revision: int = 0
     content_keys: WebKeys | None = None
+    kept: bool = True
+
+
+def number_alone(device: str, user: str, badge: int, revision: int) -> Telling:
+    """What sets the number on a device's icon, and shows nothing. `revision`: another one for each."""
+    kind, nothing = ConversationKind.DIRECT, ()
+    unread = Unread(user, NUMBER, kind, "", members_count=0, member=True, read=0, messages=nothing, badge=badge)
+    return Telling(device, Kind.BADGE, unread, nothing, 0, Content.ID_ONLY, revision=revision, kept=False)
 
 
 class Sealed(msgspec.Struct, omit_defaults=True):
@@ -110,8 +119,9 @@ def render(telling: Telling, settings: RenderingSettings = DEFAULT_SETTINGS, sea
         content=content,
         actions=visible and content not in _PLAIN,
         group=_group(telling),
-        link=settings.link.replace("{conversation}", unread.conversation),
+        link=settings.link.replace("{conversation}", unread.conversation) if unread.conversation else "",
         sealed=sealed,
+        kept=telling.kept,
     )
 
 

@@ -35,6 +35,10 @@ class Kind(StrEnum):
     BADGE = "badge"
 
 
+SEEN_ONLY: Final = frozenset({Provider.WEBPUSH})
+"""Browsers revoke the subscription of who sends what cannot be seen: nothing is cleared there, nor a number set."""
+
+
 class Content(StrEnum):
     """How much a notification says. `encrypted`: everything, but for the device only (RFC 8291)."""
 
@@ -93,6 +97,8 @@ class Notification:
     what is shown. `upto` is the offset of the newest entry that it tells of. `badge` is absolute, None leaves it.
     `actions`: it can be answered and marked as read. `group` names the class of conversation, for a channel of Android.
     `sealed` is there in mode `encrypted`: the body for the device's keys, by RFC 8291; title and body are generic then.
+    `kept`: it waits for a device that is away. APNs keeps the last push of an app alone: what would only take the place
+    of something that is to be seen is not.
     """
 
     kind: Kind
@@ -109,6 +115,7 @@ class Notification:
     group: Literal["direct", "mention", "group"] = "group"
     link: str = ""
     sealed: bytes | None = None
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)

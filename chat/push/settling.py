@@ -13,6 +13,7 @@ from chat.push.lanes import LaneRuntime
 from chat.push.ports import Devices
 from chat.push.rendering import Telling
 from chat.push.sending import (
+    SEEN_ONLY,
     Accepted,
     Address,
     AddressGone,
@@ -40,6 +41,7 @@ class DeliverySettings:
     """A push that has failed `attempts` times is given up; one whose provider gave no reason that it could be expected
     to pass by itself, after `unexplained_attempts`. `deadline_s`: the longest that a sender is waited for; a lease has
     to be more than twice as long. `life_ms`: how long something is worth telling once do-not-disturb is over.
+    `number_gap_ms`: a device is told its number by itself at most that often.
     """
 
     attempts: int = 5
@@ -47,6 +49,7 @@ class DeliverySettings:
     deadline_s: float = 12.0
     crowded_ms: int = 1_000
     life_ms: int = 4 * 3_600_000
+    number_gap_ms: int = 10_000
     content: Content = Content.FULL
 
 
@@ -121,11 +124,21 @@ class Settling:
                 await self._bury(job, reason, now)
 
     async def _accepted(self, sending: Sending, notification: Notification, verdict: Accepted, now: int) -> None:
+        job = sending.job
         rang_at = now if notification.kind is Kind.ALERT and notification.sound else None
+        badge = None if sending.address.provider in SEEN_ONLY else notification.badge
         # First of all: until this is written, whoever comes next sends it again.
-        await self._jobs.done(sending.job, covered=sending.telling.upto, shown=sending.shown, rang_at=rang_at, now=now)
-        if self._on_accepted is not None:
-            self._on_accepted((now - sending.job.due_at) / 1000)
+        await self._jobs.done(
+            job,
+            covered=sending.telling.upto,
+            shown=sending.shown,
+            rang_at=rang_at,
+            badge=badge,
+            last=notification.kept,
+            now=now,
+        )
+        if self._on_accepted is not None and not job.is_number:
+            self._on_accepted((now - job.due_at) / 1000)
         if verdict.environment is not None and verdict.environment != sending.device.environment:
             await self._devices.flip(sending.device, verdict.environment)
         await self._devices.succeeded(sending.device)
@@ -171,6 +184,10 @@ class Settling:
         return until + int(self._settings.crowded_ms * self._random())
 
     async def _bury(self, job: Job, reason: str, now: int) -> None:
+        if job.is_number:
+            # Not worth anybody's look: the next one is right again.
+            await self.end(job, "dropped", reason)
+            return
         log.warning("push_given_up", lane=job.lane, reason=reason, attempts=job.attempts + 1)
         await self._jobs.bury(replace(job, attempts=job.attempts + 1), reason, now=now)
         self.trace(job, Step.ENDED, "dead_letter", reason)

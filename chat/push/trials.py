@@ -80,6 +80,9 @@ class WithTrials:
             badge=await self._badge(user),
         )
 
+    async def badge(self, user: str) -> int:
+        return await self._unreads.badge(user)
+
 
 def is_trial(conversation: str) -> bool:
     return conversation.startswith(_PREFIX)

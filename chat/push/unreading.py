@@ -75,6 +75,10 @@ class StoredUnreads:
         """As it is now; None: there is no such conversation, or the user never was in it."""
         return await self._together.ask((user, conversation))
 
+    async def badge(self, user: str) -> int:
+        """How much is unread anywhere."""
+        return await self._badge(user)
+
     async def _of(self, asked: Sequence[tuple[str, str]]) -> list[Unread | None]:
         store = self._store
         records, blocked, members = await asyncio.gather(

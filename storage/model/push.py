@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+NUMBER: Final = ""
+"""In place of a conversation: the job, and the row, of the number on a device's icon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,9 @@ class Job:
     already. `covered`: up to here everything was decided; `shown`: up to here the notification on the device's screen
     tells, 0 if there is none; `rang_at`: when it last made a sound there. `claim` names the lease, which ends at
     `leased_until`; `resumed`: since the job was last done, whoever had it did not give it back.
+
+    Of the row of the number: `badge` is the one that the device was told last, None if that is not known, and
+    `numbered_at` when it was last told one by itself.
     """
 
     device: str
@@ -57,11 +64,18 @@ class Job:
     shown: int = 0
     rang_at: int | None = None
     resumed: bool = False
+    badge: int | None = None
+    numbered_at: int = 0
 
     @property
     def key(self) -> str:
         """The row's id."""
         return job_key(self.device, self.conversation)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is about the number on the device's icon, and no conversation."""
+        return self.conversation == NUMBER
 
     @property
     def may_be_shown(self) -> bool:

@@ -2,7 +2,7 @@
 
 A row stays when its job is done, for it knows up to where everything was decided: whoever reads the log again makes no
 second job of it, and what is shown on the device can be taken away. The server removes it when nothing has come for
-long.
+long. One more row of a device is for the number on its icon: which one it was told, and a job when that is not right.
 
 A job is done by who holds its lease. A lease that ends is anybody's, so a killed worker costs that time and nothing
 else. What comes while a job is leased is not lost: `done` compares, and the job is due again for what it did not cover.
@@ -16,9 +16,19 @@ from typing import Final, Self
 
 from pymongo import ASCENDING, UpdateMany, UpdateOne
 
-from storage.model.push import DeadLetter, Doubt, Job, job_key
+from storage.model.push import NUMBER, DeadLetter, Doubt, Job, job_key
 from storage.mongo.client import Database, Document, translated
-from storage.mongo.push_rows import as_date, dead_of, doubted, job_of, taken, touched
+from storage.mongo.push_rows import (
+    KEPT_MS,
+    as_date,
+    by_conversation,
+    dead_of,
+    doubted,
+    job_of,
+    numbered,
+    taken,
+    touched,
+)
 from storage.mongo.schema import PUSH_DEAD, PUSH_JOBS
 from storage.mongo.together import Together
 
@@ -27,9 +37,6 @@ PUT_TOGETHER: Final = 250
 """Each is an update of its own: of more, one command might take longer than it is waited for."""
 
 MAX_COUNTED: Final = 10_000
-KEPT_MS: Final = 7 * 24 * 3_600_000
-"""How long a row is kept that has no job. As long as a log may be read again."""
-
 DEAD_KEPT_MS: Final = 14 * 24 * 3_600_000
 
 _TOKEN_BYTES: Final = 12
@@ -104,15 +111,25 @@ class PushJobs:
         with translated():
             return (await self._jobs.update_many(query, touched(due_at, ends_at, now))).matched_count
 
-    async def read(self, reads: Mapping[tuple[str, str], int], *, due_at: int, ends_at: int, now: int) -> int:
+    async def read(
+        self,
+        reads: Mapping[tuple[str, str], int],
+        *,
+        due_at: int,
+        ends_at: int,
+        now: int,
+        number_due_at: int,
+    ) -> int:
         """How far users have read, by user and conversation: look at each of their devices that shows no more than
-        that, or is just being told of it. How many.
+        that, or is just being told of it; and, at `number_due_at`, at the number on the icon of each that has one. How
+        many rows.
         """
+        update = touched(by_conversation(number_due_at, due_at), ends_at, now)
         writes = []
         for (user, conversation), offset in reads.items():
-            shown = [{"shown": {"$gt": 0, "$lte": offset}}, {"lease": {"$gt": now}}]
-            query = {"user": user, "conversation": conversation, "$or": shown}
-            writes.append(UpdateMany(query, touched(due_at, ends_at, now)))
+            wrong = [{"shown": {"$gt": 0, "$lte": offset}}, {"badge": {"$gt": 0}}, {"lease": {"$gt": now}}]
+            query = {"user": user, "conversation": {"$in": [conversation, NUMBER]}, "$or": wrong}
+            writes.append(UpdateMany(query, update))
         found = 0
         for start in range(0, len(writes), MAX_AT_ONCE):
             with translated():
@@ -180,12 +197,22 @@ class PushJobs:
         await self._give_back(job, [{"$set": changes}, {"$unset": ["claim", "again"]}])
 
     async def done(
-        self, job: Job, *, now: int, covered: int | None = None, shown: int | None = None, rang_at: int | None = None
+        self,
+        job: Job,
+        *,
+        now: int,
+        covered: int | None = None,
+        shown: int | None = None,
+        rang_at: int | None = None,
+        badge: int | None = None,
+        last: bool = True,
     ) -> None:
         """It was decided about everything up to `covered` (the job's `upto` if not given).
 
-        `shown`: what is on the screen now, 0 for nothing; None leaves it. If more has come, or what is shown has
-        changed since it was claimed, it is due again for that.
+        `shown`: what is on the screen now, 0 for nothing; None leaves it. `badge`: the number that the device was told;
+        `last`: with what is the last that is kept for it, should it be away.
+
+        If more has come, or what is shown has changed since it was claimed, it is due again for that.
         """
         upto = job.upto if covered is None else covered
         more = {"$or": [{"$gt": ["$upto", upto]}, {"$gt": [{"$ifNull": ["$touched", 0]}, job.touched]}]}
@@ -202,8 +229,13 @@ class PushJobs:
             changes["shown"] = shown or "$$REMOVE"
         if rang_at is not None:
             changes["rang"] = rang_at
+        beside: list[UpdateOne] = []
+        if badge is not None and job.is_number:
+            changes |= {"badge": badge, "numbered": now}
+        elif badge is not None:
+            beside.append(UpdateOne(*numbered(job, badge, now, last=last), upsert=True))
         gone = ["claim", "again", "resumed", "waited", "waited_until"]
-        await self._give_back(job, [{"$set": changes}, {"$unset": gone}])
+        await self._give_back(job, [{"$set": changes}, {"$unset": gone}], *beside)
 
     async def hurry(self, lane: str, *, now: int) -> int:
         """Whatever held a lane up is over: what would be due later is due now. How many jobs.
@@ -307,6 +339,12 @@ class PushJobs:
         """When the device last rang for each conversation that it did for since then; at most so many."""
         return await self._ringing.ask((device, since, limit))
 
+    async def last_told(self, device: str) -> str:
+        """Of which conversation a device was told last; empty if that is not known."""
+        with translated():
+            row = await self._jobs.find_one({"_id": job_key(device, NUMBER)}, {"last": 1})
+        return "" if row is None else str(row.get("last", ""))
+
     async def get(self, device: str, conversation: str) -> Job | None:
         """The job as it stands, claimed or not. None: there is nothing to do."""
         with translated():
@@ -320,8 +358,8 @@ class PushJobs:
             found = self._jobs.find(query, {"conversation": 1, "shown": 1}, limit=MAX_AT_ONCE)
             return {row["conversation"]: int(row["shown"]) for row in await found.to_list(MAX_AT_ONCE)}
 
-    async def _give_back(self, job: Job, update: Sequence[Document]) -> None:
-        await self._giving_back.ask(UpdateOne({"_id": job.key, "claim": job.claim}, list(update)))
+    async def _give_back(self, job: Job, update: Sequence[Document], *beside: UpdateOne) -> None:
+        await self._giving_back.ask_all([UpdateOne({"_id": job.key, "claim": job.claim}, list(update)), *beside])
 
     async def _write(self, writes: Sequence[UpdateOne]) -> list[None]:
         with translated():

@@ -3,13 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from storage.model.push import DeadLetter, Doubt, Job
+from storage.model.push import NUMBER, DeadLetter, Doubt, Job, job_key
 from storage.mongo.client import Document
+
+KEPT_MS: Final = 7 * 24 * 3_600_000
+"""How long a row is kept that has no job. As long as a log may be read again."""
 
 _PENDING: Final[Document] = {"$ne": [{"$type": "$due"}, "missing"]}
 
 
-def touched(due_at: int, ends_at: int, now: int) -> list[Document]:
+def touched(due_at: int | Document, ends_at: int, now: int) -> list[Document]:
     """What is on the screen is not right any more: a job, for whoever does it to see that it is another one."""
     leased = {"$and": [_PENDING, {"$gt": [{"$ifNull": ["$lease", 0]}, now]}]}
     return [
@@ -57,7 +60,30 @@ def doubted(doubt: Doubt, now: int) -> Document:
     }
 
 
-def _due(leased: Document, due_at: int) -> Document:
+def numbered(job: Job, badge: int, now: int, *, last: bool) -> tuple[Document, Document]:
+    """The row of the device's number, and how it changes: it was told this one. There is such a row from then on.
+    `last`: what the job has told is the last that waits for the device if it is away.
+    """
+    told = {
+        "device": job.device,
+        "user": job.user,
+        "conversation": NUMBER,
+        "lane": job.lane,
+        "badge": badge,
+        "forget_at": as_date(now + KEPT_MS),
+        **({"last": job.conversation} if last else {}),
+    }
+    # One that is made anew has no ids that were used before.
+    made = {"since": 0, "upto": 0, "touched": now}
+    return {"_id": job_key(job.device, NUMBER)}, {"$set": told, "$setOnInsert": made}
+
+
+def by_conversation(number: int, other: int) -> Document:
+    """One of two, by whether it is the row of a number."""
+    return {"$cond": [{"$eq": ["$conversation", NUMBER]}, number, other]}
+
+
+def _due(leased: Document, due_at: int | Document) -> Document:
     """A job that somebody is doing is due again afterwards; one whose provider asked for time keeps to that."""
     earlier = {"$min": ["$due", due_at]}
     asked = {"$gt": [{"$ifNull": ["$attempts", 0]}, 0]}
@@ -95,6 +121,8 @@ def job_of(row: Document) -> Job:
         shown=int(row.get("shown", 0)),
         rang_at=None if rang is None else int(rang),
         resumed=bool(row.get("resumed")),
+        badge=row.get("badge"),
+        numbered_at=int(row.get("numbered", 0)),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chat.push.breaker import BreakerSettings
+from chat.push.clearing import Clearing
 from chat.push.delivery import Delivery
 from chat.push.dispatcher import Dispatcher, DispatcherSettings
 from chat.push.lanes import LaneRuntime
@@ -20,7 +21,7 @@ from chat.push.sending import Accepted, Kind, Lane, Notification, Push, Verdict
 from chat.push.settling import DeliverySettings
 from chat.push.tracing import Tracer
 from chat.push.unreading import StoredGroups, StoredUnreads
-from storage.model import Entry
+from storage.model import Entry, Marks
 from storage.model.device import Device
 from storage.model.push import Job
 from storage.mongo.client import Database
@@ -219,6 +220,13 @@ class Pushing:
     async def plan(self, conversation: str, after: int = 0) -> None:
         """As the follower would, for everything after that offset."""
         await self.planner.on_entries(await self.entries(conversation, after))
+
+    async def read(self, conversation: str, offset: int, *, user: str = "ada") -> None:
+        """The user reads up to there on some device, and the hub has noted it."""
+        await self.store.reading.mark(conversation, user, Marks(read=offset))
+        clearing = Clearing(self.jobs, clock_ms=self.now)
+        clearing.note(user, conversation, offset)
+        await clearing.flush()
 
     async def claim(self, device: Device) -> Job:
         (job,) = await self.jobs.claim(lane_name(lane_of(device)), 1, now=self.now.ms, lease_ms=LEASE_MS)

@@ -125,14 +125,17 @@ class Ringing:
         return {platform: await self.get(user, platform) for platform in PLATFORMS}
 
     async def get(
-        self, user: str, platform: Platform, *, token_of: Environment = "production", **fields: Any
+        self, user: str, platform: Platform, *, token_of: Environment = "production", device: str = "", **fields: Any
     ) -> Handset:
-        """A new phone with the app, which has registered. `token_of`: which environment of APNs knows its token."""
+        """A new phone with the app, which has registered. `token_of`: which environment of APNs knows its token.
+        `device`: one more of the platform, by this name.
+        """
         handset = self.installed(platform, token_of=token_of)
         address = next(iter(handset.addresses))
-        self.lab.phones.add(Phone(f"{user}-{platform}", f"{platform} of {user}", user, handset))
-        await self.register(user, platform, address, **fields)
-        self.phones[user, platform] = handset
+        self.lab.phones.add(Phone(f"{user}-{device or platform}", f"{platform} of {user}", user, handset))
+        await self.register(user, platform, address, device=device, **fields)
+        if not device:
+            self.phones[user, platform] = handset
         return handset
 
     def installed(self, platform: Platform, *, token_of: Environment = "production") -> Handset:

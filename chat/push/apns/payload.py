@@ -52,7 +52,8 @@ def render(notification: Notification, *, expires_at_s: float, settings: Payload
         ("apns-id", apns_id(notification)),
         ("apns-push-type", push_type),
         ("apns-priority", priority),
-        ("apns-expiration", str(max(int(expires_at_s), 0))),
+        # By 0 it is brought now or never.
+        ("apns-expiration", str(max(int(expires_at_s), 0)) if notification.kept else "0"),
     ]
     # A number alone must not replace what is shown.
     if notification.collapse_id and notification.kind is not Kind.BADGE:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from chat.push.clearing import LIFE_MS
 from chat.push.policy import DeviceState
 from chat.push.sending import (
     Accepted,
@@ -19,7 +18,7 @@ from chat.push.sending import (
     Unknown,
     Verdict,
 )
-from storage.model import Conversation, EntryKind, Marks
+from storage.model import Conversation, EntryKind
 from storage.model.device import Device
 from storage.model.device import DeviceState as Standing
 from storage.model.notifying import ContentMode, PushPreferences, QuietHours
@@ -46,12 +45,6 @@ async def hello(push: Pushing, group: Conversation, *texts: str) -> int:
     sent = await say(push.store, group.id, "bob", texts or ("hello",), at=push.now.ms)
     await push.plan(group.id, sent[0].entry.offset - 1)
     return sent[-1].entry.offset
-
-
-async def read(push: Pushing, group: Conversation, offset: int) -> None:
-    await push.store.reading.mark(group.id, "ada", Marks(read=offset))
-    now = push.now()
-    await push.jobs.read({("ada", group.id): offset}, due_at=now + 750, ends_at=now + LIFE_MS, now=now)
 
 
 def screen(push: Pushing, device: Device) -> Screen:
@@ -112,8 +105,8 @@ async def test_a_worker_that_is_killed_at_any_step_costs_no_banner_and_no_second
         assert (seen.rings - rings, len(seen.banners)) == (1, 1)
         assert seen.bodies[0].endswith(f"number {step}")
         assert await push.jobs.get(phone.id, group.id) is None
-        await read(push, group, offset)
-        await push.pass_(2_000)
+        await push.read(group.id, offset)
+        await push.pass_(4_000)
         assert screen(push, phone).banners == {}
         push.now.ms += 60_000
         if not killed:
@@ -127,7 +120,7 @@ async def test_what_was_read_on_another_device_in_time_makes_no_sound(
 ) -> None:
     offset = await hello(push, group)
     await push.pass_(1_000)
-    await read(push, group, offset)
+    await push.read(group.id, offset)
     await push.pass_(10_000)
     assert push.provider.pushes == []
     assert await push.why(group.id, offset, phone) == ["planned:job", "decided:suppress:already_read"]
@@ -142,7 +135,7 @@ async def test_what_is_read_while_it_is_being_sent_disappears(
     await push.delivery().deliver(job, push.lane(job.lane))
     assert len(screen(push, phone).banners) == 1
     push.badges.counts["ada"] = 0
-    await read(push, group, offset)
+    await push.read(group.id, offset)
     await push.pass_(2_000)
     assert (screen(push, phone).banners, screen(push, phone).badge, screen(push, phone).rings) == ({}, 0, 1)
 
@@ -178,7 +171,7 @@ async def test_a_browser_is_never_sent_what_cannot_be_seen(push: Pushing, group:
     browser = await push.device(provider="webpush", address="https://push.example/x", address_kind="subscription")
     offset = await hello(push, group)
     await push.pass_(2_000)
-    await read(push, group, offset)
+    await push.read(group.id, offset)
     await push.pass_(2_000)
     assert [one.notification.kind for one in push.provider.pushes] == [Kind.ALERT]
     assert await push.jobs.shown(browser.id) == {}

@@ -5,9 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chat.push.clearing import DELAY_MS, LIFE_MS
 from chat.push.sending import Kind, Later, Push, Unknown, Verdict
-from storage.model import Conversation, EntryKind, Marks, Preferences
+from storage.model import Conversation, EntryKind, Preferences
 from storage.model.device import Device
 from storage.model.notifying import PushPreferences, QuietHours
 from storage.store import Store
@@ -39,12 +38,6 @@ async def hello(push: Pushing, group: Conversation, *texts: str) -> int:
     sent = await say(push.store, group.id, "bob", texts or ("hello",), at=push.now.ms)
     await push.plan(group.id, sent[0].entry.offset - 1)
     return sent[-1].entry.offset
-
-
-async def read(push: Pushing, group: Conversation, offset: int) -> None:
-    await push.store.reading.mark(group.id, "ada", Marks(read=offset))
-    now = push.now()
-    await push.jobs.read({("ada", group.id): offset}, due_at=now + DELAY_MS, ends_at=now + LIFE_MS, now=now)
 
 
 def at(zone: str, *when: int) -> int:
@@ -168,7 +161,7 @@ async def test_what_was_read_disappears_though_nobody_ever_said_that_it_was_show
     await push.pass_(1_500)
     assert len(screen(push, phone).banners) == 1
     push.badges.counts["ada"] = 0
-    await read(push, group, offset)
+    await push.read(group.id, offset)
     await push.pass_(10_000)
     assert (screen(push, phone).banners, screen(push, phone).badge, screen(push, phone).rings) == ({}, 0, 1)
     assert await push.jobs.get(phone.id, group.id) is None
@@ -183,7 +176,7 @@ async def test_what_was_read_disappears_though_the_worker_was_killed_that_had_it
     with pytest.raises(Killed):
         await delivery.deliver(await push.claim(phone), push.lane("apns|production|app"))
     assert len(screen(push, phone).banners) == 1
-    await read(push, group, offset)
+    await push.read(group.id, offset)
     await push.pass_(LEASE_MS + 1_000, step_ms=10_000)
     assert (screen(push, phone).banners, screen(push, phone).rings) == ({}, 1)
     assert await push.jobs.get(phone.id, group.id) is None
@@ -206,6 +199,6 @@ async def test_what_was_never_taken_is_not_taken_away(push: Pushing, group: Conv
     push.provider.answers = [Later("unavailable", "lane", 5.0)]
     offset = await hello(push, group)
     await push.pass_(2_000)
-    await read(push, group, offset)
+    await push.read(group.id, offset)
     await push.pass_(20_000)
     assert [one.notification.kind for one in push.provider.pushes] == [Kind.ALERT]

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from chat.push.lab.handset import Handset, Platform
-from support.ringing import PLATFORMS, Ringing
+from support.ringing import PLATFORMS, Look, Ringing
 from support.talking import group, say
 from support.waiting import eventually
 from support.wire_client import WireClient
@@ -154,6 +154,52 @@ async def test_what_is_read_elsewhere_afterwards_disappears(scene: Scene) -> Non
     # What comes next replaces what stays in a browser.
     await scene.say("Anybody?")
     await scene.ring.sees(scene.alice, "Dave: Hello", "Dave: Anybody?", badge=2, rings=3)
+
+
+async def test_the_number_is_right_where_another_conversation_is_shown_and_where_nothing_is(scene: Scene) -> None:
+    family = await group(scene.dave, scene.alice, title="Family")
+    in_family = await scene.say("Hello", to=family)
+    await scene.ring.sees(scene.alice, "Dave: Hello", badge=1)
+    await eventually(scene.has_one_unread)
+    # These have not heard of the family.
+    later = [await scene.ring.get(scene.alice, platform, device=f"new-{platform}") for platform in HAVE_CLEARING]
+    offset = await scene.say("Hi")
+    await eventually(lambda: [Look.at(one) for one in later] == [Look(("Dave: Hi",), 2, 1)] * 2)
+    await scene.reads(in_family, family)
+    await eventually(lambda: [Look.at(one) for one in later] == [Look(("Dave: Hi",), 1, 1)] * 2)
+    await scene.ring.sees(scene.alice, "Dave: Hi", badge=1, rings=2, on=HAVE_CLEARING)
+    await scene.dave.rpc("message.delete", conversation=scene.trip, offset=offset)
+    await scene.ring.sees(scene.alice, badge=1, rings=2, on=HAVE_CLEARING)
+    await scene.reads(offset)
+    await scene.ring.sees(scene.alice, badge=0, rings=2, on=HAVE_CLEARING)
+    assert [Look.at(one) for one in later] == [Look((), 0, 1)] * 2
+
+
+async def test_a_phone_that_was_off_shows_what_is_left_of_what_was_read_elsewhere(scene: Scene) -> None:
+    family = await group(scene.dave, scene.alice, title="Family")
+    phones = [scene.phones[platform] for platform in HAVE_CLEARING]
+    for phone in phones:
+        phone.go_offline()
+    await scene.ring.traced(scene.alice, scene.trip, first := await scene.say("Hello"), "alert:accepted:")
+    await scene.ring.traced(scene.alice, family, await scene.say("Hi", to=family), "alert:accepted:")
+    await scene.reads(first)
+    await scene.ring.traced(scene.alice, scene.trip, first, "clear:accepted:")
+    await scene.ring.settled(scene.alice)
+    for phone in phones:
+        phone.go_online()
+    # The iPhone was brought the last one alone.
+    assert [[one.body for one in phone.tray] for phone in phones] == [["Dave: Hi"]] * 2
+    for phone in phones:
+        phone.go_offline()
+    second = await scene.say("Hello again")
+    await scene.ring.traced(scene.alice, scene.trip, second, "alert:accepted:")
+    await scene.reads(second)
+    await scene.ring.traced(scene.alice, scene.trip, second, "clear:accepted:")
+    await scene.ring.settled(scene.alice)
+    for phone in phones:
+        phone.go_online()
+    assert [[one.body for one in phone.tray] for phone in phones] == [["Dave: Hi"]] * 2
+    assert scene.phones["ios"].rings == 1
 
 
 async def test_somebody_who_looks_at_the_conversation_elsewhere_and_reads_is_not_rung(scene: Scene) -> None:

@@ -178,7 +178,7 @@ async def test_reading_elsewhere_and_edits_touch_only_devices_that_show_it(jobs:
     job = await claim(jobs, 2_000)
     assert (job.device, job.is_news, job.shown) == ("phone", False, 6)
     # While it is being done the other one happens: it is not lost.
-    assert await jobs.read({("ada", C): 6}, due_at=2_100, ends_at=9_000, now=2_050) == 2
+    assert await jobs.read({("ada", C): 6}, due_at=2_100, number_due_at=2_900, ends_at=9_000, now=2_050) == 2
     await jobs.done(job, now=2_200, shown=6)
     assert {one.device for one in await jobs.claim(LANE, 10, now=2_200, lease_ms=LEASE_MS)} == {"phone", "old"}
 

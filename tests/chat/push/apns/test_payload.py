@@ -69,6 +69,11 @@ def test_an_alert_without_sound_is_still_an_alert() -> None:
     assert "sound" not in payload["aps"]
 
 
+def test_what_is_not_kept_for_a_phone_that_is_away_is_brought_now_or_never() -> None:
+    headers, _ = _rendered(notification(kind=Kind.BADGE, kept=False))
+    assert headers["apns-expiration"] == "0"
+
+
 def test_clear_takes_the_number_along_and_wakes_the_app() -> None:
     headers, payload = _rendered(notification(kind=Kind.CLEAR, badge=0))
     assert (headers["apns-push-type"], headers["apns-priority"]) == ("alert", "5")
