@@ -37,6 +37,7 @@ from storage.mongo.pages import Pages
 from storage.mongo.preferring import Preferring
 from storage.mongo.push_apps import PushApps
 from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_pauses import PushPauses
 from storage.mongo.push_traces import PushTraces
 from storage.mongo.reactions import ReactionRows
 from storage.mongo.reading import Reading
@@ -96,6 +97,7 @@ class Store:
     notifying: Notifying
     push_apps: PushApps
     push_jobs: PushJobs
+    push_pauses: PushPauses
     push_traces: PushTraces
     sealing: Sealing
     summaries: Summaries
@@ -216,6 +218,7 @@ async def open_store(
                     notifying=Notifying(db),
                     push_apps=PushApps(db),
                     push_jobs=PushJobs(db),
+                    push_pauses=PushPauses(db),
                     push_traces=PushTraces(db),
                     sealing=Sealing(db),
                     summaries=summaries,

@@ -123,6 +123,7 @@ class Pushes:
         ValueError: no lane is called that.
         """
         _named(lane)
+        await self._store.push_pauses.lift(lane)
         hurried = await self._store.push_jobs.hurry(lane, now=self._clock_ms())
         # Afterwards: who hears of it looks for what is due.
         self._tell_reset(lane)

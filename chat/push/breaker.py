@@ -1,7 +1,7 @@
 """When to leave a lane alone, and when to disbelieve that so many devices are gone. Pure: no clock, no I/O.
 
 Times are integer milliseconds. Each worker has its own breakers: what one has learnt another finds out by itself, with
-a few pushes.
+a few pushes. Only the time that a provider asks for is told to the others (`storage.mongo.push_pauses`).
 """
 
 from collections import deque
@@ -50,12 +50,14 @@ class LaneBreaker:
         self._failures = 0
         self._pauses = 0
         self._until: int | None = None
+        self._asked_until = 0
         self.reason = ""
+        """Why it was left alone last."""
 
     def state(self, now: int) -> LaneState:
-        if self._until is None:
-            return LaneState.CLOSED
-        return LaneState.OPEN if now < self._until else LaneState.PROBING
+        if now < max(self._asked_until, self._until or 0):
+            return LaneState.OPEN
+        return LaneState.CLOSED if self._until is None else LaneState.PROBING
 
     def room(self, now: int, running: int, limit: int) -> int:
         """How many more pushes may begin, where so many run and `limit` may."""
@@ -66,13 +68,17 @@ class LaneBreaker:
 
     def opens_at(self, now: int) -> int:
         """When the lane can be used again; `now` if it can."""
-        return now if self._until is None else max(now, self._until)
+        return max(now, self._asked_until, self._until or 0)
 
     def succeeded(self) -> None:
-        """The provider has taken something: whatever was wrong is not any more."""
+        """The provider has taken something: whatever was wrong is not any more. Time that it has asked for it gets."""
         self._failures = self._pauses = 0
         self._until = None
-        self.reason = ""
+
+    def reset(self) -> None:
+        """Somebody has looked at it."""
+        self.succeeded()
+        self._asked_until = 0
 
     def answered(self) -> None:
         """The provider has spoken about a device or a message: it is there."""
@@ -94,7 +100,8 @@ class LaneBreaker:
             if self.state(now) is not LaneState.OPEN:
                 self._pause(now, self._settings.pause_ms, reason)
             return
-        self._until = max(self._until or 0, now + after_ms)
+        self._asked_until = max(self._asked_until, now + after_ms)
+        self._until = max(self._until or 0, self._asked_until)
         self.reason = reason
 
     def refused(self, now: int, reason: str) -> None:

@@ -34,6 +34,7 @@ from chat.push.tracing import Tracer
 from storage.model.device import Device
 from storage.model.push import Job, Step
 from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_pauses import PushPauses
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Delivery:
     def __init__(
         self,
         jobs: PushJobs,
+        pauses: PushPauses,
         tracer: Tracer,
         devices: Devices,
         preferences: Preferences,
@@ -77,6 +79,7 @@ class Delivery:
         self._rendering = rendering or RenderingSettings()
         self._settling = Settling(
             jobs,
+            pauses,
             tracer,
             devices,
             clock_ms=clock_ms,

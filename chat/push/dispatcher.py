@@ -18,12 +18,14 @@ from chat.push.lanes import LaneRuntime, LaneStatus
 from storage.errors import StorageError
 from storage.model.push import Job
 from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_pauses import PushPauses
 
 log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 1.0
 MIN_PAUSE_S: Final = 0.02
 _CROWDED_PAUSE_MS: Final = 100
+_PAUSES_EVERY_MS: Final = 1_000
 _REFILL: Final = 0.75
 """A lane that was full is filled again once it has no more under way than this share, or with the next poll."""
 
@@ -48,6 +50,7 @@ class Dispatcher:
     def __init__(
         self,
         jobs: PushJobs,
+        pauses: PushPauses,
         delivery: Delivery,
         *,
         clock_ms: Callable[[], int],
@@ -57,12 +60,14 @@ class Dispatcher:
     ) -> None:
         """`random` gives [0, 1)."""
         self._jobs = jobs
+        self._pauses = pauses
         self._delivery = delivery
         self._clock_ms = clock_ms
         self._random = random
         self._settings = settings or DispatcherSettings()
         self._breakers = breakers or BreakerSettings()
         self._lanes: dict[str, LaneRuntime] = {}
+        self._looked_at = 0
         self._full: set[str] = set()
         """Lanes that may have more that is due than there was room for."""
         self._running: set[asyncio.Task[None]] = set()
@@ -128,6 +133,7 @@ class Dispatcher:
     async def _round(self) -> float:
         """Claim what there is room for; how long until there may be more (seconds), unless somebody wakes us."""
         until = self._clock_ms() + int(self._settings.poll_s * 1000)
+        await self._keep_to_pauses()
         for waiting in await self._jobs.lanes():
             now = self._clock_ms()
             if waiting.due_at > now:
@@ -149,6 +155,15 @@ class Dispatcher:
             for job in taken.jobs:
                 self._start(job, lane)
         return max(MIN_PAUSE_S, (until - self._clock_ms()) / 1000)
+
+    async def _keep_to_pauses(self) -> None:
+        """What other workers were asked for, and those before this one."""
+        now = self._clock_ms()
+        if 0 <= now - self._looked_at < _PAUSES_EVERY_MS:
+            return
+        for pause in await self._pauses.at(now):
+            self._lane(pause.lane).breaker_at(pause.origin).asked_for_time(now, pause.reason, pause.until - now)
+        self._looked_at = now
 
     def _lane(self, name: str) -> LaneRuntime:
         if name not in self._lanes:

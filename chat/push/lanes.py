@@ -119,8 +119,11 @@ class LaneRuntime:
 
     def breaker_of(self, address: Address) -> LaneBreaker:
         """What is told of answers and their absence: the lane's, or that of the address' origin."""
-        origin = origin_of(address)
-        if origin is None:
+        return self.breaker_at(origin_of(address) or "")
+
+    def breaker_at(self, origin: str) -> LaneBreaker:
+        """Of an origin; of the lane for none."""
+        if not origin:
             return self.breaker
         if origin not in self._origins:
             self._origins[origin] = LaneBreaker(self._random, self._settings)
@@ -159,7 +162,7 @@ class LaneRuntime:
             self.name,
             state,
             self.running,
-            self.breaker.reason,
+            "" if state is LaneState.CLOSED else self.breaker.reason,
             None if state is LaneState.CLOSED else self.breaker.opens_at(now),
             self.deletions.suspect_since,
             sum(one.state(now) is not LaneState.CLOSED for one in self._origins.values()),
@@ -167,7 +170,7 @@ class LaneRuntime:
 
     def reset(self) -> None:
         """Somebody has looked at it: begin anew."""
-        self.breaker.succeeded()
+        self.breaker.reset()
         self.deletions.reset()
         self._origins.clear()
 

@@ -35,7 +35,6 @@ from chat.push.vendors import VendorSettings, open_vendors
 from chat.push.waking import Waker
 from chat.push.webpush.encryption import seal_for
 from chat.sealing import Sealer
-from storage.mongo.push_jobs import PushJobs
 from storage.mongo.together import UsersTogether
 from storage.store import Store
 
@@ -95,6 +94,7 @@ async def open_pushing(
         tracer.on_trace = metrics.count
         delivery = Delivery(
             jobs,
+            store.push_pauses,
             tracer,
             devices,
             preferences,
@@ -111,6 +111,7 @@ async def open_pushing(
         )
         dispatcher = Dispatcher(
             jobs,
+            store.push_pauses,
             delivery,
             clock_ms=clock_ms,
             random=random.random,
@@ -129,13 +130,13 @@ async def open_pushing(
             policy=policy,
             settings=PlannerSettings(life_ms=_ms(push.life)),
         )
-        apps.on_changed = _mending(senders, dispatcher, jobs, clock_ms)
+        apps.on_changed = _mending(senders, dispatcher, store, clock_ms)
         async with dispatcher:
             yield Pushing(planner, dispatcher, store, _ms(push.life), clock_ms)
 
 
 def _mending(
-    senders: LaneSenders, dispatcher: Dispatcher, jobs: PushJobs, clock_ms: Callable[[], int]
+    senders: LaneSenders, dispatcher: Dispatcher, store: Store, clock_ms: Callable[[], int]
 ) -> Callable[[frozenset[tuple[Provider, str]]], Awaitable[None]]:
     """Whoever changes keys has mended something: what was held up for the old ones is sent at once by the new ones."""
 
@@ -144,8 +145,9 @@ def _mending(
         for provider, app in sorted(changed):
             for environment in get_args(Environment):
                 lane = lane_name(Lane(provider, app, environment))
+                await store.push_pauses.lift(lane)
                 if dispatcher.reset(lane):
-                    await jobs.hurry(lane, now=clock_ms())
+                    await store.push_jobs.hurry(lane, now=clock_ms())
                     dispatcher.wake()
 
     return mended

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from chat.push.lanes import LaneRuntime
+from chat.push.lanes import LaneRuntime, origin_of
 from chat.push.ports import Devices
 from chat.push.rendering import Telling
 from chat.push.sending import (
@@ -29,11 +29,15 @@ from chat.push.sending import (
 )
 from chat.push.timing import retry_at
 from chat.push.tracing import Tracer
+from storage.errors import StorageError
 from storage.model.device import Device
-from storage.model.push import Job, Step, Trace
+from storage.model.push import Job, Pause, Step, Trace
 from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_pauses import PushPauses
 
 log = structlog.get_logger(__name__)
+
+_WORTH_TELLING_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Settling:
     def __init__(
         self,
         jobs: PushJobs,
+        pauses: PushPauses,
         tracer: Tracer,
         devices: Devices,
         *,
@@ -85,6 +90,7 @@ class Settling:
     ) -> None:
         """See `Delivery`."""
         self._jobs = jobs
+        self._pauses = pauses
         self._tracer = tracer
         self._devices = devices
         self._clock_ms = clock_ms
@@ -105,10 +111,10 @@ class Settling:
                 breaker.answered()
                 limit = self._settings.unexplained_attempts if after_s is None else self._settings.attempts
                 await self._retry(job, reason, limit, now, after_s)
-            case Later(reason, scope, after_s):
-                concerned = lane.breaker if scope == "lane" else breaker
-                concerned.asked_for_time(now, reason, None if after_s is None else int(after_s * 1000))
-                await self.hold(job, concerned.opens_at(now), now)
+            case Later(reason, "lane", after_s):
+                await self._leave_alone(sending, "", reason, after_s, now)
+            case Later(reason, _, after_s):
+                await self._leave_alone(sending, origin_of(sending.address) or "", reason, after_s, now)
             case Unknown(reason):
                 breaker.failed(now, reason)
                 await self._retry(job, reason, self._settings.attempts, now)
@@ -142,6 +148,20 @@ class Settling:
         if verdict.environment is not None and verdict.environment != sending.device.environment:
             await self._devices.flip(sending.device, verdict.environment)
         await self._devices.succeeded(sending.device)
+
+    async def _leave_alone(self, sending: Sending, origin: str, reason: str, after_s: float | None, now: int) -> None:
+        """The lane, or one origin of it: for as long as was asked for, by all workers."""
+        lane, concerned = sending.lane, sending.lane.breaker_at(origin)
+        before = concerned.opens_at(now)
+        concerned.asked_for_time(now, reason, None if after_s is None else int(after_s * 1000))
+        until = concerned.opens_at(now)
+        # Of many that are told the same at once, one tells the others.
+        if after_s is not None and until > before + _WORTH_TELLING_MS:
+            try:
+                await self._pauses.keep(Pause(lane.name, origin, until, reason))
+            except StorageError as error:
+                log.warning("push_pause_not_kept", lane=lane.name, reason=str(error))
+        await self.hold(sending.job, until, now)
 
     async def _gone(self, sending: Sending, reason: str, since: int | None, now: int) -> None:
         job, lane = sending.job, sending.lane

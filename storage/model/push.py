@@ -106,6 +106,16 @@ class DeadLetter:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A provider has asked to be left alone until then (ms UTC): a whole lane, or one of its origins."""
+
+    lane: str
+    origin: str
+    until: int
+    reason: str
+
+
 class Step(StrEnum):
     """What a trace tells of. The values are stored and told."""
 

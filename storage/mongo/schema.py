@@ -26,6 +26,7 @@ PUSH_PREFERENCES: Final = "push_preferences"
 PUSH_JOBS: Final = "push_jobs"
 PUSH_DEAD: Final = "push_dead"
 PUSH_TRACES: Final = "push_traces"
+PUSH_PAUSES: Final = "push_pauses"
 
 _ZSTD: Final = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 
@@ -188,5 +189,7 @@ LAYOUTS: Final = (
             Index("forget_at", ("forget_at",), removes=True),
         ),
     ),
+    # See push_pauses.py.
+    Layout(PUSH_PAUSES, indexes=(Index("until", ("until",)), Index("forget_at", ("forget_at",), removes=True))),
     Layout(META),
 )

@@ -26,6 +26,7 @@ from storage.model.device import Device
 from storage.model.push import Job
 from storage.mongo.client import Database
 from storage.mongo.push_jobs import PushJobs
+from storage.mongo.push_pauses import PushPauses
 from storage.mongo.push_traces import PushTraces
 from storage.store import Store
 
@@ -156,7 +157,7 @@ class Pushing:
         self.provider = Provider()
         self.doing = Doing()
         self.badges = Badges()
-        self.jobs, self.traces = PushJobs(db), PushTraces(db)
+        self.jobs, self.traces, self.pauses = PushJobs(db), PushTraces(db), PushPauses(db)
         self.tracer = Tracer(self.traces)
         self.unreads = StoredUnreads(store, self.badges)
         self.breakers = breakers or BreakerSettings()
@@ -183,6 +184,7 @@ class Pushing:
         """Of a worker; `instead`: other parts than these."""
         parts: dict[str, Any] = {
             "jobs": self.jobs,
+            "pauses": self.pauses,
             "tracer": self.tracer,
             "devices": self.store.devices,
             "preferences": self.store.notifying,
@@ -198,6 +200,7 @@ class Pushing:
     def dispatcher(self, settings: DispatcherSettings | None = None, **instead: Any) -> Dispatcher:
         return Dispatcher(
             self.jobs,
+            self.pauses,
             self.delivery(**instead),
             clock_ms=self.now,
             random=lambda: 0.5,

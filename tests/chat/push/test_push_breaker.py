@@ -63,8 +63,12 @@ def test_a_provider_that_asks_for_time_gets_all_of_it() -> None:
     lane.asked_for_time(0, "quota", 90_000)
     lane.asked_for_time(0, "quota", 30_000)
     assert lane.opens_at(0) == 90_000
+    # What was under way is answered: that takes nothing back.
     lane.answered()
-    assert lane.state(0) is LaneState.CLOSED
+    assert (lane.state(89_999), lane.state(90_000)) == (LaneState.OPEN, LaneState.CLOSED)
+    lane.asked_for_time(90_000, "quota", 30_000)
+    lane.reset()
+    assert lane.state(90_000) is LaneState.CLOSED
 
 
 def test_a_few_that_are_gone_are_believed() -> None:
