@@ -5,7 +5,7 @@ tells of it is appended. Whoever replays the log from anywhere so comes to the s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from storage.model.entry import Entry, EntryKind
@@ -70,7 +70,7 @@ def edited(message: Entry, entry: Entry, fields: Mapping[str, Any]) -> Change | 
         return None
     edits = [*message.body.get("edits", ()), entry.offset]
     body |= {"edits": edits, "version": message.body.get("version", 0) + 1, "edited_at": entry.at}
-    tells: dict[str, Any] = {"target": message.offset, "message": image(replace(message, body=body))}
+    tells: dict[str, Any] = {"target": message.offset, "message": image(message.with_body(body))}
     if len(edits) == 1:
         tells["original"] = {name: message.body[name] for name in SAID if name in message.body}
     return Change(entry=tells, message=body)
@@ -89,7 +89,7 @@ def deleted(message: Entry, entry: Entry, reason: str | None = None) -> Change |
     if "deleted_at" in message.body:
         return None
     body = remains(message.body, entry.at)
-    tombstone = image(replace(message, body=body))
+    tombstone = image(message.with_body(body))
     tells: dict[str, Any] = {"target": message.offset, "message": tombstone}
     erased = {edit: {"target": message.offset, "message": tombstone} for edit in message.body.get("edits", ())}
     return Change(entry=tells if reason is None else {**tells, "reason": reason}, message=body, others=erased)

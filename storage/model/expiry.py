@@ -4,7 +4,6 @@ From its `expires_at` on, a message reads as deleted at that time, whether or no
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from storage.model.changes import remains
@@ -15,12 +14,12 @@ def as_of(entry: Entry, now: int) -> Entry:
     """What an entry of the log says to somebody who reads it at `now` (ms UTC)."""
     match entry.kind:
         case EntryKind.MESSAGE_CREATED if _over(entry.body, now):
-            return replace(entry, body=_left(entry.body))
+            return entry.with_body(_left(entry.body))
         case EntryKind.MESSAGE_EDITED if _over(entry.body["message"]["body"], now):
             image = entry.body["message"]
             over = {**image, "body": _left(image["body"])}
             # As a deletion leaves it: without what was said originally either.
-            return replace(entry, body={"target": entry.body["target"], "message": over})
+            return entry.with_body({"target": entry.body["target"], "message": over})
         case _:
             return entry
 

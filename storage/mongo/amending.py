@@ -1,7 +1,6 @@
 """Changing a message: its row and the entry that tells of it, in one transaction."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -66,4 +65,4 @@ class Amending:
                 await self._log.rewrite_within(session, other, body)
         if within is not None:
             await within(session, message)
-        return replace(entry, body=change.entry)
+        return entry.with_body(change.entry)

@@ -248,7 +248,7 @@ class Conversations:
                 return None
             changes["updated_at"] = entry.at
             await self._conversations.update_one({"_id": entry.conversation}, {"$set": changes}, session=session)
-        return replace(entry, body=body)
+        return entry.with_body(body)
 
     async def _existing(self, wanted: Conversation, idempotency_key: str | None) -> Conversation:
         """What is there already instead of the one that was to be made."""

@@ -339,8 +339,11 @@ class _Page:
                 self.truncated_by = "bytes"
                 return False
             self._room -= size
-            self.entries.append(entry_of(document))
-        self.last = parse_log_key(document["_id"])[1]
+            entry = entry_of(document)
+            self.entries.append(entry)
+            self.last = entry.offset
+        else:
+            self.last = parse_log_key(document["_id"])[1]
         if self.first is None:
             self.first = self.last
         self.budget -= 1

@@ -1,7 +1,6 @@
 """Membership: rows, one per user and conversation, changed together with an entry of the log."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -291,7 +290,7 @@ class Members:
                 return None
             await self._count(session, entry.conversation, len(joining))
             await self.put(session, entry, joining)
-        return replace(entry, body={"members": [{"user": user, "role": role.value} for user, role in joining.items()]})
+        return entry.with_body({"members": [{"user": user, "role": role.value} for user, role in joining.items()]})
 
     async def _end(
         self, conversation: str, user: str, ban: Document | None, *, by: str, at: int, owned: bool, check: Check
@@ -343,7 +342,7 @@ class Members:
         muted_until = changes.get("muted_until", row.get("muted_until"))
         if muted_until is not None and "muted_until" not in taken:
             body["muted_until"] = int(muted_until)
-        return replace(entry, body=body)
+        return entry.with_body(body)
 
     async def _is_last_owner(self, session: Session, conversation: str, user: str) -> bool:
         """Entries of one log are committed one after the other, so nobody else's leaving can make this wrong."""

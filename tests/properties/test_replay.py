@@ -3,7 +3,7 @@ gone from everywhere.
 """
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import given
@@ -96,17 +96,17 @@ class Log:
         return Entry(A, offset, n, kind, by, 1000 + offset, f"key-{offset}", {})
 
     def _append(self, kind: EntryKind, by: str, body: dict[str, Any]) -> None:
-        self.rows.append(replace(self._next(kind, by), body=body))
+        self.rows.append(self._next(kind, by).with_body(body))
 
     def _change(self, target: int, entry: Entry, change: Change | None) -> None:
         """As one transaction does it."""
         if change is None:
             return
         if change.message is not None:
-            self.rows[target - 1] = replace(self.rows[target - 1], body=change.message)
+            self.rows[target - 1] = self.rows[target - 1].with_body(change.message)
         for offset, body in change.others.items():
-            self.rows[offset - 1] = replace(self.rows[offset - 1], body=body)
-        self.rows.append(replace(entry, body=change.entry))
+            self.rows[offset - 1] = self.rows[offset - 1].with_body(body)
+        self.rows.append(entry.with_body(change.entry))
 
 
 def wire(struct: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -71,7 +70,7 @@ async def test_a_change_keeps_its_place_among_plain_entries(hub: Hub, db: Databa
 
 async def test_a_change_may_narrow_its_entry_or_find_nothing_to_do(hub: Hub, db: Database) -> None:
     async def narrow(_session: Session, entry: Entry) -> Entry:
-        return replace(entry, body={"user": "ada"})
+        return entry.with_body({"user": "ada"})
 
     async def nothing(session: Session, entry: Entry) -> None:
         await count_up(hub.db, session, entry)

@@ -3,12 +3,12 @@
 import asyncio
 import random
 import secrets
-from dataclasses import replace
 from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from storage.errors import Unavailable
