@@ -7,10 +7,6 @@ import asyncio
 import json
 import os
 import struct
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from uuid import uuid4
 
 
 class Connection:
@@ -82,44 +78,6 @@ def masked(payload: bytes) -> bytes:
     if size < 65536:
         return struct.pack("!BBH", 0x81, 0xFE, size) + b"\0\0\0\0" + payload
     return struct.pack("!BBQ", 0x81, 0xFF, size) + b"\0\0\0\0" + payload
-
-
-@dataclass
-class Sent:
-    """What a run came to."""
-
-    seconds: float = 0
-    latencies_ms: list[float] = field(default_factory=list)
-    errors: int = 0
-
-    @property
-    def per_s(self) -> float:
-        return len(self.latencies_ms) / self.seconds
-
-    def percentile_ms(self, share: float) -> float:
-        ordered = sorted(self.latencies_ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-async def send_for(connections: Sequence[tuple[Connection, str]], seconds: float) -> Sent:
-    """Each (connection, conversation) sends, waits for its acknowledgement, and sends again, until time is over."""
-    sent = Sent()
-    started = time.perf_counter()
-    deadline = started + seconds
-
-    async def one(connection: Connection, conversation: str) -> None:
-        while (before := time.perf_counter()) < deadline:
-            data = {"conversation": conversation, "idempotency_key": str(uuid4()), "text": "x" * 100}
-            reply = await connection.call("rpc", {"method": "message.send", "data": data})
-            if "error" in reply:
-                sent.errors += 1
-                await asyncio.sleep(0.1)
-            else:
-                sent.latencies_ms.append((time.perf_counter() - before) * 1000)
-
-    await asyncio.gather(*(one(*pair) for pair in connections))
-    sent.seconds = time.perf_counter() - started
-    return sent
 
 
 def cpu_s(pid: int) -> float:
