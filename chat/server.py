@@ -14,6 +14,7 @@ from chat.push.lab.whereabouts import whereabouts
 from chat.serving import draining
 from chat.serving.door import Door, open_door
 from chat.serving.ending import end_by_force_after, stopping_within
+from chat.serving.garbage import seldom_collected
 from chat.serving.reloading import TLS, TOKENS, Part, Reloader, Source, reloading
 from chat.serving.signals import Stopping, happens_within
 from chat.serving.starting import starting_app
@@ -39,7 +40,10 @@ async def serve(config: Config, source: Source | None = None) -> int:
     ):
         reloader.add(Part(TLS, door.show))
         running = await _open(config, door, stopping, opened)
-        return 0 if running is None else await _serve(running, door, stopping, reloader)
+        if running is None:
+            return 0
+        with seldom_collected():
+            return await _serve(running, door, stopping, reloader)
 
 
 async def _open(config: Config, door: Door, stopping: Stopping, opened: AsyncExitStack) -> Running | None:

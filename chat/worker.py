@@ -25,6 +25,7 @@ from chat.push.states import states_together
 from chat.push.tidying import open_tidying
 from chat.push.waking import WAKE, NoticeListener
 from chat.serving.ending import stopping_within
+from chat.serving.garbage import seldom_collected
 from chat.serving.reloading import Source, reloading
 from chat.serving.signals import happens_within
 from chat.usecases.blocks import BlockLists
@@ -55,7 +56,8 @@ async def run(config: Config, source: Source | None = None) -> int:
         while not stopping.asked.is_set():
             try:
                 async with open_worker(config):
-                    await stopping.asked.wait()
+                    with seldom_collected():
+                        await stopping.asked.wait()
                     log.info("stopping")
             except Unavailable as error:
                 log.warning("waiting_for_mongodb", error=str(error), retry_s=STORE_RETRY_S)
