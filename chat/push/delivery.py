@@ -209,7 +209,8 @@ class Delivery:
             weighed.upto,
             self._settings.content if wished is None else Content(wished.value),
             more=unread.more,
-            revision=job.touched,
+            # What rings is the same whatever has happened to it since it was sent first: else it would ring again.
+            revision=job.touched if decision.quiet else 0,
             content_keys=None if keys is None else WebKeys(keys.p256dh, keys.auth),
             kept=decision.reason is not Reason.UPDATE or await self._is_last(job, device),
         )

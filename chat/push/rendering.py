@@ -132,7 +132,7 @@ def collapse_id(deployment: str, conversation: str) -> str:
 
 
 def job_id(deployment: str, telling: Telling) -> str:
-    """A UUID: the same for every attempt to tell this device of these messages in this way."""
+    """A UUID: the same for every attempt to tell this device of these messages in this way, in its `revision`."""
     # What replaces a banner without a sound is another thing to see than the banner.
     parts = (telling.device, telling.unread.conversation, telling.upto, telling.revision, telling.kind.value)
     return str(uuid.uuid5(_JOBS, "|".join((deployment, *map(str, parts)))))

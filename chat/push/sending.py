@@ -92,10 +92,10 @@ class Lane:
 class Notification:
     """What is to be seen, whoever brings it; texts are already what the content mode allows.
 
-    `job_id` is the same for every attempt of a job and its newest entry: by it a device that got it twice shows it
-    once. `collapse_id` (COLLAPSE_ID_LENGTH characters of base64url) is one per conversation: the next one replaces
-    what is shown. `upto` is the offset of the newest entry that it tells of. `badge` is absolute, None leaves it.
-    `actions`: it can be answered and marked as read. `group` names the class of conversation, for a channel of Android.
+    `job_id` is the same for every attempt of a job and its newest entry: by it a device that got it twice rings once.
+    `collapse_id` (COLLAPSE_ID_LENGTH characters of base64url) is one per conversation: the next one replaces what is
+    shown. `upto` is the offset of the newest entry that it tells of. `badge` is absolute, None leaves it. `actions`: it
+    can be answered and marked as read. `group` names the class of conversation, for a channel of Android.
     `sealed` is there in mode `encrypted`: the body for the device's keys, by RFC 8291; title and body are generic then.
     `kept`: it waits for a device that is away. APNs keeps the last push of an app alone: what would only take the place
     of something that is to be seen is not.

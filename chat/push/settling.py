@@ -110,14 +110,14 @@ class Settling:
             case Later(reason, "device", after_s):
                 breaker.answered()
                 limit = self._settings.unexplained_attempts if after_s is None else self._settings.attempts
-                await self._retry(job, reason, limit, now, after_s)
+                await self._retry(sending, reason, limit, now, after_s)
             case Later(reason, "lane", after_s):
                 await self._leave_alone(sending, "", reason, after_s, now)
             case Later(reason, _, after_s):
                 await self._leave_alone(sending, origin_of(sending.address) or "", reason, after_s, now)
             case Unknown(reason):
                 breaker.failed(now, reason)
-                await self._retry(job, reason, self._settings.attempts, now)
+                await self._retry(sending, reason, self._settings.attempts, now)
             case CredentialsAtFault(reason):
                 lane.breaker.refused(now, reason)
                 log.warning("push_credentials_at_fault", lane=lane.name, reason=reason)
@@ -127,7 +127,7 @@ class Settling:
                 await self._gone(sending, reason, since, now)
             case TooLarge(reason) | Rejected(reason):
                 breaker.answered()
-                await self._bury(job, reason, now)
+                await self._bury(sending, reason, now)
 
     async def _accepted(self, sending: Sending, notification: Notification, verdict: Accepted, now: int) -> None:
         job = sending.job
@@ -167,7 +167,7 @@ class Settling:
         job, lane = sending.job, sending.lane
         if since is not None and since <= sending.device.confirmed_at:
             # It has registered since then: the provider will know soon.
-            await self._retry(job, reason, self._settings.unexplained_attempts, now)
+            await self._retry(sending, reason, self._settings.unexplained_attempts, now)
             return
         was_tripped = lane.deletions.tripped
         if not lane.deletions.gone(now):
@@ -181,10 +181,10 @@ class Settling:
         else:
             await self._jobs.wait(job, now, now=now)
 
-    async def _retry(self, job: Job, reason: str, limit: int, now: int, after_s: float | None = None) -> None:
-        attempts = job.attempts + 1
+    async def _retry(self, sending: Sending, reason: str, limit: int, now: int, after_s: float | None = None) -> None:
+        job, attempts = sending.job, sending.job.attempts + 1
         if attempts >= limit:
-            await self._bury(job, reason, now)
+            await self._bury(sending, reason, now)
             return
         asked_ms = None if after_s is None else int(after_s * 1000)
         at = retry_at(now, attempts, ends_at=job.ends_at, random=self._random, asked_ms=asked_ms)
@@ -203,17 +203,20 @@ class Settling:
         """Those who wait for the same do not come back at the same moment."""
         return until + int(self._settings.crowded_ms * self._random())
 
-    async def _bury(self, job: Job, reason: str, now: int) -> None:
+    async def _bury(self, sending: Sending, reason: str, now: int) -> None:
+        job = sending.job
         if job.is_number:
             # Not worth anybody's look: the next one is right again.
             await self.end(job, "dropped", reason)
             return
         log.warning("push_given_up", lane=job.lane, reason=reason, attempts=job.attempts + 1)
-        await self._jobs.bury(replace(job, attempts=job.attempts + 1), reason, now=now)
+        shown = sending.shown if sending.shown and job.may_be_shown else None
+        await self._jobs.bury(replace(job, attempts=job.attempts + 1), reason, shown=shown, now=now)
         self.trace(job, Step.ENDED, "dead_letter", reason)
 
     async def end(self, job: Job, outcome: str, reason: str) -> None:
-        await self._jobs.done(job, now=self._clock_ms())
+        # What may be on the screen is taken away when it is read, like what certainly is.
+        await self._jobs.done(job, shown=job.upto if job.may_be_shown else None, now=self._clock_ms())
         self.trace(job, Step.ENDED, outcome, reason)
 
     def trace_answer(self, sending: Sending, notification: Notification, verdict: Verdict) -> None:

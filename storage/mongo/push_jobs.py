@@ -268,7 +268,7 @@ class PushJobs:
 
     # --- what could not be done ---
 
-    async def bury(self, job: Job, reason: str, *, now: int) -> None:
+    async def bury(self, job: Job, reason: str, *, now: int, shown: int | None = None) -> None:
         """Give a job up and keep it as a dead letter. As `done`."""
         row: Document = {
             "device": job.device,
@@ -285,7 +285,7 @@ class PushJobs:
         with translated():
             # Before it is done: if this process ends between the two, it is buried again under the same id.
             await self._dead.replace_one({"_id": f"{job.key}|{job.upto}"}, row, upsert=True)
-        await self.done(job, now=now)
+        await self.done(job, shown=shown, now=now)
 
     async def dead(self, *, lane: str = "", after: str = "", limit: int) -> list[DeadLetter]:
         """Dead letters by id, those above `after`; of one lane, or of all."""

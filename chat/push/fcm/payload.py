@@ -1,8 +1,8 @@
 """A notification as a message of Firebase. Pure.
 
-The app gets everything as `data`, strings alone, and draws the notification itself: so it can leave out a job that it
-has shown already, take one away that was read elsewhere, and open what is sealed. Only what is to be seen is urgent:
-urgent messages that show nothing make Android take the app for a nuisance.
+The app gets everything as `data`, strings alone, and draws the notification itself: so a job that it has shown already
+makes no sound again, and it can take one away that was read elsewhere, and open what is sealed. Only what is to be seen
+is urgent: urgent messages that show nothing make Android take the app for a nuisance.
 
 There is no `collapse_key`: Firebase keeps four of them per device, which ones nobody knows, and slows down messages
 that have one. What replaces what is shown is the tag.

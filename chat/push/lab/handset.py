@@ -229,8 +229,7 @@ class Handset:
     def _in_app(self, arrival: Arrival) -> None:
         """What our app for Android does, and what is in docs for those who write another one."""
         ours = arrival.ours
-        if not self._remember(ours):
-            return
+        first = self._remember(ours)
         if arrival.badge is not None:
             self.badge = arrival.badge
         if not arrival.alert:
@@ -239,7 +238,9 @@ class Handset:
         opened = self._opened(arrival)
         if self.foreground or self._is_old(opened) or opened.ours.upto in range(1, self._read_upto(opened) + 1):
             return
-        self._draw(opened, sound=opened.sound)
+        # One that it has had may say something else by now; if the person has taken it away, it stays away.
+        if first or any(one.collapse == opened.collapse for one in self._tray):
+            self._draw(opened, sound=opened.sound and first)
 
     def _in_browser(self, arrival: Arrival) -> None:
         first = self._remember(arrival.ours)

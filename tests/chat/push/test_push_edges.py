@@ -182,6 +182,25 @@ async def test_what_was_read_disappears_though_the_worker_was_killed_that_had_it
     assert await push.jobs.get(phone.id, group.id) is None
 
 
+@pytest.mark.parametrize(
+    ("silent_times", "for_ms"), [(5, 600_000), (1, 5 * HOUR_MS)], ids=["after all attempts", "when it is too old"]
+)
+async def test_what_was_read_disappears_though_it_was_given_up(
+    push: Pushing, group: Conversation, phone: Device, silent_times: int, for_ms: int
+) -> None:
+    shows_and_says_nothing(push, phone, silent_times)
+    offset = await hello(push, group)
+    await push.pass_(1_500)
+    # Until then the provider is away, or the rest of the attempts come to nothing as well.
+    push.provider.missing = silent_times == 1
+    await push.pass_(for_ms, step_ms=10_000)
+    push.provider.missing = False
+    assert await push.jobs.get(phone.id, group.id) is None
+    await push.read(group.id, offset)
+    await push.pass_(300_000, step_ms=5_000)
+    assert (screen(push, phone).banners, screen(push, phone).rings) == ({}, 1)
+
+
 async def test_what_was_deleted_disappears_though_nobody_ever_said_that_it_was_shown(
     push: Pushing, group: Conversation, phone: Device
 ) -> None:

@@ -11,7 +11,7 @@ from chat.push.lab import fcm_answers, webpush
 from chat.push.lab.fcm import Fault as FcmFault
 from support.ringing import PLATFORMS, Ringing
 from support.talking import group, say
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 from support.wire_client import WireClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -134,6 +134,43 @@ async def test_a_banner_that_is_read_elsewhere_before_the_provider_answers_goes(
         await alice.rpc("read.mark", conversation=scene.trip, offset=offset)
     apple.release()
     await scene.ring.sees(scene.alice, badge=0, on=("ios",))
+
+
+@pytest.mark.parametrize("moment", ["while it is sent", "before it is sent again"])
+async def test_what_is_edited_before_the_provider_has_answered_is_shown_as_it_is_now_and_rings_once(
+    scene: Scene, moment: str
+) -> None:
+    lab = scene.ring.lab
+    lab.apns["production"].script(apns.Hold())
+    lab.fcm.fail(FcmFault(hang=True, taken=True))
+    lab.webpush.fail(webpush.Fault(hang=True, taken=True))
+    offset = int((await say(scene.dave, scene.trip, "Meet at siz"))["message"]["offset"])
+    phones = [scene.ring.phones[scene.alice, platform] for platform in PLATFORMS]
+    await eventually(lambda: all(phone.tray for phone in phones))
+    if moment == "before it is sent again":
+        await scene.ring.traced(scene.alice, scene.trip, offset, "alert:unknown:deadline")
+    await scene.dave.rpc("message.edit", conversation=scene.trip, offset=offset, text="Meet at six")
+    await scene.ring.sees(scene.alice, "Dave: Meet at six", badge=1)
+
+
+async def test_a_banner_goes_that_was_read_elsewhere_after_it_was_given_up(scene: Scene) -> None:
+    lab, ring = scene.ring.lab, scene.ring
+    before = len(await ring.store.push_jobs.dead(limit=100))
+    lab.apns["production"].always = apns.Hold()
+    for _ in range(5):
+        lab.fcm.fail(FcmFault(hang=True, taken=True))
+    offset = await scene.hello()
+
+    async def is_given_up() -> bool:
+        await ring.hurry(scene.alice)
+        return len(await ring.store.push_jobs.dead(limit=100)) == before + 2
+
+    await eventually(is_given_up, within_s=2 * PATIENCE_S)
+    lab.apns["production"].always = None
+    await ring.sees(scene.alice, "Dave: Hello", badge=1)
+    async with ring.user(scene.alice, called="Alice") as alice:
+        await alice.rpc("read.mark", conversation=scene.trip, offset=offset)
+    await ring.sees(scene.alice, badge=0, on=("ios", "android"))
 
 
 async def test_a_banner_goes_that_was_read_elsewhere_though_the_provider_never_said_that_it_took_it(
