@@ -8,8 +8,8 @@ from typing import Final, Protocol, Self
 from chat.push.ports import Group, Message, Unread
 from chat.usecases.access import parent_of
 from storage.model import ORIGIN, Conversation, Entry, Member
-from storage.mongo.log import LogPage
 from storage.mongo.mentions import everyone
+from storage.mongo.page import LogPage
 from storage.mongo.together import Together
 from storage.store import Store
 

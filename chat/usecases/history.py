@@ -18,7 +18,7 @@ from chat.vocabulary.shapes import Message
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.model import Entry, EntryKind, ids
-from storage.mongo.log import LogPage
+from storage.mongo.page import LogPage
 from storage.store import Store
 
 MAX_PAGE_BYTES: Final = 48 * 1024

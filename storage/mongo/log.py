@@ -5,9 +5,10 @@ one key of the unique index. A test explains each of them. Reads are majority re
 back.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 from pymongo import ASCENDING, DESCENDING
@@ -15,7 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from storage.append.work import Found, Identity, InsertOutcome
 from storage.errors import StorageError
-from storage.model import ORIGIN, Entry, EntryKind, Position
+from storage.model import ORIGIN, Entry, Position
 from storage.model.expiry import as_of
 from storage.model.keys import MAX_OFFSET, log_bounds, log_key, parse_log_key
 from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
@@ -29,16 +30,16 @@ from storage.mongo.documents import (
     size_of,
     stored_key,
 )
+from storage.mongo.page import MAX_BYTES, MAX_LIMIT, LogPage, Page, Wanted
 from storage.mongo.schema import MESSAGES
 
 _logger = structlog.get_logger(__name__)
 
-EXAMINED_PER_MESSAGE: Final = 20
-"""A page of messages looks at no more than this many entries per message that was asked for."""
-
-MAX_LIMIT: Final = 1000
-MAX_BYTES: Final = 4 * 1024 * 1024
 _DUPLICATE: Final = 11000
+_NUMBER: Final = "page"
+"""The field that numbers what is read for several pages of one conversation. Nothing that is stored is called so; and
+elsewhere the conversation tells, as numbering costs the server a quarter more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +48,6 @@ class LogRange:
 
     entries: list[Entry]
     complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LogPage:
-    """Messages, ascending, other entries left out.
-
-    Everything from `oldest` to `newest` was looked at: page on with `before=oldest` or `after=newest` (both None when
-    there was nothing to look at). `has_before`, `has_after`: there is more, or there may be. `truncated_by` says why
-    there are fewer messages than asked for although there are more.
-    """
-
-    entries: list[Entry]
-    oldest: int | None
-    newest: int | None
-    has_before: bool
-    has_after: bool
-    truncated_by: Literal["examined", "bytes", "retention"] | None = None
 
 
 class Log:
@@ -157,59 +141,35 @@ class Log:
         self, conversation: str, before: int | None, limit: int, *, max_bytes: int = MAX_BYTES
     ) -> LogPage:
         """The newest `limit` messages with offset < before (None: of all)."""
-        upto = MAX_OFFSET if before is None else min(before - 1, MAX_OFFSET)
-        page = _Page(limit, max_bytes)
-        reached_end = await self._fill(page, conversation, 0, upto, DESCENDING)
-        return self._page_before(page, before, reached_end=reached_end)
-
-    async def newest(self, after: Mapping[str, int], limit: int) -> dict[str, LogPage]:
-        """The newest `limit` messages of each of these conversations, as far as they are after that offset: as if
-        nothing were before it. One command, but for logs whose end has little else than other entries.
-        """
-        if not after:
-            return {}
-        first, *others = ([*_newest_of(*each, limit + 1)] for each in after.items())
-        unions: list[Document] = [{"$unionWith": {"coll": MESSAGES, "pipeline": one}} for one in others]
-        found: dict[str, list[Document]] = {conversation: [] for conversation in after}
-        with translated():
-            for document in await self._messages.aggregate([*first, *unions]).to_list(None):
-                found[parse_log_key(document["_id"])[0]].append(document)
-        pages: dict[str, LogPage] = {}
-        for conversation, documents in found.items():
-            page = _Page(limit, MAX_BYTES)
-            reached_end = all(map(page.take, documents))
-            if reached_end and len(documents) > limit:
-                page = _Page(limit, MAX_BYTES)
-                reached_end = await self._fill(page, conversation, after[conversation], MAX_OFFSET, DESCENDING)
-            pages[conversation] = self._page_before(page, None, reached_end=reached_end)
-        return pages
-
-    def _page_before(self, page: "_Page", before: int | None, *, reached_end: bool) -> LogPage:
-        page.entries.reverse()
-        # A log begins at 1: what is not there any more was removed.
-        lowest = (1 if before is None else before) if page.last is None else page.last
-        return LogPage(
-            self._entries(page),
-            oldest=page.last,
-            newest=page.first,
-            has_before=not reached_end,
-            has_after=before is not None,
-            truncated_by=("retention" if lowest > 1 else None) if reached_end else page.truncated_by,
-        )
+        return await self.page(Wanted(conversation, DESCENDING, before, limit, max_bytes))
 
     async def messages_after(self, conversation: str, after: int, limit: int, *, max_bytes: int = MAX_BYTES) -> LogPage:
         """The oldest `limit` messages with offset > after."""
-        page = _Page(limit, max_bytes)
-        reached_end = await self._fill(page, conversation, after, MAX_OFFSET, ASCENDING)
-        removed = page.first is not None and page.first > after + 1
-        return LogPage(
-            self._entries(page),
-            oldest=page.first,
-            newest=page.last,
-            has_before=after > 0 and not removed,
-            has_after=not reached_end,
-            truncated_by="retention" if removed else None if reached_end else page.truncated_by,
-        )
+        return await self.page(Wanted(conversation, ASCENDING, after, limit, max_bytes))
+
+    async def page(self, wanted: Wanted) -> LogPage:
+        """The page."""
+        page = Page(wanted)
+        await self._fill(page)
+        return page.made(self._now())
+
+    async def pages(self, wanted: Sequence[Wanted]) -> list[LogPage]:
+        """Several pages by one command, each of them one range; but where so much else is in between that it takes a
+        second look.
+        """
+        pages = [Page(one) for one in wanted]
+        for page, found in zip(pages, await self._begin(pages), strict=True):
+            page.take(found)
+            await self._fill(page)
+        now = self._now()
+        return [page.made(now) for page in pages]
+
+    async def newest(self, after: Mapping[str, int], limit: int) -> dict[str, LogPage]:
+        """The newest `limit` messages of each of these conversations, as far as they are after that offset: as if
+        nothing were before it. As `pages`.
+        """
+        wanted = [Wanted(conversation, DESCENDING, None, limit, floor=floor) for conversation, floor in after.items()]
+        return dict(zip(after, await self.pages(wanted), strict=True))
 
     async def insert(self, documents: Sequence[Document], *, ordered: bool) -> list[InsertOutcome]:
         """Insert in one command; what became of each. Cancelling does not stop the command. Never raises."""
@@ -260,12 +220,8 @@ class Log:
             await self._messages.update_one({"_id": log_key(entry.conversation, entry.offset)}, update, session=session)
 
     def _entry(self, document: Mapping[str, Any]) -> Entry:
-        entry = entry_of(document)
-        return entry if self._clock is None else as_of(entry, self._clock())
-
-    def _entries(self, page: "_Page") -> list[Entry]:
-        now = None if self._clock is None else self._clock()
-        return page.entries if now is None else [as_of(entry, now) for entry in page.entries]
+        entry, now = entry_of(document), self._now()
+        return entry if now is None else as_of(entry, now)
 
     async def using(self, upload: str, limit: int, *, conversation: str | None = None) -> list[tuple[str, int]]:
         """(conversation, offset) of the first messages that use an upload, in one conversation or anywhere."""
@@ -277,27 +233,38 @@ class Log:
             found = self._messages.find(query, {"_id": 1}, limit=limit)
             return [parse_log_key(row["_id"]) for row in await found.batch_size(limit + 1).to_list(limit)]
 
-    async def _fill(self, page: "_Page", conversation: str, after: int, upto: int, direction: int) -> bool:
-        """Read on until the page is full or enough was examined. Returns whether the end of the log was reached."""
-        # Most entries are messages: one read, with one to spare to see whether there is more, as a rule suffices.
-        size = page.limit + 1
-        while after < upto:
-            size = min(size, page.budget)
-            found = await self._read(conversation, after=after, upto=upto, direction=direction, limit=size)
-            for document in found:
-                if not page.take(document):
-                    return False
-            if len(found) < size:
-                return True
-            if page.budget <= 0:
-                page.truncated_by = "examined"
-                return False
-            if direction == ASCENDING:
-                after = page.last or after
-            else:
-                upto = (page.last or upto) - 1
-            size *= 2
-        return True
+    async def _begin(self, pages: Sequence[Page]) -> list[list[Document]]:
+        """What is read first for each of these, by one command."""
+        if len(pages) < 2:
+            return [await self._read_for(page) for page in pages]
+        asked = Counter(page.wanted.conversation for page in pages)
+        alone = {page.wanted.conversation: index for index, page in enumerate(pages)}
+        first, *others = (
+            [*_stages_of(page), *([{"$set": {_NUMBER: index}}] if asked[page.wanted.conversation] > 1 else [])]
+            for index, page in enumerate(pages)
+        )
+        unions: list[Document] = [{"$unionWith": {"coll": MESSAGES, "pipeline": one}} for one in others]
+        found: list[list[Document]] = [[] for _ in pages]
+        with translated():
+            cursor = self._messages.aggregate([*first, *unions], batchSize=1 + sum(page.size for page in pages))
+            for document in await cursor.to_list(None):
+                index = document.pop(_NUMBER, None)
+                found[alone[parse_log_key(document["_id"])[0]] if index is None else index].append(document)
+        return found
+
+    async def _fill(self, page: Page) -> None:
+        """Read on until the page is done."""
+        while not page.done:
+            page.take(await self._read_for(page))
+
+    async def _read_for(self, page: Page) -> list[Document]:
+        wanted = page.wanted
+        return await self._read(
+            wanted.conversation, after=page.after, upto=page.upto, direction=wanted.direction, limit=page.size
+        )
+
+    def _now(self) -> int | None:
+        return None if self._clock is None else self._clock()
 
     async def _read(
         self,
@@ -315,39 +282,6 @@ class Log:
         with translated():
             cursor = self._messages.find({"_id": keys}, fields, sort=[("_id", direction)], limit=limit)
             return await cursor.batch_size(limit + 1).to_list(limit)
-
-
-class _Page:
-    """A page of messages that is being filled. `first` and `last` are the first and the last offset looked at."""
-
-    def __init__(self, limit: int, max_bytes: int) -> None:
-        self.limit = max(1, min(limit, MAX_LIMIT))
-        self.entries: list[Entry] = []
-        self.first: int | None = None
-        self.last: int | None = None
-        self.truncated_by: Literal["examined", "bytes"] | None = None
-        self.budget = self.limit * EXAMINED_PER_MESSAGE
-        self._room = max_bytes
-
-    def take(self, document: Document) -> bool:
-        """Look at one more entry. False: the page is full without it."""
-        if document.get("y", EntryKind.MESSAGE_CREATED) == EntryKind.MESSAGE_CREATED:
-            if len(self.entries) == self.limit:
-                return False
-            size = size_of(document)
-            if self.entries and size > self._room:
-                self.truncated_by = "bytes"
-                return False
-            self._room -= size
-            entry = entry_of(document)
-            self.entries.append(entry)
-            self.last = entry.offset
-        else:
-            self.last = parse_log_key(document["_id"])[1]
-        if self.first is None:
-            self.first = self.last
-        self.budget -= 1
-        return True
 
 
 def insert_outcomes(details: Mapping[str, Any], documents: int, *, ordered: bool) -> list[InsertOutcome]:
@@ -381,11 +315,14 @@ def _last_of(conversation: str) -> Iterator[Document]:
     yield {"$project": {"n": 1}}
 
 
-def _newest_of(conversation: str, after: int, limit: int) -> Iterator[Document]:
-    """The stages that give the last entries of a log."""
-    yield {"$match": {"_id": {"$gt": log_key(conversation, after), "$lte": log_key(conversation, MAX_OFFSET)}}}
-    yield {"$sort": {"_id": DESCENDING}}
-    yield {"$limit": limit}
+def _stages_of(page: Page) -> Iterator[Document]:
+    """The stages that read what comes next for a page."""
+    conversation = page.wanted.conversation
+    # Of what is to give nothing, the bounds cross.
+    keys = {"$gt": log_key(conversation, page.after), "$lte": log_key(conversation, max(page.upto, 0))}
+    yield {"$match": {"_id": keys}}
+    yield {"$sort": {"_id": page.wanted.direction}}
+    yield {"$limit": page.size}
 
 
 def _within(found: Sequence[Document], max_bytes: int) -> list[Document]:

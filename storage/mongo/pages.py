@@ -1,26 +1,19 @@
-"""Pages of messages, for many who ask for the same one: after an outage, or of a conversation everybody opens."""
+"""Pages of messages, for many who ask at the same time: for the same one or for others."""
 
-from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
-from storage.mongo.gather import Gather
-from storage.mongo.log import Log, LogPage
+from pymongo import ASCENDING, DESCENDING
 
-AT_ONCE: Final = 12
-"""Reads at a time. Fewer than the process has sockets to MongoDB: what is written needs some of them."""
+from storage.mongo.log import Log
+from storage.mongo.page import LogPage, Wanted
+from storage.mongo.together import Together
 
-WAITING: Final = 10_000
+AT_ONCE: Final = 2
+"""Commands at a time, so that what is asked meanwhile shares the next one: a page of eight costs half of one alone."""
 
-
-class _Page(NamedTuple):
-    """What is asked for: before or after an offset (None: the newest)."""
-
-    conversation: str
-    before: bool
-    offset: int | None
-    limit: int
-    max_bytes: int
+TOGETHER: Final = 8
+"""Pages of one command. What is slow about one of them, all of them wait for."""
 
 
 class Pages:
@@ -32,8 +25,7 @@ class Pages:
     """
 
     def __init__(self, log: Log) -> None:
-        self._log = log
-        self._asking: Gather[_Page, LogPage] = Gather(self._read, batch=1, limit=WAITING, at_once=AT_ONCE, shared=True)
+        self._asking: Together[Wanted, LogPage] = Together(log.pages, batch=TOGETHER, at_once=AT_ONCE)
 
     async def __aenter__(self) -> Self:
         await self._asking.__aenter__()
@@ -46,16 +38,8 @@ class Pages:
 
     async def before(self, conversation: str, offset: int | None, limit: int, *, max_bytes: int) -> LogPage:
         """See `Log.messages_before`."""
-        return await self._asking.ask(_Page(conversation, True, offset, limit, max_bytes))
+        return await self._asking.ask(Wanted(conversation, DESCENDING, offset, limit, max_bytes))
 
     async def after(self, conversation: str, offset: int, limit: int, *, max_bytes: int) -> LogPage:
         """See `Log.messages_after`."""
-        return await self._asking.ask(_Page(conversation, False, offset, limit, max_bytes))
-
-    async def _read(self, pages: Sequence[_Page]) -> list[LogPage]:
-        return [await self._read_one(page) for page in pages]
-
-    async def _read_one(self, page: _Page) -> LogPage:
-        if page.before:
-            return await self._log.messages_before(page.conversation, page.offset, page.limit, max_bytes=page.max_bytes)
-        return await self._log.messages_after(page.conversation, page.offset or 0, page.limit, max_bytes=page.max_bytes)
+        return await self._asking.ask(Wanted(conversation, ASCENDING, offset, limit, max_bytes))

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from pymongo import ASCENDING, DESCENDING
 from pymongo.monitoring import CommandListener
 
 from storage.append.work import InsertOutcome
@@ -12,7 +13,8 @@ from storage.model import ORIGIN, EntryKind, Position
 from storage.model.keys import log_key
 from storage.mongo.client import Database, connect
 from storage.mongo.documents import document_of, prepare
-from storage.mongo.log import EXAMINED_PER_MESSAGE, Log, insert_outcomes
+from storage.mongo.log import Log, insert_outcomes
+from storage.mongo.page import EXAMINED_PER_MESSAGE, Wanted
 from storage.mongo.schema import MESSAGES
 from support.entries import message, write_log
 
@@ -122,6 +124,24 @@ async def test_paging_in_either_direction_sees_every_message_once(db: Database, 
     assert backward == messages
 
 
+async def test_pages_that_are_read_together_are_the_same_as_one_by_one(db: Database, log: Log) -> None:
+    await write_log(db, [message(A, kind=OTHER if i % 3 else EntryKind.MESSAGE_CREATED) for i in range(60)])
+    await write_log(db, [message(B, text="x" * 100) for _ in range(30)])
+    wanted = [
+        Wanted(A, DESCENDING, None, 4),
+        Wanted(A, DESCENDING, 31, 100),
+        Wanted(A, DESCENDING, 31, 100, floor=20),
+        Wanted(A, ASCENDING, 0, 3),
+        Wanted(A, ASCENDING, 60, 3),
+        Wanted(A, DESCENDING, 0, 3),
+        Wanted(B, DESCENDING, 21, 10, max_bytes=500),
+        Wanted("c" * 26, DESCENDING, None, 10),
+    ]
+    assert await log.pages(wanted) == [await log.page(one) for one in wanted]
+    assert await log.pages(wanted[-2:]) == [await log.page(one) for one in wanted[-2:]]
+    assert await log.pages([]) == []
+
+
 async def test_a_page_examines_a_bounded_number_of_entries_and_says_so(db: Database, log: Log) -> None:
     await write_log(db, [message(A), *(message(A, kind=OTHER) for _ in range(EXAMINED_PER_MESSAGE * 2)), message(A)])
     page = await log.messages_before(A, None, 2)
@@ -220,6 +240,24 @@ async def test_every_query_examines_what_it_returns_and_no_more(db: Database, mo
         assert stages & {"CLUSTERED_IXSCAN", "IXSCAN"}, stages
         stats = explained["executionStats"]
         assert stats["totalDocsExamined"] <= stats["nReturned"] + 2
+
+
+async def test_pages_that_are_read_together_examine_what_each_would_by_itself(db: Database, mongodb_url: str) -> None:
+    for conversation in (A, B):
+        await write_log(db, [message(conversation) for _ in range(300)])
+    finds = Finds()
+    async with connect(mongodb_url, db.name, listeners=[finds]) as monitored:
+        await Log(monitored).pages(
+            [Wanted(A, DESCENDING, 200, 50), Wanted(A, ASCENDING, 0, 50), Wanted(B, DESCENDING, None, 50)]
+        )
+    (command,) = finds.commands
+    explained = await db.command("explain", {**command, "cursor": {}}, verbosity="executionStats")
+    examined = [int(value) for name, value in fields_of(explained) if name == "totalDocsExamined"]
+    assert len(examined) == 3
+    assert max(examined) <= 52
+    stages = {value for name, value in fields_of(explained) if name == "stage"}
+    assert "CLUSTERED_IXSCAN" in stages
+    assert not stages & {"COLLSCAN", "SORT"}
 
 
 async def test_reading_many_tails_examines_one_entry_of_each(db: Database, mongodb_url: str) -> None:
