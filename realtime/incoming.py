@@ -1,134 +1,256 @@
-"""The socket as the product opens it: aiohttp's, with a guard before its reader and without its ways of closing.
+"""One socket from its upgrade on: what the peer sends, frame by frame, to whoever serves it.
 
-aiohttp assembles the messages; `FrameGuard` sees every byte before it does. Closing and pongs are the session's (see
-`wire`): the library's own wait for a peer that may never read again.
+The HTTP server's part ends with the handshake: it lets go of the connection, of the request, and of the tasks that it
+had for both. From then on nothing runs for a connection that says nothing; a task lives only as long as a command does.
 """
 
 import asyncio
-import time
-from typing import Final, Literal, cast
+import base64
+import hashlib
+from collections.abc import Coroutine
+from typing import Any, Final, cast
 
-from aiohttp import WebSocketError, web
-from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
-from aiohttp.web_request import BaseRequest
+from aiohttp import hdrs, web
+from aiohttp.http_websocket import WS_KEY, WebSocketReader
 
-from realtime.protocol import codes
-from realtime.protocol.codes import Disconnect
-from realtime.protocol.frames import BINARY, TEXT
-from realtime.protocol.guard import FrameGuard, Refusal
+from realtime.protocol.frame_reader import Frame, FrameReader, Refusal
 
 JSON_SUBPROTOCOL: Final = "centrifuge-json"
 PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
 SUBPROTOCOLS: Final = (JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL, "")
 """What a client may offer. The empty name answers SDKs that send an empty header: nothing is echoed to it."""
 
-READ_AHEAD_BYTES: Final = 64 * 1024
-"""Twice this may wait in whole messages before reading from the socket pauses."""
+READ_AHEAD_BYTES: Final = 128 * 1024
+"""So much may wait in whole messages before reading from the socket pauses."""
 
-_BY_CODE: Final = {one.code: one for one in codes.FRAME_CLOSES}
+_FRAME_BYTES: Final = 128
+"""What a frame that waits counts for besides its payload."""
 
 
-class GuardedSocket(web.WebSocketResponse[Literal[False]]):
-    """A WebSocket that refuses what `FrameGuard` refuses. Text comes as bytes, not yet proven to be UTF-8.
+class Incoming(asyncio.Protocol):
+    """Reads frames, and has them served one after the other. A base: what serving means is `take`, `refused`, `gone`.
 
-    `receive` gives pings, pongs and closes as well; on a broken frame it gives an error whose data `refusal_of` reads,
-    and no close frame was sent. Bound: messages of `max_frame_bytes`, a larger one is 1009.
+    Bounds: `READ_AHEAD_BYTES` of messages that wait, and what the reader holds of one that is not complete. `gone` is
+    called once, after what came before the end has been served.
     """
 
-    def __init__(self, *, max_frame_bytes: int, any_opcode: bool = False) -> None:
-        """`any_opcode`: text and binary frames alike, whatever the subprotocol is sent in (conformance tests)."""
-        self._any_opcode = any_opcode
-        super().__init__(
-            protocols=SUBPROTOCOLS,
-            autoclose=False,
-            autoping=False,
-            compress=False,
-            # The library refuses what has this size already.
-            max_msg_size=max_frame_bytes + 1,
-            decode_text=False,
-        )
+    __slots__ = (
+        "_drained",
+        "_full",
+        "_is_gone",
+        "_lost",
+        "_over",
+        "_paused",
+        "_reader",
+        "_transport",
+        "_waiting",
+        "_waiting_bytes",
+    )
 
-    def _post_start(self, request: BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
-        # aiohttp's own with the guard put in. There is no public place for it: what a client sends together with its
-        # handshake is read in here.
-        self._ws_protocol = protocol
-        self._writer = writer
-        queue = WebSocketDataQueue(request.protocol, READ_AHEAD_BYTES, loop=asyncio.get_running_loop())
-        reader = WebSocketReader(queue, self._max_msg_size, compress=False, decode_text=False)
-        self._reader, self._parser = queue, reader
-        opcode = BINARY if protocol == PROTOBUF_SUBPROTOCOL else TEXT
-        guard = FrameGuard(None if self._any_opcode else opcode, monotonic=time.monotonic)
-        self._guarded = _Guarded(guard, reader, queue)
-        request.protocol.set_parser(cast("WebSocketReader", self._guarded))
-        request.protocol.keep_alive(False)
-
-    async def linger(self) -> None:
-        """Say that nothing more comes, and drop what the peer still sends until it is gone.
-
-        After a close frame to somebody who was cut short: a socket that is closed with unread bytes is reset, and a
-        reset may overtake the close frame. Has no end of its own: the wire's close has one.
-        """
-        transport = None if self._writer is None else self._writer.transport
-        if transport is None or transport.is_closing():
-            return
-        if transport.can_write_eof():
-            transport.write_eof()
-        await self._guarded.lost()
-
-    async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
-        """Nothing. The library calls it for a broken frame, and at the end."""
-        return False
-
-
-class _Guarded:
-    """To the connection a reader like any other, but that it never ends it: after an error it drops what comes."""
-
-    __slots__ = ("_ended", "_guard", "_queue", "_reader", "_waiting")
-
-    def __init__(self, guard: FrameGuard, reader: WebSocketReader, queue: WebSocketDataQueue) -> None:
-        self._guard: FrameGuard | None = guard
+    def __init__(self, reader: FrameReader, transport: asyncio.Transport) -> None:
         self._reader = reader
-        self._queue = queue
-        self._ended = False
-        self._waiting: asyncio.Future[None] | None = None
+        self._transport = transport
+        # Frames that wait for the one that is being served; None while none is.
+        self._waiting: list[Frame] | None = None
+        self._waiting_bytes = 0
+        self._paused = False
+        self._full = False
+        self._drained: asyncio.Future[None] | None = None
+        # Nothing is read any more; the socket is closed; that was told.
+        self._over = self._lost = self._is_gone = False
+
+    def take(self, opcode: int, payload: bytes) -> Coroutine[Any, Any, None] | None:
+        """Serve a message or control frame: at once (None), or by this."""
+        raise NotImplementedError
+
+    def refused(self, refusal: Refusal) -> None:
+        """The peer broke the rules: send it a close. Nothing it sends is read any more."""
+        raise NotImplementedError
+
+    def gone(self) -> None:
+        """It is over: the socket is closed, or the peer's close was taken."""
+        raise NotImplementedError
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it as a task that somebody owns."""
+        raise NotImplementedError
+
+    # --- what the transport calls ---
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return
+        frames = self._reader.feed(data)
+        if self._waiting is not None:
+            self._wait(frames)
+            return
+        for number, frame in enumerate(frames):
+            serving = self._take(frame)
+            if serving is not None:
+                self._waiting = []
+                self._wait(frames[number + 1 :])
+                self.spawn(self._serve(serving))
+                return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self.resume_writing()
+        if self._waiting is None:
+            self._go()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    # --- for whoever writes ---
+
+    async def drain(self) -> None:
+        """Wait until the transport has room. Raises ConnectionResetError when it closed. Safe to cancel."""
+        if self._full and not self._lost:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+        if self._lost:
+            raise ConnectionResetError("the connection is closed")
+
+    # --- serving ---
+
+    def _wait(self, frames: list[Frame]) -> None:
+        waiting = self._waiting
+        if waiting is None:
+            return
+        waiting += frames
+        self._waiting_bytes += sum(map(_weight, frames))
+        if self._waiting_bytes > READ_AHEAD_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    async def _serve(self, serving: Coroutine[Any, Any, None]) -> None:
+        """The frame that takes its time, and then those that wait."""
+        waiting = self._waiting
+        try:
+            await serving
+            while waiting and not self._over:
+                frames, self._waiting_bytes = waiting[:], 0
+                waiting.clear()
+                await self._serve_all(frames)
+                self._read_on()
+        except BaseException:
+            self._lost = True
+            self._transport.abort()
+            raise
+        finally:
+            self._waiting = None
+            if self._lost:
+                self._go()
+
+    async def _serve_all(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if self._over:
+                return
+            serving = self._take(frame)
+            if serving is not None:
+                await serving
+
+    def _take(self, frame: Frame) -> Coroutine[Any, Any, None] | None:
+        if not isinstance(frame, Refusal):
+            return self.take(frame.opcode, frame.payload)
+        self._over = True
+        self.refused(frame)
+        self._read_on()
+        # Say that nothing more comes, and drop what the peer still sends until it is gone: a socket that is closed with
+        # unread bytes is reset, and a reset may overtake the close frame. The wire's close sees to the end.
+        if not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
+        return None
+
+    def _read_on(self) -> None:
+        transport = self._transport
+        if self._paused and not transport.is_closing() and (self._over or self._waiting_bytes <= READ_AHEAD_BYTES):
+            self._paused = False
+            transport.resume_reading()
+
+    def finish(self) -> None:
+        """Read nothing any more: the peer's close was taken."""
+        self._over = True
+        self._go()
+
+    def _go(self) -> None:
+        if not self._is_gone:
+            self._is_gone = self._over = True
+            self.gone()
+
+
+def _weight(frame: Frame) -> int:
+    return _FRAME_BYTES + (0 if isinstance(frame, Refusal) else len(frame.payload))
+
+
+class Upgraded(web.StreamResponse):
+    """Tells the HTTP server that its part is over: there is no answer to write."""
+
+    def __init__(self) -> None:
+        super().__init__(status=101)
+
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+def subprotocol_of(request: web.Request) -> str:
+    """The first of what the client offers that is known; empty: none is to be named."""
+    offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "")
+    return next((name for one in offered.split(",") if (name := one.strip()) in SUBPROTOCOLS), "")
+
+
+def take_over(request: web.Request, incoming: Incoming, subprotocol: str) -> Upgraded:
+    """Answer an upgrade, and take its socket away from the HTTP server; the answer is for the handler to return.
+
+    What the client sent together with its handshake is fed to `incoming` before this returns. The request was checked.
+    """
+    handler, transport = request.protocol, request.transport
+    if transport is None:
+        raise ConnectionResetError("the connection is closed")
+    rest = _Rest()
+    handler.set_parser(cast("WebSocketReader", rest))
+    transport.set_protocol(incoming)
+    # It closes what it knows of when it is told that the connection is lost, which is how it forgets it.
+    handler.transport = None
+    handler.connection_lost(None)
+    key = request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").encode()
+    accepted = base64.b64encode(hashlib.sha1(key + WS_KEY, usedforsecurity=False).digest())
+    named = f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode() if subprotocol else b""
+    transport.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (accepted, named)
+    )
+    if rest.data:
+        incoming.data_received(bytes(rest.data))
+    return Upgraded()
+
+
+class _Rest:
+    """To the HTTP server a reader, which it gives what came behind the handshake."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = bytearray()
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        guard = self._guard
-        if guard is None:
-            return False, b""
-        refusal = guard.feed(data)
-        failed, _ = self._reader.feed_data(data if refusal is None else data[: refusal.passed])
-        if failed:
-            self._guard = None
-        elif refusal is not None:
-            self._guard = None
-            # Read after what is queued already.
-            self._queue.set_exception(_Refused(refusal))
+        self.data += data
         return False, b""
 
     def feed_eof(self) -> None:
-        self._ended = True
-        self._reader.feed_eof()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def lost(self) -> None:
-        """Wait until the connection is lost. For one at a time."""
-        if not self._ended:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-
-
-class _Refused(WebSocketError):
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.disconnect.code, refusal.rule)
-
-
-def refusal_of(error: object) -> tuple[Disconnect, str] | None:
-    """How to close after an error that `receive` gave: the close and its reason. None: the connection is lost."""
-    if not isinstance(error, WebSocketError):
-        return None
-    disconnect = _BY_CODE.get(error.code, codes.CLOSE_FRAME_PROTOCOL)
-    # The library's own texts may quote the frame; the guard's do not.
-    return disconnect, f"{disconnect.reason}: {error}" if isinstance(error, _Refused) else disconnect.reason
+        """The connection was let go."""

@@ -41,6 +41,8 @@ from realtime.wire import Wire
 
 log = structlog.get_logger(__name__)
 
+_PONG: Final = Pong()
+
 MAX_IN_FLIGHT: Final = 128
 """Commands of one connection whose answers are still being made. At the bound the socket is not read."""
 
@@ -156,6 +158,23 @@ class Session(Listening):
     @property
     def waited_s(self) -> float:
         return self._ctx.monotonic() - self._asked_at
+
+    def take(self, data: bytes) -> Coroutine[Any, Any, None] | None:
+        """Serve one frame: by what is returned, or, where it is no more than a pong, at once. Not while another one is
+        being served.
+        """
+        stats = self._ctx.stats
+        stats.frames_in += 1
+        stats.bytes_in += len(data)
+        if data != self.codec.ping:
+            return self.receive(data)
+        self._ponged(_PONG)
+        return None
+
+    def _ponged(self, pong: Pong) -> None:
+        self._machine.receive(pong)
+        if self.attending is not None:
+            self.attending.ponged()
 
     async def receive(self, data: bytes) -> None:
         """Serve the commands of one frame, in order. Commands whose answer takes its time do not hold up the next.

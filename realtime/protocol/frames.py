@@ -6,7 +6,8 @@ from typing import Final
 
 TEXT: Final = 1
 BINARY: Final = 2
-_CLOSE: Final = 8
+CLOSE: Final = 8
+PING: Final = 9
 PONG: Final = 10
 _FIN: Final = 0x80
 _MAX_REASON_BYTES: Final = 123  # a control frame carries 125, the code takes two
@@ -33,7 +34,7 @@ def close_frame(code: int, reason: str) -> bytes:
     text = _cut(reason.strip()) or "closed"
     if _is_json(text):
         text = _cut(f"closed: {text}")
-    return frame(_CLOSE, struct.pack("!H", code) + text.encode())
+    return frame(CLOSE, struct.pack("!H", code) + text.encode())
 
 
 def _cut(text: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from realtime.protocol.guard import CONTROL_BURST, MAX_FRAGMENTS
+from realtime.protocol.frame_reader import CONTROL_BURST, MAX_FRAGMENTS
 from realtime.protocol.machine import ConnectionSettings
 from realtime.settings import Settings
 from support.engine import ListFeed, SmallProduct, serve_engine

@@ -12,8 +12,9 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,10 +22,11 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from realtime.incoming import GuardedSocket, refusal_of
+from realtime.incoming import Incoming, take_over
 from realtime.outbox import Priority
 from realtime.protocol import codes
-from realtime.protocol.frames import PONG, TEXT, frame
+from realtime.protocol.frame_reader import FrameReader, Refusal
+from realtime.protocol.frames import CLOSE, PING, PONG, TEXT, frame
 from realtime.wire import Wire, prepare_socket
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -91,38 +93,51 @@ def installed(python: str) -> Path | None:
     return wstest
 
 
+class Echo(Incoming):
+    """On the product's socket: its reader and its wire, and the codec's demand that text is UTF-8."""
+
+    __slots__ = ("_tasks", "_wire")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        reader = FrameReader(None, max_bytes=MAX_FRAME_BYTES, monotonic=time.monotonic)
+        super().__init__(reader, transport)
+        loop = asyncio.get_running_loop()
+        self._wire = Wire(transport, self.drain, loop, max_queued_bytes=16 * MAX_FRAME_BYTES, counted=Counting())
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, opcode: int, payload: bytes) -> Coroutine[Any, Any, None] | None:
+        if opcode == CLOSE:
+            self._wire.close(1000, "bye", flush=False)
+            self.finish()
+        elif opcode == TEXT and not _utf8(payload):
+            self.refused(Refusal(codes.CLOSE_FRAME_TEXT, "is not UTF-8"))
+        elif opcode != PONG:
+            self._wire.write(frame(PONG if opcode == PING else opcode, payload), Priority.LIVE)
+            return self._flushed()
+        return None
+
+    async def _flushed(self) -> None:
+        while not self._wire.flush():
+            await self._wire.drained()
+
+    def refused(self, refusal: Refusal) -> None:
+        self._wire.close(refusal.disconnect.code, refusal.reason, flush=True)
+
+    def gone(self) -> None:
+        self._wire.finish()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
 async def ours(request: web.Request) -> web.StreamResponse:
-    """Echo on the product's socket: its guard, its reader, its wire, and the codec's demand that text is UTF-8."""
-    socket = GuardedSocket(max_frame_bytes=MAX_FRAME_BYTES, any_opcode=True)
-    writer = await socket.prepare(request)
     transport = request.transport
     if transport is None:
-        return socket
+        return web.Response()
     prepare_socket(transport)
-    loop = asyncio.get_running_loop()
-    wire = Wire(transport, writer.drain, loop, max_queued_bytes=16 * MAX_FRAME_BYTES, counted=Counting())
-    try:
-        while True:
-            message = await socket.receive()
-            if message.type is WSMsgType.TEXT and not _utf8(message.data):
-                wire.close(codes.CLOSE_FRAME_TEXT.code, codes.CLOSE_FRAME_TEXT.reason, flush=True)
-            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                opcode = TEXT if message.type is WSMsgType.TEXT else 2
-                wire.write(frame(opcode, message.data), Priority.LIVE)
-            elif message.type is WSMsgType.PING:
-                wire.write(frame(PONG, message.data), Priority.CONTROL)
-            elif message.type is WSMsgType.CLOSE:
-                wire.close(1000, "bye", flush=False)
-                return socket
-            elif message.type is not WSMsgType.PONG:
-                if (refusal := refusal_of(message.data)) is not None:
-                    wire.close(refusal[0].code, refusal[1], flush=True)
-                    await socket.linger()
-                return socket
-            while not wire.flush():
-                await wire.drained()
-    finally:
-        wire.finish()
+    return take_over(request, Echo(transport), "")
 
 
 def _utf8(data: bytes) -> bool:
@@ -197,7 +212,7 @@ def page(verdicts: dict[str, dict[str, Any]]) -> str:
         "<!-- Made by `make autobahn`. -->",
         "",
         f"The frames of RFC 6455, tried by Autobahn|Testsuite {SUITE} on an echo built from the product's own socket",
-        "(`realtime/incoming.py`, its guard and its wire, the settings of production) and, in the same run, on bare",
+        "(`realtime/incoming.py`, its reader and its wire, the settings of production) and, in the same run, on bare",
         f"aiohttp {version('aiohttp')} (Python {platform.python_version()}). Cases 9 (messages of up to 16 MB), 12 and",
         "13 (compression) are left out: a message has at most 1 MiB here, and nothing is compressed. The echo takes",
         "both kinds of data frames; a real connection takes those of its codec only, and closes with 1003 else.",

@@ -1,10 +1,18 @@
-"""The guard before the WebSocket reader: what of RFC 6455 it holds to, however the bytes are cut."""
+"""Reading frames: what of RFC 6455 it holds to, and that messages come out whole, however the bytes are cut."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.protocol.guard import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS, FrameGuard, Refusal
+from realtime.protocol.frame_reader import (
+    CONTROL_BURST,
+    CONTROL_PER_S,
+    MAX_FRAGMENTS,
+    Frame,
+    FrameReader,
+    Message,
+    Refusal,
+)
 from support.raw_frames import (
     BINARY,
     CLOSE,
@@ -27,14 +35,29 @@ class Clock:
         return self.now
 
 
-def fed(data: bytes, *, opcode: int = TEXT, step: int = 0) -> Refusal | None:
-    """What a new guard says of the data; `step` bytes at a time."""
-    guard = FrameGuard(opcode, monotonic=Clock())
-    for at in range(0, len(data), step or len(data) or 1):
-        refusal = guard.feed(data[at : at + (step or len(data))])
-        if refusal is not None:
-            return refusal
-    return None
+LIMIT = 100_000
+
+
+def reading(*, opcode: int | None = TEXT, monotonic: Clock | None = None) -> FrameReader:
+    return FrameReader(opcode, max_bytes=LIMIT, monotonic=monotonic or Clock())
+
+
+def read(data: bytes, *, opcode: int | None = TEXT, step: int = 0) -> list[Frame]:
+    """What a new reader makes of the data; `step` bytes at a time."""
+    reader = reading(opcode=opcode)
+    size = step or len(data) or 1
+    return [one for at in range(0, len(data), size) for one in reader.feed(data[at : at + size])]
+
+
+def refusal_in(frames: list[Frame]) -> Refusal | None:
+    """Nothing follows one."""
+    refusals = [one for one in frames if isinstance(one, Refusal)]
+    assert refusals in ([], frames[-1:])
+    return refusals[0] if refusals else None
+
+
+def fed(data: bytes, *, opcode: int | None = TEXT, step: int = 0) -> Refusal | None:
+    return refusal_in(read(data, opcode=opcode, step=step))
 
 
 ACCEPTED = {
@@ -89,6 +112,12 @@ REFUSED = {
         }.items()
         for code in codes
     },
+    **{f"W8-reserved-bit-{rsv:03b}": (client_frame(TEXT, b"{}", rsv=rsv), 1002) for rsv in (1, 2, 4, 7)},
+    **{f"W9-opcode-{opcode:X}": (client_frame(opcode, b"{}"), 1002) for opcode in (3, 7, 11, 15)},
+    "W10-a-ping-of-126-bytes": (client_frame(PING, b"x" * 126), 1002),
+    "W10-a-close-in-fragments": (client_frame(CLOSE, close_payload(1000), fin=False), 1002),
+    "W13-a-close-of-one-byte": (client_frame(CLOSE, b"\x03"), 1002),
+    "W13-a-reason-that-is-not-UTF-8": (client_frame(CLOSE, close_payload(1000, b"\xff")), 1007),
     "W21-a-binary-frame-on-a-JSON-connection": (client_frame(BINARY, b"{}"), 1003),
     "W21-a-binary-fragment-on-a-JSON-connection": (client_frame(BINARY, b"{}", fin=False), 1003),
     "W22-2-bytes-for-a-length-of-5": (client_frame(TEXT, b"x" * 5, length_bytes=2), 1002),
@@ -114,14 +143,48 @@ def test_w21_a_text_frame_on_a_protobuf_connection_is_refused() -> None:
     assert refusal.disconnect.code == 1003
 
 
-def test_what_stands_before_a_refused_frame_passes() -> None:
-    assert fed(GOOD + client_frame(BINARY)) == Refusal(len(GOOD), *_type_refusal())
+def test_what_stands_before_a_refused_frame_is_read_and_nothing_after_it() -> None:
+    message, refusal = read(GOOD + client_frame(BINARY) + GOOD)
+    assert message == Message(TEXT, b'{"id":1}')
+    assert isinstance(refusal, Refusal)
 
 
-def _type_refusal() -> tuple[object, str]:
-    refusal = fed(client_frame(BINARY))
-    assert refusal is not None
-    return refusal.disconnect, refusal.rule
+def test_nothing_is_read_after_a_close() -> None:
+    assert read(client_frame(CLOSE, close_payload(1000, b"bye")) + GOOD + GOOD) == [
+        Message(CLOSE, close_payload(1000, b"bye"))
+    ]
+
+
+@given(st.binary(max_size=300), st.integers(1, 5), st.integers(0, 9), st.booleans())
+def test_a_message_is_whole_again_however_it_was_cut(payload: bytes, pieces: int, step: int, between: bool) -> None:
+    size = len(payload) // pieces + 1
+    cut = [payload[at : at + size] for at in range(0, len(payload), size)] or [b""]
+    ping = client_frame(PING, b"?") if between else b""
+    sent = [
+        ping + client_frame(CONTINUATION if number else TEXT, part, fin=number + 1 == len(cut))
+        for number, part in enumerate(cut)
+    ]
+    found = read(b"".join(sent) + GOOD, step=step)
+    assert [one for one in found if one != Message(PING, b"?")] == [Message(TEXT, payload), Message(TEXT, b'{"id":1}')]
+
+
+@pytest.mark.parametrize("step", [0, 1000])
+def test_a_message_may_be_as_large_as_the_limit_and_no_larger(step: int) -> None:
+    half = b"x" * (LIMIT // 2)
+    assert fed(client_frame(TEXT, b"x" * LIMIT), step=step) is None
+    assert fed(client_frame(TEXT, half, fin=False) + client_frame(CONTINUATION, half), step=step) is None
+    for frames in (
+        client_frame(TEXT, declared=LIMIT + 1),
+        client_frame(TEXT, declared=2**63),
+        client_frame(TEXT, half, fin=False) + client_frame(CONTINUATION, declared=LIMIT // 2 + 1),
+    ):
+        refusal = fed(frames, step=step)
+        assert refusal is not None
+        assert refusal.disconnect.code == 1009
+
+
+def test_either_opcode_is_read_where_none_is_agreed_on() -> None:
+    assert read(GOOD + client_frame(BINARY, b"x"), opcode=None) == [Message(TEXT, b'{"id":1}'), Message(BINARY, b"x")]
 
 
 def fragments(count: int, payload: bytes) -> bytes:
@@ -140,22 +203,22 @@ def test_w5_a_message_of_too_many_fragments_is_refused(payload: bytes) -> None:
 @pytest.mark.parametrize("opcode", [PING, PONG], ids=["W11-pings", "W12-pongs"])
 def test_a_flood_of_control_frames_is_refused(opcode: int) -> None:
     clock = Clock()
-    guard = FrameGuard(TEXT, monotonic=clock)
+    reader = reading(monotonic=clock)
     one = client_frame(opcode, b"x" * 125)
-    assert guard.feed(one * CONTROL_BURST) is None
+    assert refusal_in(reader.feed(one * CONTROL_BURST)) is None
     clock.now += 1
-    assert guard.feed(one * int(CONTROL_PER_S)) is None
-    refusal = guard.feed(one)
+    assert refusal_in(reader.feed(one * int(CONTROL_PER_S))) is None
+    refusal = refusal_in(reader.feed(one))
     assert refusal is not None
     assert refusal.disconnect.code == 1008
 
 
 def test_a_client_that_pings_ten_times_a_second_may_go_on_for_ever() -> None:
     clock = Clock()
-    guard = FrameGuard(TEXT, monotonic=clock)
+    reader = reading(monotonic=clock)
     for _ in range(5000):
         clock.now += 1 / CONTROL_PER_S
-        assert guard.feed(client_frame(PING)) is None
+        assert refusal_in(reader.feed(client_frame(PING))) is None
 
 
 FRAMES = st.sampled_from([*ACCEPTED.values(), *(data for data, _ in REFUSED.values())])
@@ -164,12 +227,11 @@ FRAMES = st.sampled_from([*ACCEPTED.values(), *(data for data, _ in REFUSED.valu
 @given(st.lists(FRAMES | st.binary(max_size=20), max_size=5), st.lists(st.integers(1, 40), min_size=1, max_size=30))
 def test_how_the_bytes_are_cut_changes_nothing(frames: list[bytes], sizes: list[int]) -> None:
     data = b"".join(frames)
-    whole = fed(data)
-    guard = FrameGuard(TEXT, monotonic=Clock())
+    reader = reading()
     at = 0
-    cut: Refusal | None = None
-    while at < len(data) and cut is None:
+    cut: list[Frame] = []
+    while at < len(data):
         size = sizes[at % len(sizes)]
-        cut = guard.feed(data[at : at + size])
+        cut += reader.feed(data[at : at + size])
         at += size
-    assert (cut and (cut.disconnect, cut.rule)) == (whole and (whole.disconnect, whole.rule))
+    assert cut == read(data)
