@@ -148,7 +148,8 @@ class Hub:
         """Let a member in at an offset. Its reply must be written in the same turn of the loop."""
         channel = self.channel(name)
         self._flush_channel(channel)
-        member.subscriptions[name] = subscription
+        # By the channel's own copy of its name: each member's would be another one.
+        member.subscriptions[channel.name] = subscription
         channel.watchers.pop(member, None)
         member.watched.discard(name)
         if subscription.push_join_leave:
@@ -194,8 +195,9 @@ class Hub:
     def watch(self, member: Member, names: Iterable[str]) -> None:
         """Subscribe the member to these channels as soon as something is published there."""
         for name in names:
-            self.channel(name).watchers[member] = None
-            member.watched.add(name)
+            channel = self.channel(name)
+            channel.watchers[member] = None
+            member.watched.add(channel.name)
 
     def unwatch(self, member: Member, name: str) -> None:
         member.watched.discard(name)
