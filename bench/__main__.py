@@ -57,8 +57,12 @@ def main() -> int:
     arguments(running)
     drawing = commands.add_parser("page", help="draw what was measured")
     drawing.add_argument("--results", type=Path, default=RESULTS)
-    given = parser.parse_args()
+    # What is named may stand on either side of the flags, which argparse alone does not take.
+    given, rest = parser.parse_known_args()
+    if strange := [word for word in rest if word.startswith("-") or given.command != "run"]:
+        parser.error(f"unknown: {' '.join(strange)}")
     if given.command == "run":
+        given.what += rest
         return run_some(given)
     if given.command == "page":
         print(page.draw(given.results))

@@ -1,18 +1,23 @@
-"""The engine under test, on a real Redis: everyone who connects is in one channel. Same dialogue as send_loop.c.
+"""The engine under test, on a real Redis: everyone who connects is in one channel. Same dialogue as send_loop.c; a
+third number on a line is how many messages come together.
 
-`N` publishes N messages one by one; `N/B` publishes them in bursts of B that arrive together.
+usage: python -m bench.hub_server RECEIVERS FRAME_BYTES json|protobuf DIRECTORY
 """
 
-import asyncio
 import sys
-import time
 from pathlib import Path
 
 import uvloop
 
+from bench.baselines.dialogue import answer, ready
+from chat.serving.garbage import seldom_collected
+from realtime.channel import publication_frames
 from realtime.ports import Delivery
+from realtime.protocol.codec import Codec
+from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.machine import ConnectionSettings
 from realtime.protocol.messages import Payload, Publication
+from realtime.protocol.protobuf_codec import ProtobufCodec
 from realtime.settings import Settings
 from storage.local.redis_server import redis_server
 
@@ -26,31 +31,43 @@ QUIET = Settings(connection=ConnectionSettings(ping_interval_s=3600))
 CHANNEL = "log:aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 
-async def main(receivers: int, size: int, directory: Path) -> None:
+def data_for(size: int, codec: Codec) -> Payload:
+    """So much that a frame on the wire has the asked size (an offset of three digits taken for granted)."""
+
+    def publication(text: str) -> Publication:
+        return Publication(Payload(b'"%b"' % text.encode()), offset=100)
+
+    ((bare, _),) = publication_frames(codec, CHANNEL, [publication("x" * 100)])
+    return publication("x" * (size - len(bare) + 100)).data
+
+
+async def main(receivers: int, size: int, codec: Codec, directory: Path) -> None:
     product = SmallProduct(ListFeed(), server_side=[CHANNEL])
     async with (
         redis_server(directory, ephemeral=True) as redis,
         serve_engine(redis.url, "bench", product, settings=QUIET) as served,
     ):
         hub = served.engine.hub
-        print(f"listening {served.url}", flush=True)
-        while len(hub.sessions) < receivers:
-            await asyncio.sleep(0.05)
-        print("ready", flush=True)
-        # What the push adds around the data, so that a frame on the wire has the asked size.
-        data = Payload(b'"' + b"x" * (size - 4 - 71 - len(CHANNEL)) + b'"')
-        loop = asyncio.get_running_loop()
+        data = data_for(size, codec)
         offset = 0
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
-            count, _, burst = line.strip().partition("/")
-            before = time.process_time()
-            for first in range(0, int(count), int(burst or 1)):
-                for _ in range(first, min(int(count), first + int(burst or 1))):
-                    offset += 1
-                    hub.publish(Delivery(CHANNEL, "pub", Publication(data, offset=offset), "e"))
-                await asyncio.sleep(0.002)
-            print(round((time.process_time() - before) * 1e6), flush=True)
+
+        async def publish(together: int = 1) -> None:
+            nonlocal offset
+            for _ in range(together):
+                offset += 1
+                hub.publish(Delivery(CHANNEL, "pub", Publication(data, offset=offset), "e"))
+
+        await ready(lambda: len(hub.sessions) == receivers, listening=served.url.split("/")[2].rpartition(":")[2])
+        with seldom_collected():  # as in a hub
+            await answer(publish)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
+    uvloop.run(
+        main(
+            int(sys.argv[1]),
+            int(sys.argv[2]),
+            ProtobufCodec() if sys.argv[3] == "protobuf" else JsonCodec(),
+            Path(sys.argv[4]),
+        )
+    )

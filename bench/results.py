@@ -43,6 +43,7 @@ class Measured:
     baseline: str
     goal: float | None
     goal_ratio: float | None
+    goal_at: int | None
     chart: str
     series: Sequence[Series]
 
@@ -106,7 +107,9 @@ def rows(outcome: Outcome) -> list[Row]:
     for figure in outcome.figures:
         for series in sorted(figure.series, key=lambda one: one.at or 0):
             value, ratio = Spread.of(series.values), outcome.ratio(figure, series)
-            found.append(Row(figure, series.at, value, len(series.values), ratio, held(figure, value, ratio)))
+            meant = figure.goal_at is None or figure.goal_at == series.at
+            holds = held(figure, value, ratio) if meant else None
+            found.append(Row(figure, series.at, value, len(series.values), ratio, holds))
     return found
 
 
@@ -168,7 +171,7 @@ def table(outcome: Outcome) -> str:
     lines = [f"{outcome.title} ({when(outcome)}; {outcome.took_s:.0f} s)"]
     shown = [["", outcome.sizes, "median", "spread", "ratio", "spread", "goal"]]
     for row in rows(outcome):
-        verdict = "" if row.held is None else " held" if row.held else " missed"
+        verdict = "held" if row.held else "missed"
         shown.append(
             [
                 row.figure.name,
@@ -177,7 +180,7 @@ def table(outcome: Outcome) -> str:
                 f"{number(row.value.least)}–{number(row.value.most)}",
                 "" if row.ratio is None else number(row.ratio.median),
                 "" if row.ratio is None else f"{number(row.ratio.least)}–{number(row.ratio.most)}",
-                goal_text(row.figure) + verdict,
+                f"{goal_text(row.figure)} {verdict}".strip() if row.held is not None else "",
             ]
         )
     widths = [max(len(line[column]) for line in shown) for column in range(len(shown[0]))]

@@ -34,7 +34,7 @@ class Figure:
 
     `baseline` names another figure of the same scenario: the ratio to it is taken in each round, at the same size if
     it has one. `goal` bounds the median, `goal_ratio` the median of the ratios; which side is good says `better`
-    ("" for what is only told). Figures with the same `chart` share one (the unit, if nothing is said).
+    ("" for what is only told). They hold for every size, or at `goal_at`. Figures with the same `chart` share one (the unit, if nothing is said).
     """
 
     name: str
@@ -43,6 +43,7 @@ class Figure:
     baseline: str = ""
     goal: float | None = None
     goal_ratio: float | None = None
+    goal_at: int | None = None
     chart: str = ""
 
 
@@ -109,6 +110,7 @@ class Run:
                 baseline=figure.baseline,
                 goal=figure.goal,
                 goal_ratio=figure.goal_ratio,
+                goal_at=figure.goal_at,
                 chart=figure.chart or figure.unit,
                 series=[Series(at, values) for at, values in self._values[figure.name].items()],
             )

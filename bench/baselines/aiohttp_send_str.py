@@ -1,11 +1,14 @@
 """Fan-out as most aiohttp servers do it: `await ws.send_str(text)` for each receiver. Same dialogue as send_loop.c."""
 
-import asyncio
 import sys
-import time
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from dialogue import answer, ready
 
 
 async def main(port: int, receivers: int, size: int) -> None:
@@ -20,23 +23,17 @@ async def main(port: int, receivers: int, size: int) -> None:
             pass
         return socket
 
+    async def send_to_all() -> None:
+        for socket in sockets:
+            await socket.send_str(text)
+
     app = web.Application()
-    app.router.add_get("/connection/websocket", accept)
+    app.router.add_get("/", accept)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
-    print("listening", flush=True)
-    while len(sockets) < receivers:
-        await asyncio.sleep(0.05)
-    print("ready", flush=True)
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        before = time.process_time()
-        for _ in range(int(line)):
-            for socket in sockets:
-                await socket.send_str(text)
-            await asyncio.sleep(0.002)
-        print(round((time.process_time() - before) * 1e6), flush=True)
+    await ready(lambda: len(sockets) == receivers)
+    await answer(send_to_all)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 /* The floor of fan-out: one process that calls send() once per receiver and message, and nothing else.
  *
  * usage: send_loop PORT RECEIVERS FRAME_BYTES
- * Waits until RECEIVERS sockets are connected and prints "ready"; then, for each line with a number on stdin, sends that
- * many messages to everyone and prints the CPU microseconds that took.
+ * Waits until RECEIVERS sockets are connected and prints "ready"; then, for each line "MESSAGES PAUSE_MS" on stdin, sends
+ * that many messages to everyone and prints the CPU microseconds that took: the process' own and the kernel's for it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -17,11 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static double cpu_us(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-}
+static double us(struct timeval time) { return time.tv_sec * 1e6 + time.tv_usec; }
 
 static void send_all(int fd, const char *frame, int size) {
   while (send(fd, frame, size, MSG_NOSIGNAL) < 0) {
@@ -51,14 +47,17 @@ int main(int argc, char **argv) {
   printf("ready\n");
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
-    int messages = atoi(line);
-    double before = cpu_us();
+    int messages, pause_ms;
+    struct rusage before, after;
+    if (sscanf(line, "%d %d", &messages, &pause_ms) != 2) return 2;
+    getrusage(RUSAGE_SELF, &before);
     for (int m = 0; m < messages; m++) {
       for (int i = 0; i < receivers; i++) send_all(fds[i], frame, size);
-      struct timespec pause = {.tv_nsec = 2000000};
+      struct timespec pause = {.tv_nsec = pause_ms * 1000000};
       nanosleep(&pause, NULL);
     }
-    printf("%.0f\n", cpu_us() - before);
+    getrusage(RUSAGE_SELF, &after);
+    printf("%.0f %.0f\n", us(after.ru_utime) - us(before.ru_utime), us(after.ru_stime) - us(before.ru_stime));
     fflush(stdout);
   }
   return 0;

@@ -6,7 +6,15 @@ from bench.results import Measured, Outcome, Series, Spread, number, percentile,
 
 
 def measured(name, series, **more):
-    usual = {"unit": "ms", "better": "lower", "baseline": "", "goal": None, "goal_ratio": None, "chart": "ms"}
+    usual = {
+        "unit": "ms",
+        "better": "lower",
+        "baseline": "",
+        "goal": None,
+        "goal_ratio": None,
+        "goal_at": None,
+        "chart": "ms",
+    }
     return Measured(name=name, series=[Series(at, values) for at, values in series.items()], **{**usual, **more})
 
 
@@ -52,6 +60,11 @@ def test_a_baseline_without_sizes_is_beside_every_size():
 def test_a_goal_is_held_by_the_median_and_by_the_ratio(better, goal, goal_ratio, held):
     page = measured("page", {None: [2, 4, 6]}, baseline="find", better=better, goal=goal, goal_ratio=goal_ratio)
     assert rows(outcome(page, measured("find", {None: [1, 2, 3]})))[0].held is held
+
+
+def test_a_goal_at_one_size_says_nothing_of_the_others():
+    found = rows(outcome(measured("page", {10: [9], 1000: [2]}, goal=3, goal_at=1000)))
+    assert [row.held for row in found] == [None, True]
 
 
 def test_a_percentile_is_a_value_that_was_measured():
