@@ -33,8 +33,9 @@ class Figure:
     """One thing that is measured, once a round (and size).
 
     `baseline` names another figure of the same scenario: the ratio to it is taken in each round, at the same size if
-    it has one. `goal` bounds the median, `goal_ratio` the median of the ratios; which side is good says `better`
-    ("" for what is only told). They hold for every size, or at `goal_at`. Figures with the same `chart` share one (the unit, if nothing is said).
+    it has one. `goal` bounds the median, `goal_ratio` the median of the ratios, at every size or at `goal_at`; which
+    side is good says `better` ("" for what is only told). Figures with the same `chart` share one (the unit, if
+    nothing is said).
     """
 
     name: str
