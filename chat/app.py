@@ -37,6 +37,7 @@ from chat.play.routes import DemoUser, Play, play_routes
 from chat.process import Process, clock_ms, open_process
 from chat.push import resetting
 from chat.push.lab.whereabouts import Whereabouts
+from chat.push.reviving import reviving_of
 from chat.seed import USERS
 from chat.serving.draining import Leaving
 from chat.vocabulary.render import CONVERSATION_PREFIX
@@ -195,15 +196,16 @@ def _admin(process: Process, live: Live, secret: bytes, addresses: ClientAddress
         limits=process.limits.addresses,
         reasons={one.code: one.reason for one in DISCONNECTS},
         session_ttl_s=config.admin.session_ttl,
-        pushes=_pushes(process, live),
+        pushes=_pushes(config, process, live),
     )
 
 
-def _pushes(process: Process, live: Live) -> Pushes:
+def _pushes(config: Config, process: Process, live: Live) -> Pushes:
     def tell_reset(lane: str) -> None:
         process.engine.operations.notify(resetting.SUBJECT, resetting.encode(lane))
 
-    return Pushes(process.store, process.trials, live.push_lanes, clock_ms=clock_ms, tell_reset=tell_reset)
+    reviving = reviving_of(config.push, process.store, clock_ms=clock_ms)
+    return Pushes(process.store, process.trials, reviving, live.push_lanes, clock_ms=clock_ms, tell_reset=tell_reset)
 
 
 def _hot(engine: Engine) -> list[Hot]:

@@ -11,6 +11,7 @@ import msgspec
 
 from chat.metrics import snapshot
 from chat.push.ports import lane_name, named_lane
+from chat.push.reviving import Reviving
 from chat.push.sending import Lane
 from storage.model.device import Device
 from storage.model.push import DeadLetter, Trace
@@ -84,6 +85,7 @@ class Pushes:
         self,
         store: Store,
         trials: Trials,
+        reviving: Reviving,
         workers: Callable[[], Mapping[str, Sequence[snapshot.Lane]]],
         *,
         clock_ms: Callable[[], int],
@@ -94,6 +96,7 @@ class Pushes:
         """
         self._store = store
         self._trials = trials
+        self._reviving = reviving
         self._workers = workers
         self._clock_ms = clock_ms
         self._tell_reset = tell_reset
@@ -130,18 +133,12 @@ class Pushes:
         return hurried
 
     async def undo(self, lane: str, *, since: int) -> int:
-        """Devices of a lane that its provider has said are gone, from `since` (ms UTC) on, are there again; how many.
+        """Devices of a lane that its provider has said are gone, from `since` (ms UTC) on, are there again and are told
+        what they missed; how many.
 
         Those that have registered meanwhile stay as they are. ValueError: no lane is called that.
         """
-        named = _named(lane)
-        return await self._store.devices.undo(
-            provider=named.provider.value,
-            app=named.app,
-            environment=named.environment,
-            since=since,
-            until=self._clock_ms() + 1,
-        )
+        return await self._reviving.bring_back(_named(lane), since=since)
 
     async def devices(self, user: str) -> list[DeviceView]:
         """The active ones, last confirmed first."""

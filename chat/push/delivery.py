@@ -95,7 +95,7 @@ class Delivery:
             return
         device = await self._devices.get(job.device)
         if device is None or not device.active or device.user != job.user:
-            await self._settling.end(job, "dropped", "no_device")
+            await self._settling.drop(job, may_come_back=device is not None and device.user == job.user)
             return
         actual = lane_name(lane_of(device))
         if actual != job.lane:

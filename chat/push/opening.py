@@ -12,15 +12,14 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from chat.config import Config
-from chat.config.push import PushSection
 from chat.push.apps import open_apps
+from chat.push.configured import milliseconds, planning_of, policy_of
 from chat.push.delivery import Delivery
 from chat.push.dispatcher import Dispatcher, DispatcherSettings
 from chat.push.emulated import vendors_at
 from chat.push.lab.whereabouts import whereabouts
 from chat.push.metrics import PushMetrics
-from chat.push.planner import Planner, PlannerSettings
-from chat.push.policy import PolicySettings
+from chat.push.planner import Planner
 from chat.push.ports import States, lane_name
 from chat.push.rendering import RenderingSettings
 from chat.push.senders import LaneSenders, open_senders
@@ -105,7 +104,7 @@ async def open_pushing(
             random=random.random,
             seal=_seal,
             on_accepted=metrics.accepted,
-            settings=DeliverySettings(life_ms=_ms(push.life), content=Content(push.content)),
+            settings=DeliverySettings(life_ms=milliseconds(push.life), content=Content(push.content)),
             policy=policy,
             rendering=RenderingSettings(deployment=store.epoch, link=push.link),
         )
@@ -128,11 +127,11 @@ async def open_pushing(
             clock_ms=clock_ms,
             wake=Waker(tell, process=process, monotonic=time.monotonic, own=dispatcher.wake),
             policy=policy,
-            settings=PlannerSettings(life_ms=_ms(push.life)),
+            settings=planning_of(push),
         )
         apps.on_changed = _mending(senders, dispatcher, store, clock_ms)
         async with dispatcher:
-            yield Pushing(planner, dispatcher, store, _ms(push.life), clock_ms)
+            yield Pushing(planner, dispatcher, store, milliseconds(push.life), clock_ms)
 
 
 def _mending(
@@ -151,23 +150,6 @@ def _mending(
                     dispatcher.wake()
 
     return mended
-
-
-def policy_of(push: PushSection) -> PolicySettings:
-    """The rules' times, as configured."""
-    return PolicySettings(
-        ack_wait_ms=_ms(push.confirm_wait),
-        cloud_delay_ms=_ms(push.elsewhere_wait),
-        default_delay_ms=_ms(push.delay),
-        reconnect_wait_ms=_ms(push.confirm_wait),
-        quiet_gap_ms=_ms(push.quiet_gap),
-        loud_per_minute=push.loud_per_minute,
-        large_group=push.large_group,
-    )
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
 
 
 def _seal(keys: WebKeys, plaintext: bytes) -> bytes:

@@ -76,6 +76,11 @@ class Planner:
         self._policy = policy or PolicySettings()
         self._settings = settings or PlannerSettings()
 
+    async def plan_for(self, messages: Sequence[Entry], users: Collection[str]) -> None:
+        """Plan messages of one conversation for some of its members, who were not reached by then."""
+        if messages:
+            await self._plan(messages[0].conversation, messages, users)
+
     async def on_entries(self, entries: Sequence[Entry]) -> None:
         """For `Follower`. Takes as long as it takes to look at every member of conversations with news."""
         conversations: dict[str, list[Entry]] = {}
@@ -110,21 +115,26 @@ class Planner:
             now=now,
         )
 
-    async def _plan(self, conversation: str, messages: Sequence[Entry]) -> None:
-        """Several messages of one conversation are planned with one look at its members."""
+    async def _plan(self, conversation: str, messages: Sequence[Entry], users: Collection[str] | None = None) -> None:
+        """Several messages of one conversation are planned with one look at its members, or at `users`."""
         now = self._clock_ms()
         fresh = [entry for entry in messages if entry.at + self._settings.life_ms > now]
         group = await self._groups.of(conversation) if fresh else None
         if group is None:
             return
         planned = False
-        async for reached in self._recipients(conversation, group, fresh):
+        async for reached in self._recipients(conversation, group, fresh, users):
             planned |= await self._plan_members(group, reached, fresh, now)
         if planned:
             self._hint()
 
-    async def _recipients(self, conversation: str, group: Group, messages: Sequence[Entry]) -> AsyncIterator[_Reached]:
+    async def _recipients(
+        self, conversation: str, group: Group, messages: Sequence[Entry], users: Collection[str] | None
+    ) -> AsyncIterator[_Reached]:
         """Pages of those who may have to be told, and can be."""
+        if users is not None:
+            yield await self._peers(conversation, users, messages)
+            return
         if group.peers is not None:
             yield await self._peers(conversation, group.peers, messages)
             return
@@ -133,7 +143,7 @@ class Planner:
             yield [(member, some) for member in members if (some := devices.get(member.user))]
 
     async def _peers(self, conversation: str, peers: Collection[str], messages: Sequence[Entry]) -> _Reached:
-        """Of a direct conversation: who has no device costs no more than to know that."""
+        """Of a direct conversation, or of a few: who has no device costs no more than to know that."""
         others = [peer for peer in peers if any(entry.by != peer for entry in messages)]
         devices = await self._devices.of_users(others)
         found = [(await self._members.get(conversation, user), some) for user, some in devices.items() if some]

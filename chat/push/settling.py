@@ -177,7 +177,7 @@ class Settling:
             await self.hold(job, lane.breaker.opens_at(now), now)
             return
         if await self._devices.tombstone(sending.device, reason=reason, at=now, since=since):
-            await self._jobs.done(job, covered=sending.telling.upto, shown=0, now=now)
+            await self._jobs.shelve(job, now=now)
         else:
             await self._jobs.wait(job, now, now=now)
 
@@ -218,6 +218,14 @@ class Settling:
         # What may be on the screen is taken away when it is read, like what certainly is.
         await self._jobs.done(job, shown=job.upto if job.may_be_shown else None, now=self._clock_ms())
         self.trace(job, Step.ENDED, outcome, reason)
+
+    async def drop(self, job: Job, *, may_come_back: bool) -> None:
+        """There is no such device any more, or only the tombstone of it."""
+        if not may_come_back:
+            await self.end(job, "dropped", "no_device")
+            return
+        await self._jobs.shelve(job, now=self._clock_ms())
+        self.trace(job, Step.ENDED, "dropped", "no_device")
 
     def trace_answer(self, sending: Sending, notification: Notification, verdict: Verdict) -> None:
         self.trace(

@@ -23,7 +23,7 @@ async def plan_since(store: Store, planner: Planner, since: int) -> int:
     while True:
         page = await store.conversations.changed_since(at, after=after, limit=PAGE)
         for changed in page:
-            messages = await _messages(store, changed.conversation, since)
+            messages = await messages_since(store, changed.conversation, since)
             if messages:
                 found += 1
                 await planner.on_entries(messages)
@@ -32,8 +32,8 @@ async def plan_since(store: Store, planner: Planner, since: int) -> int:
         at, after = page[-1].at, page[-1].conversation
 
 
-async def _messages(store: Store, conversation: str, since: int) -> list[Entry]:
-    """Ascending."""
+async def messages_since(store: Store, conversation: str, since: int) -> list[Entry]:
+    """Those of one conversation, ascending; at most the newest `MAX_MESSAGES` or so. May raise StorageError."""
     kept: list[Entry] = []
     before: int | None = None
     while len(kept) < MAX_MESSAGES:

@@ -181,10 +181,10 @@ class Devices:
             return (await self._rows.update_one({"_id": device, "state": _ENDED}, _REVIVED)).matched_count == 1
 
     async def undo(
-        self, *, provider: str, app: str, since: int, until: int, reason: str = "", environment: str = ""
-    ) -> int:
-        """Undo all tombstones of an app from `since` up to before `until`, with any reason that a provider gave if none
-        is given, and in any environment; how many.
+        self, *, provider: str, app: str, since: int, until: int, limit: int, reason: str = "", environment: str = ""
+    ) -> list[Device]:
+        """Undo tombstones of an app from `since` up to before `until`, with any reason that a provider gave if none is
+        given, and in any environment; at most so many. As they were.
 
         An address that somebody has registered meanwhile stays theirs: its tombstone went with that.
         """
@@ -193,7 +193,10 @@ class Devices:
         if environment:
             query["environment"] = environment
         with translated():
-            return (await self._rows.update_many(query, _REVIVED)).modified_count
+            rows = await self._rows.find(query, limit=limit, batch_size=limit + 1).to_list(limit)
+            if rows:
+                await self._rows.update_many({**query, "_id": {"$in": [row["_id"] for row in rows]}}, _REVIVED)
+        return [device_of(row) for row in rows]
 
     # --- registering ---
 

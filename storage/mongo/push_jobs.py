@@ -237,6 +237,12 @@ class PushJobs:
         gone = ["claim", "again", "resumed", "waited", "waited_until"]
         await self._give_back(job, [{"$set": changes}, {"$unset": gone}], *beside)
 
+    async def shelve(self, job: Job, *, now: int) -> None:
+        """Nobody is there to be told. Nothing was decided, so what comes back is told, if somebody asks again."""
+        gone = ["due", "shown", "claim", "again", "resumed", "waited", "waited_until"]
+        kept = {"attempts": 0, "lease": 0, "forget_at": as_date(now + KEPT_MS)}
+        await self._give_back(job, [{"$set": kept}, {"$unset": gone}])
+
     async def hurry(self, lane: str, *, now: int) -> int:
         """Whatever held a lane up is over: what would be due later is due now. How many jobs.
 

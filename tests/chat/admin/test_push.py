@@ -14,7 +14,9 @@ from chat.admin.links import mint
 from chat.admin.live import Live, running
 from chat.admin.pushes import Pushes
 from chat.admin.routes import admin_routes
+from chat.config.push import PushSection
 from chat.metrics.snapshot import Lane
+from chat.push.reviving import reviving_of
 from chat.push.trials import Trials
 from storage.model.device import Device
 from storage.model.push import Doubt, Job, Step, Trace
@@ -62,7 +64,14 @@ async def visitor(store: Store, lanes: Mapping[str, Sequence[Lane]], told: list[
     fake = cluster()
     live = Live(fake, lambda: fake.processes[0].snapshot, fake, clock=now_ms, monotonic=lambda: 0.0)
     trials = Trials(store.push_jobs, clock_ms=now_ms)
-    pushes = Pushes(store, trials, lambda: lanes, clock_ms=now_ms, tell_reset=told.append)
+    pushes = Pushes(
+        store,
+        trials,
+        reviving_of(PushSection(), store, clock_ms=now_ms),
+        lambda: lanes,
+        clock_ms=now_ms,
+        tell_reset=told.append,
+    )
     app = web.Application()
     app.add_routes(admin_routes(replace(admin(fake, live), pushes=pushes)))
     async with (

@@ -16,7 +16,9 @@ from chat.admin.links import mint
 from chat.admin.live import Live, running
 from chat.admin.pushes import Pushes
 from chat.admin.routes import admin_routes
+from chat.config.push import PushSection
 from chat.metrics.snapshot import Lane
+from chat.push.reviving import reviving_of
 from chat.push.trials import Trials
 from storage.model.push import Doubt, Step, Trace
 from storage.store import Store, migrate_database, open_store
@@ -43,7 +45,14 @@ async def opened(store: Store, *lanes: Lane, told: list[str] | None = None) -> A
     fake = cluster()
     live = Live(fake, lambda: fake.processes[0].snapshot, fake, clock=now_ms, monotonic=lambda: 0.0)
     trials, hear = Trials(store.push_jobs, clock_ms=now_ms), ([] if told is None else told).append
-    pushes = Pushes(store, trials, lambda: {"w1": lanes}, clock_ms=now_ms, tell_reset=hear)
+    pushes = Pushes(
+        store,
+        trials,
+        reviving_of(PushSection(), store, clock_ms=now_ms),
+        lambda: {"w1": lanes},
+        clock_ms=now_ms,
+        tell_reset=hear,
+    )
     app = web.Application()
     app.add_routes(admin_routes(replace(admin(fake, live), pushes=pushes)))
 

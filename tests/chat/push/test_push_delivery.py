@@ -342,7 +342,7 @@ async def test_swapped_keys_lose_hardly_any_device(push: Pushing, store: Store) 
     assert len(gone) == 20
     status = push.lane("apns|production|app").status(push.now.ms)
     assert (status.reason, status.suspect_since) == ("too_many_devices_gone", START + 1_500)
-    await store.devices.undo(provider="apns", app="app", since=START, until=push.now.ms)
+    assert len(await store.devices.undo(provider="apns", app="app", since=START, until=push.now.ms, limit=60)) == 20
     push.provider.answering = lambda _: None
     push.lane("apns|production|app").reset()
     await hello(push, group)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -167,9 +168,14 @@ async def test_many_tombstones_are_undone_at_once(devices: Devices) -> None:
         await devices.tombstone(device, reason="bad_token", at=AT + number)
     # Somebody else has the address of one of them by now.
     await devices.register(replace(phone("bob", "i9", "t1"), app="a"))
-    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 2) == 1
-    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 9, reason="other") == 0
-    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 9, reason="bad_token") == 1
+
+    async def undo(until: int, **how: Any) -> list[str]:
+        found = await devices.undo(provider="apns", app="a", since=AT, until=until, **{"limit": 10, **how})
+        return [one.install for one in found]
+
+    assert await undo(AT + 2) == ["i0"]
+    assert await undo(AT + 9, reason="other") == []
+    assert await undo(AT + 9, reason="bad_token") == ["i2"]
     assert {one.install for one in await devices.of_user("ada")} == {"i0", "i2"}
     assert await devices.restore(phone("ada", "i3").id)
     assert not await devices.restore(phone("ada", "i3").id)
@@ -182,9 +188,10 @@ async def test_only_what_a_provider_said_in_one_environment_is_undone(devices: D
         await devices.tombstone(device, reason="bad_token", at=AT)
     await devices.register(replace(phone("ada", "old", "old", at=AT - 100), app="a"))
     await devices.tombstone_stale(confirmed_before=AT, at=AT, limit=1)
-    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 1, environment="sandbox") == 1
+    sandbox = await devices.undo(provider="apns", app="a", since=AT, until=AT + 1, limit=1, environment="sandbox")
+    assert [one.install for one in sandbox] == ["s"]
     assert [one.install for one in await devices.of_user("ada")] == ["s"]
-    assert await devices.undo(provider="apns", app="a", since=AT, until=AT + 1) == 1
+    assert len(await devices.undo(provider="apns", app="a", since=AT, until=AT + 1, limit=10)) == 1
     assert {one.install for one in await devices.of_user("ada")} == {"p", "s"}
 
 
