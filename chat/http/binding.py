@@ -12,7 +12,7 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, UnsetType
 from msgspec.structs import FieldInfo
 
-from chat.http.decoding import Parameters, decode, given_fields
+from chat.http.decoding import Parameters, attributes, decode
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 
@@ -53,6 +53,7 @@ class Binder:
         self._path = Parameters(parts.path)
         self._query = Parameters(parts.query)
         self._body = None if parts.body is None else msgspec.json.Decoder(parts.body)
+        self._in_body: Final = () if parts.body is None else tuple(attributes(parts.body).values())
         self.takes_body: Final = parts.body is not None
         self.body_required: Final = parts.body is not None and any(
             field.required for field in msgspec.structs.fields(parts.body)
@@ -73,8 +74,7 @@ class Binder:
         values = {**preset, **self._path.read(path), **self._query.read(query)}
         if self._body is not None and (body or self.body_required):
             parsed = decode(self._body, body)
-            fields = msgspec.structs.fields(type(parsed))
-            values.update(given_fields(parsed, [field.encode_name for field in fields]))
+            values.update((name, getattr(parsed, name)) for name in self._in_body)
         if self.takes_key:
             self._add_key(values, key)
         return self._request(**values)

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from chat.calls import SEND
-from chat.http.answers import json_answer
+from chat.http.answers import Encoded, json_answer
 from chat.http.bearer import bearer
 from chat.http.binding import Binder
 from chat.http.decoding import read_json
@@ -19,6 +19,7 @@ from chat.http.deps import HttpDeps
 from chat.http.middleware import LIMITED
 from chat.http.problems import Refusal
 from chat.http.resources import RESOURCES, Resource
+from chat.lately import Lately
 from chat.methods import METHODS, Decoder, method
 from chat.vocabulary.types import IdempotencyKey
 from realtime.protocol import codes
@@ -59,6 +60,8 @@ class _Rest:
         self._deps = deps
         self._calls = deps.calls
         self._decoder = Decoder()
+        # Pages that many ask for at the same time are one object.
+        self._encoded = Lately(Encoded)
 
     def handler(self, resource: Resource) -> Handler:
         binder = _binder(resource)
@@ -75,7 +78,7 @@ class _Rest:
                 key=_idempotency_key(request) if binder.takes_key else None,
                 preset={resource.caller: user} if resource.caller else {},
             )
-            return _answer(request, resource, await self._calls.run(user, resource.method, bound))
+            return await self._answer(request, resource, await self._calls.run(user, resource.method, bound))
 
         return handle
 
@@ -89,7 +92,7 @@ class _Rest:
             )
         body = await read_json(request, max_bytes=self._deps.max_body_bytes, required=False)
         bound = self._decoder.decode(found.name, body)
-        return json_answer(request, await self._calls.run(user, found, bound))
+        return await json_answer(request, Encoded(await self._calls.run(user, found, bound)))
 
     async def _user(self, request: web.Request, method_name: str) -> str:
         """The user who calls, within their limits; created on first sight."""
@@ -104,15 +107,21 @@ class _Rest:
             await self._calls.service.arrivals.arrived(claims.user, claims.info)
         return claims.user
 
-
-def _answer(request: web.Request, resource: Resource, result: Struct) -> web.StreamResponse:
-    status = resource.status
-    headers = {}
-    if resource.location is not None:
-        headers["Location"] = resource.location(result)
-    if status == HTTPStatus.CREATED and getattr(result, "duplicate", False):
-        status = HTTPStatus.OK
-    return json_answer(request, result, status=status, headers=headers, etag=resource.etag)
+    async def _answer(self, request: web.Request, resource: Resource, result: Struct) -> web.StreamResponse:
+        status = resource.status
+        headers = {}
+        if resource.location is not None:
+            headers["Location"] = resource.location(result)
+        if status == HTTPStatus.CREATED and getattr(result, "duplicate", False):
+            status = HTTPStatus.OK
+        return await json_answer(
+            request,
+            self._encoded(result) if resource.packed else Encoded(result),
+            status=status,
+            headers=headers,
+            etag=resource.etag,
+            packed=resource.packed,
+        )
 
 
 def _idempotency_key(request: web.Request) -> str | None:

@@ -47,9 +47,9 @@ class Hiding:
 
         One indexed range query over them, and none for whoever has hidden nothing in the conversation.
         """
+        if not standing.hides or not entries:
+            return list(entries)
         offsets = [entry.offset for entry in entries]
-        if not offsets:
-            return []
         hidden = await self._between(user, standing, conversation, min(offsets), max(offsets))
         return [entry for entry in entries if entry.offset not in hidden]
 

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from chat.lately import Lately
 from chat.usecases.access import Access, foreign
 from chat.usecases.failures import told
 from chat.usecases.hiding import Hiding
@@ -35,6 +36,7 @@ class History:
         self._store = store
         self._access = access
         self._hiding = hiding
+        self._whole = Lately(_whole)
 
     async def page(self, user: str, request: HistoryPage) -> MessagePage:
         """One page, ascending. `around` gives the message at that offset about in the middle."""
@@ -46,7 +48,9 @@ class History:
             page = await self._read(user, request)
         if page.oldest is None:
             await require_root(self._store, request.conversation)
-        return _rendered(page, await self._hiding.visible(user, standing, request.conversation, page.entries))
+        visible = await self._hiding.visible(user, standing, request.conversation, page.entries)
+        # What is shared is looked at by many at the same time; what somebody has hidden is theirs alone.
+        return self._whole(page) if len(visible) == len(page.entries) else _rendered(page, visible)
 
     async def pins(self, user: str, request: HistoryPins) -> PinsPage:
         """Pinned messages, last pinned first."""
@@ -118,6 +122,10 @@ def _pins_before(pins: Sequence[int], before: str | UnsetType) -> int:
         return len(pins)
     index, offset = decode_pins_cursor(before)
     return pins.index(offset) if offset in pins else min(index, len(pins))
+
+
+def _whole(page: LogPage) -> MessagePage:
+    return _rendered(page, page.entries)
 
 
 def _rendered(page: LogPage, visible: Iterable[Entry]) -> MessagePage:

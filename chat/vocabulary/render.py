@@ -43,17 +43,12 @@ def position(position: model.Position) -> shapes.Position:
 def message(entry: model.Entry) -> shapes.Message:
     """A `MESSAGE_CREATED` entry in its present state."""
     body = entry.body
+    conversation, offset, text = entry.conversation, entry.offset, body.get("text", "")
+    # By position, and most have nothing but a text: a page is fifty of these.
     plain = shapes.Message(
-        id=f"{entry.conversation}.{entry.offset}",
-        conversation=entry.conversation,
-        offset=entry.offset,
-        n=entry.n,
-        sender=entry.by,
-        text=body.get("text", ""),
-        created_at=entry.at,
-        idempotency_key=entry.key,
+        f"{conversation}.{offset}", conversation, offset, entry.n, entry.by, text, entry.at, entry.key
     )
-    if body.keys() <= {"text"}:
+    if len(body) == ("text" in body):
         return plain
     return structs.replace(
         plain,

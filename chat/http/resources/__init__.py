@@ -24,7 +24,9 @@ from chat.http.resources.resource import Resource
 
 __all__ = ["RESOURCES", "Resource"]
 
+# Routes are tried in this order: first what is asked for most.
 _AREAS: Final = (
+    history,
     messages,
     reactions,
     conversations,
@@ -32,7 +34,6 @@ _AREAS: Final = (
     moderation,
     invites,
     threads,
-    history,
     searching,
     reading,
     people,

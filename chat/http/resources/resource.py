@@ -17,6 +17,7 @@ class Resource:
     Fields of the method's request are named in the path; `caller` is one that is the caller's own id (empty: none). The
     others are in the query or in the body, but for those that it does `without`: they stay at their defaults. `status`
     is that of success; 201 becomes 200 where the result says `duplicate`. `etag`: an unchanged answer is 304.
+    `packed`: it may be compressed, as those who could have chosen some of it may read all of it (see `answers`).
     `location` gives the path of what was created.
     """
 
@@ -27,6 +28,7 @@ class Resource:
     status: int = 200
     caller: str = ""
     etag: bool = False
+    packed: bool = False
     location: Callable[[Any], str] | None = None
     without: tuple[str, ...] = ()
 

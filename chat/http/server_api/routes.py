@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from chat.config import Secret
-from chat.http.answers import json_answer
+from chat.http.answers import Encoded, json_answer
 from chat.http.decoding import read_body
 from chat.http.deps import HttpDeps
 from chat.http.server_api.api import BATCH, ServerApi
@@ -32,7 +32,8 @@ def api_routes(deps: HttpDeps) -> list[web.RouteDef]:
         data = bytes(checked_payload(await read_body(request, max_bytes=deps.max_body_bytes), ""))
         name = request.match_info["method"]
         answer = await (api.batch(data) if name == BATCH else api.command(name, data))
-        return json_answer(request, answer)
+        # It goes to the application's own servers, whoever has chosen what is in it.
+        return await json_answer(request, Encoded(answer), packed=True)
 
     return [web.post(PATH, post)]
 

@@ -6,9 +6,11 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from chat.http.answers import COMPRESS_FROM_BYTES
 from chat.http.resources import RESOURCES
 from chat.vocabulary.cursor import encode_cursor
-from support.resting import create, refusal, send
+from support.resting import create, key, refusal, send
+from support.waiting import eventually
 
 NOWHERE = "z" * 26
 
@@ -189,6 +191,47 @@ async def test_small_answers_and_those_who_do_not_ask_get_no_gzip(alice):
         assert "Content-Encoding" not in response.headers
     await send(alice, conversation, "x" * 2000)
     async with alice.get(path, headers={"Accept-Encoding": "identity"}) as response:
+        assert "Content-Encoding" not in response.headers
+
+
+async def test_the_tag_of_a_page_changes_with_whatever_changes_in_it(alice, bob):
+    conversation = (await create(alice, members=["bob"]))["id"]
+    first, second, third = [(await send(alice, conversation, text))["offset"] for text in ("one", "two", "three")]
+    path = f"/v1/conversations/{conversation}/messages"
+
+    async def tag(session: aiohttp.ClientSession) -> str:
+        async with session.get(path) as response:
+            return response.headers["ETag"]
+
+    async def reacted() -> bool:
+        return await tag(alice) not in seen
+
+    seen = [await tag(alice)]
+    assert await tag(bob) == seen[0]
+    async with alice.patch(f"{path}/{first}", json={"text": "changed", "idempotency_key": key()}) as response:
+        assert response.status == 200, await response.text()
+    seen.append(await tag(alice))
+    async with bob.put(f"{path}/{second}/reactions/%F0%9F%91%8D") as response:
+        assert response.status == 200, await response.text()
+    await eventually(reacted)
+    seen.append(await tag(alice))
+    async with alice.delete(f"{path}/{second}") as response:
+        assert response.status == 200, await response.text()
+    seen.append(await tag(alice))
+    assert await tag(bob) == seen[-1]
+    async with alice.post(f"{path}/delete", json={"offsets": [third], "for": "me"}) as response:
+        assert response.status == 200, await response.text()
+    assert await tag(bob) == seen[-1]
+    seen.append(await tag(alice))
+    assert len(set(seen)) == len(seen)
+
+
+async def test_a_list_of_several_conversations_is_not_compressed(alice):
+    """Who writes to somebody would learn from its length what others write to them."""
+    for title in ("x" * 200, "y" * 200, "z" * 200, "w" * 200):
+        await create(alice, title=title)
+    async with alice.get("/v1/conversations", headers={"Accept-Encoding": "gzip"}) as response:
+        assert len(await response.read()) > COMPRESS_FROM_BYTES
         assert "Content-Encoding" not in response.headers
 
 
