@@ -17,12 +17,13 @@ from chat.files.opening import open_sweeping
 from chat.metrics.registry import process_registry
 from chat.observing import open_metrics
 from chat.process import Who, clock_ms
+from chat.push.configured import milliseconds
 from chat.push.opening import Pushing, open_pushing
 from chat.push.resetting import SUBJECT as RESET
 from chat.push.resetting import on_reset
 from chat.push.showing import shown
 from chat.push.states import states_together
-from chat.push.tidying import open_tidying
+from chat.push.tidying import TidyingSettings, open_tidying
 from chat.push.waking import WAKE, NoticeListener
 from chat.serving.ending import stopping_within
 from chat.serving.garbage import seldom_collected
@@ -128,7 +129,8 @@ async def _open_pushing(
     """None: it is switched off."""
     if not config.push.enabled:
         return None
-    await stack.enter_async_context(open_tidying(store, clock_ms))
+    stale = TidyingSettings(stale_ms=milliseconds(config.push.stale_after))
+    await stack.enter_async_context(open_tidying(store, clock_ms, settings=stale))
     block_lists = BlockLists(store, time.monotonic)
     states = states_together(ClientStates(redis.client_states), redis.device_connections)
     opening = open_pushing(

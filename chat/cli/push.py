@@ -16,7 +16,7 @@ from chat.push.apps import Apps
 from chat.push.credentials import AppKey, BadCredentials, Credentials, checked, provider_of
 from chat.push.senders import Opener
 from chat.push.sending import Accepted, CredentialsAtFault, Environment, Provider, Verdict
-from chat.push.vendors import open_vendors
+from chat.push.vendors import VendorSettings, open_vendors, vendors_of
 from storage.errors import LimitReached, NotMigrated, StorageError, Unavailable
 from storage.model.push_app import PushApp
 
@@ -40,7 +40,7 @@ _FLAGS: Final = {
 class Vendors(Protocol):
     """Opens what senders are opened by: the providers themselves, or emulators."""
 
-    def __call__(self) -> AbstractAsyncContextManager[Mapping[Provider, Opener]]: ...
+    def __call__(self, settings: VendorSettings) -> AbstractAsyncContextManager[Mapping[Provider, Opener]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def remove(config: Path | None, provider: Provider, app: str, name: str) -> None
     """Forget a key."""
 
     async def run() -> bool:
-        async with _opened(config) as apps:
+        async with _opened(config) as (apps, _):
             return await apps.remove(provider, app, name)
 
     if not asyncio.run(run()):
@@ -123,7 +123,7 @@ def show(config: Path | None, *, as_json: bool) -> None:
     """The keys there are, without what is secret."""
 
     async def run() -> list[PushApp]:
-        async with _opened(config) as apps:
+        async with _opened(config) as (apps, _):
             return await apps.rows()
 
     for key in asyncio.run(run()):
@@ -138,10 +138,10 @@ def check(config: Path | None, *, app: str | None, as_json: bool, vendors: Vendo
     """Ask each provider of each key. Returns the exit code: 1 unless all are good."""
 
     async def run() -> list[Checked]:
-        async with _opened(config) as apps:
+        async with _opened(config) as (apps, settings):
             await apps.look()
             keys = [key for key in apps.all() if app is None or key.app == app]
-            return await _ask(keys, vendors)
+            return await _ask(keys, vendors, settings)
 
     found = asyncio.run(run())
     if not found:
@@ -164,8 +164,8 @@ def check(config: Path | None, *, app: str | None, as_json: bool, vendors: Vendo
 
 
 async def _add(config: Path | None, key: AppKey, *, ask: bool, vendors: Vendors) -> None:
-    async with _opened(config) as apps:
-        for one in await _ask([key], vendors) if ask else ():
+    async with _opened(config) as (apps, settings):
+        for one in await _ask([key], vendors, settings) if ask else ():
             if isinstance(one.verdict, CredentialsAtFault) and not _is_other_world(one):
                 raise Failed(
                     f"{key.provider.value} says that the key is {one.says} ({one.environment}); nothing was kept."
@@ -182,7 +182,7 @@ def _is_other_world(checked_one: Checked) -> bool:
     return reason.startswith("BadEnvironment")
 
 
-async def _ask(keys: list[AppKey], vendors: Vendors) -> list[Checked]:
+async def _ask(keys: list[AppKey], vendors: Vendors, settings: VendorSettings) -> list[Checked]:
     async def ask(opener: Opener, key: AppKey, environment: Environment) -> Checked:
         try:
             async with opener((key,), environment) as sender:
@@ -190,7 +190,7 @@ async def _ask(keys: list[AppKey], vendors: Vendors) -> list[Checked]:
         except ValueError as error:
             return Checked(key, environment, CredentialsAtFault(str(error)))
 
-    async with vendors() as openers:
+    async with vendors(settings) as openers:
         some = [
             ask(openers[key.provider], key, environment)
             for key in keys
@@ -201,8 +201,10 @@ async def _ask(keys: list[AppKey], vendors: Vendors) -> list[Checked]:
 
 
 @asynccontextmanager
-async def _opened(config: Path | None) -> AsyncIterator[Apps]:
-    """The credentials in the database of this configuration. Raises Failed for what can be said in a sentence."""
+async def _opened(config: Path | None) -> AsyncIterator[tuple[Apps, VendorSettings]]:
+    """The credentials in the database of this configuration, and how their providers are asked. Raises Failed for what
+    can be said in a sentence.
+    """
     from chat.cli.logs import configure_logs
     from chat.control.proving import prove
     from chat.sealing import Sealer, SealingError
@@ -215,7 +217,8 @@ async def _opened(config: Path | None) -> AsyncIterator[Apps]:
         store_open = open_store(loaded.mongodb.url.reveal(), loaded.mongodb.database, app_name="hubbub-push")
         async with store_open as store:
             await prove(store, sealer)
-            yield Apps(store, sealer, clock_ms=lambda: time.time_ns() // 1_000_000)
+            apps = Apps(store, sealer, clock_ms=lambda: time.time_ns() // 1_000_000)
+            yield apps, vendors_of(loaded.push)
     except (LimitReached, SealingError) as error:
         raise Failed(str(error), EXIT_CONFIG) from error
     except NotMigrated as error:

@@ -1,12 +1,103 @@
 """The keys of `[push]`: when a worker tells devices of what is unread, and how much it says."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Final
 
-from chat.config.keys import Rule
-from chat.config.values import Seconds
+from chat.config.keys import Rule, Table
+from chat.config.values import Bytes, Seconds
 
-_HOUR_S = 3600.0
+_HOUR_S: Final = 3600.0
+_DAY_S: Final = 24 * _HOUR_S
+_LEVELS: Final = ("passive", "active", "time-sensitive")
+
+
+@dataclass(frozen=True, slots=True)
+class LanesSection:
+    failures: Annotated[
+        int,
+        Rule("After so many pushes in a row without an answer the lane pauses.", minimum=1, maximum=1000),
+    ] = 8
+    longest_pause: Annotated[
+        Seconds,
+        Rule("Pauses begin with two seconds (a minute for a key at fault) and double, up to this.", minimum=1.0),
+    ] = 300.0
+    gone: Annotated[
+        int,
+        Rule(
+            "When of the last 200 devices more than so many are said to be gone, and more than `gone_percent`, no "
+            "provider is believed any more, and no device is ended.",
+            minimum=1,
+            maximum=200,
+        ),
+    ] = 20
+    gone_percent: Annotated[int, Rule("See `gone`; of the last 200.", minimum=0, maximum=100)] = 25
+
+
+@dataclass(frozen=True, slots=True)
+class ApnsSection:
+    port: Annotated[
+        int, Rule("Apple listens on 443 and, for firewalls that know of no other, on 2197.", minimum=1, maximum=65535)
+    ] = 443
+    connections: Annotated[
+        int, Rule("Connections for each key, of each worker; the next one when all are full.", minimum=1, maximum=64)
+    ] = 4
+    streams: Annotated[
+        int, Rule("Pushes at a time on one connection. Apple may allow fewer.", minimum=1, maximum=1000)
+    ] = 128
+    max_payload: Annotated[
+        Bytes, Rule("What Apple takes. The text is cut until it fits.", minimum=1024, maximum=5120)
+    ] = 4096
+    sound: Annotated[str, Rule("The file in the app, or `default`.", pattern=r"[^/]{1,64}")] = "default"
+    category: Annotated[
+        str,
+        Rule("Of notifications that can be answered and marked as read; the app registers it.", pattern=r".{1,64}"),
+    ] = "hubbub.message"
+    direct_level: Annotated[
+        str,
+        Rule(
+            "How far direct messages interrupt. `time-sensitive` passes a focus, and takes an entitlement of the app.",
+            choices=_LEVELS,
+        ),
+    ] = "active"
+    mention_level: Annotated[str, Rule("The same for mentions.", choices=_LEVELS)] = "active"
+    group_level: Annotated[str, Rule("The same for other messages in groups.", choices=_LEVELS)] = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class FcmSection:
+    display: Annotated[
+        str,
+        Rule(
+            "Who draws notifications. `app`: the app's own code, which can take away what was read and open what is "
+            "encrypted. `system`: Android, for apps without such code, and iPhones behind Firebase.",
+            choices=("app", "system"),
+        ),
+    ] = "app"
+    connections: Annotated[int, Rule("Connections of each app, of each worker.", minimum=1, maximum=1000)] = 128
+    max_payload: Annotated[
+        Bytes, Rule("What Firebase takes. The text is cut until it fits.", minimum=1024, maximum=4096)
+    ] = 4096
+    quota_pause: Annotated[
+        Seconds,
+        Rule("How long it is left alone when a quota is spent and it does not say for how long.", minimum=1.0),
+    ] = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebPushSection:
+    connections: Annotated[
+        int, Rule("Connections of each app to all push services, of each worker.", minimum=1, maximum=1000)
+    ] = 128
+    connections_per_host: Annotated[
+        int,
+        Rule("Of these, to one push service: one that hangs leaves the rest to others.", minimum=1, maximum=1000),
+    ] = 48
+    max_payload: Annotated[
+        Bytes, Rule("Firefox on Android takes little more; others up to 3993 bytes.", minimum=512, maximum=3993)
+    ] = 2500
+    max_ttl: Annotated[
+        Seconds, Rule("For how long a push service may keep a notification.", minimum=0.0, maximum=30 * _DAY_S)
+    ] = 30 * _DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +169,21 @@ class PushSection:
             "Pushes of one app at one provider that are under way at a time, in each worker.", minimum=1, maximum=1000
         ),
     ] = 50
+    timeout: Annotated[
+        Seconds, Rule("How long a provider is waited for; then it is asked again.", minimum=1.0, maximum=15.0)
+    ] = 10.0
+    attempts: Annotated[
+        int, Rule("A notification that failed so often becomes a dead letter.", minimum=1, maximum=20)
+    ] = 5
+    stale_after: Annotated[
+        Seconds,
+        Rule("A device that has not registered for so long is sent nothing any more.", minimum=_DAY_S),
+    ] = 270 * _DAY_S
+    lanes: Annotated[
+        LanesSection, Table("When an app at a provider is left alone, and when the provider is not believed.")
+    ] = field(default_factory=LanesSection)
+    apns: Annotated[ApnsSection, Table("iPhone, iPad, Mac.")] = field(default_factory=ApnsSection)
+    fcm: Annotated[FcmSection, Table("Firebase: Android.")] = field(default_factory=FcmSection)
+    webpush: Annotated[WebPushSection, Table("Browsers, and phones with UnifiedPush.")] = field(
+        default_factory=WebPushSection
+    )

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from chat.config import Config
 from chat.push.apps import open_apps
-from chat.push.configured import milliseconds, planning_of, policy_of
+from chat.push.configured import breakers_of, delivery_of, milliseconds, planning_of, policy_of
 from chat.push.delivery import Delivery
 from chat.push.dispatcher import Dispatcher, DispatcherSettings
 from chat.push.emulated import vendors_at
@@ -23,14 +23,13 @@ from chat.push.planner import Planner
 from chat.push.ports import States, lane_name
 from chat.push.rendering import RenderingSettings
 from chat.push.senders import LaneSenders, open_senders
-from chat.push.sending import Content, Environment, Lane, Provider, WebKeys
-from chat.push.settling import DeliverySettings
+from chat.push.sending import Environment, Lane, Provider, WebKeys
 from chat.push.sweeping import plan_since
 from chat.push.together import devices_together, traces_together
 from chat.push.tracing import Tracer
 from chat.push.trials import WithTrials
 from chat.push.unreading import Badges, BadgesTogether, StoredGroups, StoredUnreads
-from chat.push.vendors import VendorSettings, open_vendors
+from chat.push.vendors import open_vendors, vendors_of
 from chat.push.waking import Waker
 from chat.push.webpush.encryption import seal_for
 from chat.sealing import Sealer
@@ -75,7 +74,7 @@ async def open_pushing(
     policy = policy_of(push)
     # Emulators of this machine, or nobody but the vendors themselves.
     lab = whereabouts()
-    vendors = VendorSettings() if lab is None else vendors_at(lab)
+    vendors = vendors_of(push) if lab is None else vendors_at(lab, vendors_of(push))
     async with (
         open_apps(store, Sealer.from_config(config), clock_ms=clock_ms) as apps,
         open_vendors(vendors) as openers,
@@ -104,7 +103,7 @@ async def open_pushing(
             random=random.random,
             seal=_seal,
             on_accepted=metrics.accepted,
-            settings=DeliverySettings(life_ms=milliseconds(push.life), content=Content(push.content)),
+            settings=delivery_of(push),
             policy=policy,
             rendering=RenderingSettings(deployment=store.epoch, link=push.link),
         )
@@ -115,6 +114,7 @@ async def open_pushing(
             clock_ms=clock_ms,
             random=random.random,
             settings=DispatcherSettings(concurrency=push.concurrency),
+            breakers=breakers_of(push),
         )
         metrics.lanes = dispatcher.status
         planner = Planner(

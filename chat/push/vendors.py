@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp.abc import AbstractResolver
 
+from chat.config.push import PushSection
 from chat.push.apns.pool import Place
 from chat.push.apns.sender import Apns, App, open_apns
-from chat.push.apns.settings import ApnsSettings
+from chat.push.apns.settings import ApnsSettings, ConnectionSettings, PayloadSettings
 from chat.push.apns.tokens import Key
 from chat.push.credentials import (
     ApnsCredentials,
@@ -28,6 +29,7 @@ from chat.push.senders import Opener, Rotating
 from chat.push.sending import Environment, Provider, Sender
 from chat.push.webhook.sender import WebhookSettings, open_webhook
 from chat.push.webpush.origins import allowed_origins
+from chat.push.webpush.payload import Shape
 from chat.push.webpush.sender import open_web_push
 from chat.push.webpush.settings import WebPushSettings
 from chat.push.webpush.vapid import MAX_KEYS, parse_vapid
@@ -47,6 +49,48 @@ class VendorSettings:
     resolver: AbstractResolver | None = None
     trust: ssl.SSLContext | None = None
     loopback: bool = False
+
+
+def vendors_of(push: PushSection) -> VendorSettings:
+    """As configured; what is no key of the configuration is as each vendor needs it."""
+    deadline_s, connect_s = push.timeout, min(push.timeout, 5.0)
+    apns, fcm, webpush = push.apns, push.fcm, push.webpush
+    return VendorSettings(
+        ApnsSettings(
+            ConnectionSettings(
+                deadline_s=deadline_s,
+                connect_s=connect_s,
+                max_streams=apns.streams,
+                max_connections=apns.connections,
+            ),
+            payload=PayloadSettings(
+                max_bytes=apns.max_payload,
+                category=apns.category,
+                sound=apns.sound,
+                direct_level=apns.direct_level,
+                mention_level=apns.mention_level,
+                group_level=apns.group_level,
+            ),
+            port=apns.port,
+        ),
+        FcmSettings(
+            deadline_s=deadline_s,
+            connect_s=connect_s,
+            display="system" if fcm.display == "system" else "app",
+            max_payload_bytes=fcm.max_payload,
+            max_connections=fcm.connections,
+            quota_pause_s=fcm.quota_pause,
+        ),
+        WebPushSettings(
+            deadline_s=deadline_s,
+            connect_s=connect_s,
+            shape=Shape(max_bytes=webpush.max_payload),
+            max_connections=webpush.connections,
+            connections_per_host=webpush.connections_per_host,
+            max_ttl_s=int(webpush.max_ttl),
+        ),
+        WebhookSettings(deadline_s=deadline_s, connect_s=connect_s),
+    )
 
 
 @asynccontextmanager

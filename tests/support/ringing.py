@@ -243,7 +243,7 @@ async def _is_well(answer: aiohttp.ClientResponse) -> bool:
 def impatience() -> Iterator[None]:
     """Workers opened in this block give their providers little time, and see other keys at once."""
 
-    def led(where: Whereabouts) -> VendorSettings:
+    def led(where: Whereabouts, configured: VendorSettings) -> VendorSettings:
         return vendors_at(where, IMPATIENT)
 
     with ExitStack() as stack:

@@ -11,6 +11,7 @@ from chat.cli.outcome import Failed
 from chat.push.credentials import AppKey
 from chat.push.senders import Opener
 from chat.push.sending import Accepted, CredentialsAtFault, Environment, Later, Provider, Push, Sender, Verdict
+from chat.push.vendors import VendorSettings
 from chat.sealing import new_key
 from support import push_keys
 from support.command_line import Ran, hubbub, logs_restored
@@ -159,7 +160,7 @@ def saying(**verdicts: Verdict) -> push.Vendors:
         yield Says(verdicts[environment])
 
     @asynccontextmanager
-    async def vendors() -> AsyncIterator[Mapping[Provider, Opener]]:
+    async def vendors(settings: VendorSettings) -> AsyncIterator[Mapping[Provider, Opener]]:
         yield {Provider.APNS: opened}
 
     return vendors
