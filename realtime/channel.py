@@ -7,6 +7,7 @@ encoded once per codec and joined into frames, and the same bytes go to every so
 
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
+from os import write
 from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -30,6 +31,12 @@ class Receiver(Protocol):
 
     @property
     def codec(self) -> Codec: ...
+
+    @property
+    def fd(self) -> int:
+        """Its socket, while everything that was written before has gone there: then a frame may be written to it
+        directly, and whatever it does not take is handed to `write` at once. -1 at all other times.
+        """
 
     def write(self, ready_frame: bytes, priority: Priority) -> None:
         """Send or queue a ready frame; never blocks, never raises. A receiver that is too slow ends itself."""
@@ -268,8 +275,17 @@ class Channel(Generic[R]):
 def _write_all(receivers: Sequence[Receiver], frames: Iterable[tuple[bytes, Priority]]) -> int:
     """The hottest lines of all: what is done here is done for every delivery. Returns how many receivers there are."""
     for ready_frame, priority in frames:
+        size = len(ready_frame)
         for receiver in receivers:
-            receiver.write(ready_frame, priority)
+            if (fd := receiver.fd) >= 0:
+                try:
+                    written = write(fd, ready_frame)
+                except OSError:
+                    written = 0  # its buffer is full, or the connection is lost: the transport finds out which
+                if written != size:
+                    receiver.write(ready_frame[written:], priority)
+            else:
+                receiver.write(ready_frame, priority)
     return len(receivers)
 
 

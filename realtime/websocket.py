@@ -103,6 +103,10 @@ class _Connection(Incoming):
         super().__init__(reader, transport)
         self._endpoint = endpoint
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.session.lost()
+        super().connection_lost(exc)
+
     def take(self, opcode: int, payload: bytes) -> Coroutine[Any, Any, None] | None:
         session = self.session
         if opcode == CLOSE:

@@ -64,6 +64,11 @@ def abort(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
+def _plain_fd(transport: asyncio.Transport) -> int:
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    return -1 if sock is None or transport.get_extra_info("sslcontext") is not None else sock.fileno()
+
+
 class Wire:
     """Writes frames to one transport. All methods are synchronous and must run on the event loop.
 
@@ -78,6 +83,7 @@ class Wire:
         "_loop",
         "_max_queued_bytes",
         "_transport",
+        "fd",
         "outbox",
     )
 
@@ -92,6 +98,8 @@ class Wire:
     ) -> None:
         transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES // 2, low=_UNSENT_LOW_WATER_BYTES)
         self._transport = transport
+        self.fd = _plain_fd(transport)
+        """The socket's number, until the connection is lost; -1 where what is written is not what is sent (TLS)."""
         self._drain = drain
         self._loop = loop
         self._max_queued_bytes = max_queued_bytes

@@ -1,7 +1,9 @@
 """One channel: who gets what, in which order. Pure, against a model."""
 
 import json
+import socket
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from realtime.channel import MAX_FRAME_BYTES, MAX_HELD, Accepted, Channel, publi
 from realtime.outbox import Priority
 from realtime.ports import Delivery
 from realtime.protocol.codec import Codec
+from realtime.protocol.frames import frame
 from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.messages import ClientInfo, Payload, Publication
 from realtime.protocol.protobuf_codec import ProtobufCodec
@@ -26,6 +29,7 @@ class Ear:
     codec: Codec = JSON
     frames: list[bytes] = field(default_factory=list)
     priorities: list[Priority] = field(default_factory=list)
+    fd: int = -1
 
     def write(self, ready_frame: bytes, priority: Priority) -> None:
         self.frames.append(ready_frame)
@@ -35,8 +39,8 @@ class Ear:
     def heard(self) -> list[dict[str, object]]:
         """The JSON pushes, without the frames around them."""
         pushes = []
-        for frame in self.frames:
-            payload = frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+        for one in self.frames:
+            payload = one[{126: 4, 127: 10}.get(one[1], 2) :]
             pushes += [json.loads(line)["push"] for line in payload.split(b"\n")]
         return pushes
 
@@ -70,6 +74,49 @@ def test_the_next_offset_goes_out_an_older_one_does_not():
     channel.flush()
     assert ear.offsets == [1, 2]
     assert len(ear.frames) == 1
+
+
+def test_what_a_socket_does_not_take_at_once_is_for_its_receiver_to_write_and_in_order():
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(5)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    channel, ear = positioned(), Ear(fd=ours.fileno())
+    channel.add(ear, 0)
+    with ours, theirs:
+        for offset in range(1, 5):
+            channel.accept(Delivery("c", "pub", Publication(Payload(b'"%b"' % (b"x" * 60_000)), offset=offset), "e"))
+            channel.flush()
+            if ear.frames:
+                ear.fd = -1  # as a session says it while something waits
+        handed_over = b"".join(ear.frames)
+        ours.shutdown(socket.SHUT_WR)
+        read = b"".join(iter(partial(theirs.recv, 1 << 20), b""))
+    assert read
+    assert handed_over
+    ear.frames = [frame(1, one) for one in payloads(read + handed_over)]
+    assert ear.offsets == [1, 2, 3, 4]
+
+
+def test_a_socket_that_was_lost_is_for_its_receiver_to_find_out():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    channel, ear = positioned(), Ear(fd=ours.fileno())
+    channel.add(ear, 0)
+    with ours:
+        channel.accept(durable(1))
+        channel.flush()
+    assert ear.offsets == [1]
+
+
+def payloads(data: bytes) -> list[bytes]:
+    """Of whole frames of 126 to 65,535 bytes, one after the other."""
+    found = []
+    while data:
+        size = int.from_bytes(data[2:4])
+        found.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    return found
 
 
 def test_a_later_offset_waits_for_the_missing_one():

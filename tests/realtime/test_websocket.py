@@ -3,14 +3,20 @@
 import asyncio
 import gc
 import logging
+import os
+import socket
 import weakref
+from functools import partial
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from realtime.ports import Delivery
+from realtime.protocol.messages import Payload, Publication
 from support.engine import ListFeed, SmallProduct, serve_engine
+from support.raw_client import frame_of, raw_client, vanish
 from support.raw_frames import TEXT, client_frame, handshake, raw_socket
 from support.waiting import eventually
 from support.wire_client import wire_client
@@ -46,6 +52,38 @@ async def test_what_comes_together_with_the_handshake_is_served(served):
         await raw.send(CONNECT[9:])
         _, payload = await raw.frame()
         assert payload.startswith(b'{"id":1,"connect":')
+
+
+async def test_nothing_goes_to_whoever_has_the_number_of_a_socket_that_was_lost(served):
+    """What a hub writes it writes to a number, which the next connection may get."""
+    publish = partial(served.engine.hub.publish, Delivery("open:1", "pub", Publication(Payload(b'"for alice"'))))
+    subscribe = {"id": 2, "subscribe": {"channel": "open:1"}}
+    alice = await raw_client(served.url, {"id": 1, "connect": {"token": "alice"}}, subscribe)
+    channels = served.engine.hub.channels
+    await eventually(lambda: "open:1" in channels and channels["open:1"].subscribers == 1)
+    (session,) = served.engine.endpoint.open
+    assert session.fd >= 0
+    served.product.gate.shut()
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(alice, frame_of({"id": 3, "rpc": {"method": "wait"}}))
+    await eventually(lambda: served.product.gate.waiting)
+    number = session.fd
+    vanish(alice)
+    await eventually(lambda: session.fd < 0)
+    assert session in served.engine.endpoint.open  # its command is still under way, and it is a receiver
+    assert channels["open:1"].subscribers == 1
+    ours, theirs = sorted(socket.socketpair(), key=lambda one: one.fileno() != number)
+    with ours, theirs:
+        if ours.fileno() != number:
+            os.dup2(ours.fileno(), number)
+        publish()
+        await eventually(lambda: not channels["open:1"].pending)
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        if ours.fileno() != number:
+            os.close(number)
+    served.product.gate.open()
 
 
 async def test_a_connection_that_says_nothing_has_no_task_and_keeps_nothing_of_its_request(served):
