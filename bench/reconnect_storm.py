@@ -13,20 +13,17 @@ import argparse
 import asyncio
 import os
 import random
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
-from pymongo import MongoClient
 
 from bench.herd import Herd
+from bench.hubs import Counters, free_port, hub, until_ready
 from bench.local import run
 from bench.sender import Connection, cpu_s
 from chat.auth.mint import connection_token
@@ -36,38 +33,6 @@ AT_ONCE: Final = 16
 """Server API calls on their way at a time, while the scene is set."""
 
 GIVE_UP_S: Final = 300.0
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@contextmanager
-def hub(ready: dict[str, Any], data: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """Another hub of the deployment; killed with the block."""
-    environment = {**os.environ, "MONGODB_URL": ready["mongodb_url"], "REDIS_URL": ready["redis_url"]}
-    command = [sys.executable, "-m", "chat", "serve", "--config", str(data / "config.toml"), "--port", str(port)]
-    with (data / f"hub-{port}.log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-
-async def until_ready(port: int) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            try:
-                async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 class Api:
@@ -160,37 +125,6 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 
 SHARES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-
-
-class Counters:
-    """What MongoDB was asked, by its own counters: operations altogether, and by collection."""
-
-    def __init__(self, url: str, database: str) -> None:
-        self._client: MongoClient[dict[str, Any]] = MongoClient(url)
-        self._database = database
-        self._before = self._read()
-
-    def _read(self) -> dict[str, int]:
-        status = self._client.admin.command("serverStatus")
-        found = {name: int(count) for name, count in status["opcounters"].items() if isinstance(count, int)}
-        found |= {
-            f"{name} commands": int(status["metrics"]["commands"][name]["total"])
-            for name in ("find", "aggregate", "insert", "update", "getMore")
-        }
-        totals = self._client.admin.command("top")["totals"]
-        for name, counts in totals.items():
-            if name.startswith(f"{self._database}."):
-                kind = name.partition(".")[2]
-                found[f"{kind}: reads"] = int(counts["queries"]["count"]) + int(counts["commands"]["count"])
-                found[f"{kind}: writes"] = int(counts["insert"]["count"]) + int(counts["update"]["count"])
-        return found
-
-    def reset(self) -> None:
-        self._before = self._read()
-
-    def since(self) -> dict[str, int]:
-        now = self._read()
-        return {name: more for name, count in now.items() if (more := count - self._before.get(name, 0))}
 
 
 def refused_by_hub(text: str) -> dict[str, float]:
