@@ -22,6 +22,7 @@ from chat.backend.backend import ChatBackend
 from chat.backend.comings import open_comings
 from chat.backend.conversing import ConversationChannels
 from chat.backend.devices_online import open_devices_online, ttl_s
+from chat.backend.hearing import Hearing
 from chat.backend.lastseen import open_last_seen
 from chat.backend.logfeed import LogFeed, LogHeads
 from chat.backend.notices import EngineOutdating
@@ -141,11 +142,12 @@ class _News:
     publisher: Publisher
     rejoining: Rejoining
     threadless: Threadless
+    hearing: Hearing
 
     def attach(self, engine: Engine) -> None:
         for one in (self.announcer, self.outdating, self.publisher, self.rejoining, self.threadless):
             one.attach(engine)
-        engine.hub.on_heard = self.announcer.heard
+        engine.hub.on_heard = self.hearing.heard
         self.publisher.on_entries = self.announcer.committed
 
 
@@ -209,7 +211,7 @@ async def _open_ground(stack: AsyncExitStack, config: Config) -> _Ground:
         )
     )
     store = await stack.enter_async_context(
-        open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry)
+        open_store(config.mongodb.url.reveal(), config.mongodb.database, registry=registry, process=who.process)
     )
     # A generator of its own: whoever shares the process, as a test does, keeps the state of theirs.
     return _Ground(config, who, registry, stats, listener, redis, store, random.Random().random)  # noqa: S311 - jitter
@@ -252,6 +254,7 @@ def _news(ground: _Ground) -> _News:
         publisher,
         Rejoining(store, announcer, alive=lambda: bus.alive, gaps=lambda: stats.bus_gaps, clock_ms=clock_ms),
         Threadless(store, announcer.out),
+        Hearing(store.epoch, store.appender.heard, announcer.heard),
     )
 
 

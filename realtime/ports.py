@@ -19,12 +19,14 @@ class Delivery(Struct, frozen=True, gc=False):
 
     `kind` is `pub`, `join` or `leave`. `publication.offset` is 0 where the channel has no stream (or for ephemeral
     publications); `epoch` is then empty. For `join`/`leave` only `publication.info` is set.
+    `holder` is the process that published it and has it already, where the bus says so.
     """
 
     channel: str
     kind: str
     publication: Publication
     epoch: str = ""
+    holder: str = ""
 
 
 class BusListener(Protocol):

@@ -121,12 +121,14 @@ async def open_store(
     listeners: Sequence[CommandListener] = (),
     sweep_as: str = "",
     default_retention_s: int = 0,
+    process: str = "",
 ) -> AsyncIterator[Store]:
     """The stores of a migrated database. Leaving commits what is queued and writes summaries, within about 8 s.
 
     `listeners` see every command that goes to MongoDB. `sweep_as`: under this name, unique over all time, also settle
     what killed processes have left, delete what has expired, and remove what is older than retention says
-    (`default_retention_s` for conversations that say nothing; 0: keep). Raises NotMigrated, Unavailable, ValueError
+    (`default_retention_s` for conversations that say nothing; 0: keep). `process` is the name by which other processes
+    hear of what this one has written (`Appender.heard`). Raises NotMigrated, Unavailable, ValueError
     (not a URL).
     """
     stats = Stats(registry or CollectorRegistry())
@@ -144,6 +146,7 @@ async def open_store(
                 stats=stats,
                 random=random,
                 note=noted,
+                process=process,
             )
             amending, marks = Amending(db, appender), DueMarks(db, random)
             reactions = ReactionRows(db, marks, clock)

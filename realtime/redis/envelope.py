@@ -75,9 +75,9 @@ def decode(channel: str, message: bytes, *, own: bytes = b"") -> Delivery | None
         return None
     try:
         kind, publication = _unpack(packed, int(_digits(offset)))
-        return Delivery(channel, kind, publication, epoch.decode("ascii"))
+        return Delivery(channel, kind, publication, epoch.decode("ascii"), holder.decode("ascii"))
     except UnicodeDecodeError:
-        raise EnvelopeError("the epoch is not ASCII") from None
+        raise EnvelopeError("the header is not ASCII") from None
 
 
 def decode_body(packed: bytes, offset: int) -> Publication:

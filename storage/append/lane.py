@@ -27,6 +27,8 @@ class Stage(Enum):
     """What is after `examined` has to be read first."""
     PAUSED = auto()
     """Time."""
+    TURN = auto()
+    """The other processes that write to it: its turn among them, or news of who took its place."""
     BUSY = auto()
     """A command or a read that is under way."""
 
@@ -35,10 +37,11 @@ class Lane:
     """A conversation with something to do.
 
     `tail` is known to be committed on a majority. `examined` is the offset after which reading goes on, and `lost_race`
-    says why: an entry of another process is known to be there (else a command was lost from sight).
+    says why: an entry of another process is known to be there (else a command was lost from sight). `ticket` is that of
+    the time for which it waits.
     """
 
-    __slots__ = ("conversation", "examined", "lost_race", "pauses", "stage", "tail", "waiting")
+    __slots__ = ("conversation", "examined", "lost_race", "pauses", "stage", "tail", "ticket", "waiting")
 
     def __init__(self, conversation: str, tail: Position | None) -> None:
         self.conversation = conversation
@@ -48,11 +51,17 @@ class Lane:
         self.examined = 0
         self.lost_race = False
         self.pauses = 0
+        self.ticket: int | None = None
 
     def advance(self, position: Position) -> None:
         """The log is known to be committed up to `position`."""
         if self.tail is None or self.tail.offset < position.offset:
             self.tail = position
+
+    @property
+    def behind(self) -> bool:
+        """It lost its place to an entry of which nothing is known yet."""
+        return self.lost_race and (self.tail is None or self.tail.offset <= self.examined)
 
     def put_back(self, items: Sequence[Pending]) -> None:
         """Queue these in front again, in their order, but for those that were answered meanwhile."""

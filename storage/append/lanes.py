@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from storage.append.lane import READS_BEFORE_RETRY, Lane, Stage
 from storage.append.schedule import LaneSettings, Schedule
 from storage.append.tails import Tails
+from storage.append.turns import Turns
 from storage.append.unanswered import Unanswered
 from storage.append.work import (
     CatchUp,
@@ -42,13 +43,15 @@ class Lanes:
     conversation has at most one piece of work under way, lookups aside.
     """
 
-    def __init__(self, observer: Observer, settings: LaneSettings | None = None) -> None:
+    def __init__(self, observer: Observer, settings: LaneSettings | None = None, *, own: str = "") -> None:
+        """`own` is the name by which other processes hear of this one."""
         settings = settings or LaneSettings()
         self._observer = observer
         self._tails = Tails(settings.tails)
         self._lanes: dict[str, Lane] = {}
         self._unanswered = Unanswered(settings.queued, settings.queued_bytes)
-        self._schedule = Schedule(settings, self._unanswered, self._retire)
+        self.turns = Turns(own)
+        self._schedule = Schedule(settings, self._unanswered, self.turns, self._retire)
 
     @property
     def queued(self) -> int:
@@ -67,6 +70,20 @@ class Lanes:
         if lane is not None:
             lane.advance(position)
             self._schedule.warm(lane)
+
+    def heard(self, conversation: str, offset: int, by: str, now: float) -> bool:
+        """The process `by` says that it has committed a message at the offset. Whether there may be work now.
+
+        What it says is taken for the tail only if it follows what is known: no entry of another kind was missed then.
+        """
+        known = self.tail(conversation)
+        if known is None or offset <= known.offset:
+            return False
+        self.turns.heard(conversation, by, now)
+        if offset == known.offset + 1:
+            self.learn(conversation, Position(offset, known.n + 1))
+        lane = self._lanes.get(conversation)
+        return lane is not None and self._schedule.heard(lane)
 
     def age(self, now: float) -> None:
         """Forget what was learned too long ago to be acted on. To be called before `add`."""
@@ -218,7 +235,7 @@ class Lanes:
             self._schedule.read_on(lane, reached.offset, lost_race=False)
         elif rest and outcomes[done] is InsertOutcome.TAKEN:
             lane.put_back(rest)
-            self._schedule.read_on(lane, reached.offset, lost_race=True)
+            self._schedule.lost(lane, reached.offset)
         else:
             if rest:
                 self._schedule.look_up(rest[0])
@@ -229,6 +246,7 @@ class Lanes:
         """The first `done` entries of the run are committed."""
         committed = [Appended(entry, duplicate=False) for entry in run.entries[:done]]
         self._observer.committed(committed)
+        self.turns.committed(run.conversation)
         for item, appended in zip(run.items, committed, strict=False):
             self._unanswered.answer(item, appended)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from storage.append.lane import FIRST_PAUSE_S, Lane, Stage
+from storage.append.turns import Turns
 from storage.append.unanswered import Unanswered
 from storage.append.work import CatchUp, Insert, Lookup, Pending, ReadHeads, Run, Transact, Work
 from storage.model import Entry
@@ -37,14 +38,18 @@ class Schedule:
     `retire` is called with a lane that has nothing more to do.
     """
 
-    def __init__(self, settings: LaneSettings, unanswered: Unanswered, retire: Callable[[Lane], None]) -> None:
+    def __init__(
+        self, settings: LaneSettings, unanswered: Unanswered, turns: Turns, retire: Callable[[Lane], None]
+    ) -> None:
         self._settings = settings
+        self._turns = turns
         self._unanswered = unanswered
         self._retire = retire
         self._cold: dict[str, Lane] = {}
         self._behind: deque[Lane] = deque()
         self._ready: deque[Lane] = deque()
         self._ready_alone: deque[Lane] = deque()
+        self._shared: deque[Lane] = deque()
         self._lookups: deque[Pending] = deque()
         self._paused: list[tuple[float, int, Lane | Pending]] = []
         self._tickets = count()
@@ -67,9 +72,10 @@ class Schedule:
         elif lane.tail is None:
             lane.stage = Stage.COLD
             self._cold[lane.conversation] = lane
+        elif self._turns.shared(lane.conversation):
+            self._await_turn(lane)
         else:
-            lane.stage = Stage.READY
-            (self._ready_alone if lane.waiting[0].alone else self._ready).append(lane)
+            self._ready_now(lane)
 
     def warm(self, lane: Lane) -> None:
         """The tail of a lane became known; if that is all it waited for, it is ready."""
@@ -83,10 +89,25 @@ class Schedule:
         lane.lost_race = lost_race
         self._behind.append(lane)
 
+    def lost(self, lane: Lane, after: int) -> None:
+        """Another process has the place after the offset. What it wrote is heard or read before anything else."""
+        lane.lost_race, lane.examined = True, after
+        if self._turns.shared(lane.conversation):
+            self._await_turn(lane)
+        else:
+            self.read_on(lane, after, lost_race=True)
+
+    def heard(self, lane: Lane) -> bool:
+        """Another process has written. Whether the lane may have something to do now."""
+        if lane.stage is not Stage.TURN or lane.behind:
+            return False
+        if lane.ticket is not None:
+            self._await_turn(lane)
+        return True
+
     def pause(self, lane: Lane, now: float) -> None:
         """Let some time pass; then read on or go to its place, as `lane.lost_race` says."""
-        lane.stage = Stage.PAUSED
-        heapq.heappush(self._paused, (now + lane.next_pause_s(), next(self._tickets), lane))
+        self._wait(lane, Stage.PAUSED, now + lane.next_pause_s())
 
     def look_up(self, item: Pending) -> None:
         """Find the entry that has the item's identity."""
@@ -104,7 +125,9 @@ class Schedule:
 
     def next_work(self, now: float) -> Work | None:
         """The next piece of work that may start now, or None. Its end is to be told to `ended`."""
+        self._turns.settle(now)
         self._resume_paused(now)
+        self._give_turns(now)
         settings = self._settings
         if self._reads < settings.reads and (work := self._next_read()) is not None:
             self._reads += 1
@@ -127,15 +150,42 @@ class Schedule:
             case ReadHeads() | CatchUp() | Lookup():
                 self._reads -= 1
 
+    def _ready_now(self, lane: Lane) -> None:
+        lane.stage = Stage.READY
+        (self._ready_alone if lane.waiting[0].alone else self._ready).append(lane)
+
+    def _wait(self, lane: Lane, stage: Stage, until: float) -> None:
+        lane.stage, lane.ticket = stage, next(self._tickets)
+        heapq.heappush(self._paused, (until, lane.ticket, lane))
+
+    def _await_turn(self, lane: Lane) -> None:
+        lane.stage, lane.ticket = Stage.TURN, None
+        self._shared.append(lane)
+
     def _resume_paused(self, now: float) -> None:
         while self._paused and self._paused[0][0] <= now:
-            _, _, paused = heapq.heappop(self._paused)
+            _, ticket, paused = heapq.heappop(self._paused)
             if isinstance(paused, Pending):
                 self._lookups.append(paused)
-            elif paused.waiting and paused.lost_race:
+            elif paused.ticket != ticket:
+                continue
+            elif paused.waiting and paused.behind:
                 self.read_on(paused, paused.examined, lost_race=True)
             else:
                 self.place(paused)
+
+    def _give_turns(self, now: float) -> None:
+        """Whose turn it is goes on; the others wait for it, or until they hear something."""
+        while self._shared:
+            lane = self._shared.popleft()
+            if not lane.waiting:
+                self.place(lane)
+            elif lane.behind:
+                self._wait(lane, Stage.TURN, now + self._turns.turn_s)
+            elif (begins_at := self._turns.begins_at(lane.conversation, now)) > now:
+                self._wait(lane, Stage.TURN, begins_at)
+            else:
+                self._ready_now(lane)
 
     def _next_read(self) -> Work | None:
         while self._lookups:

@@ -62,7 +62,9 @@ class Appender:
         note: Callable[[Sequence[Entry]], None] = lambda _entries: None,
         settings: LaneSettings | None = None,
         deadline_s: float = DEADLINE_S,
+        process: str = "",
     ) -> None:
+        """`process` is the name by which other processes hear of what this one writes."""
         self.on_committed: Callable[[Sequence[Appended]], None] = lambda _run: None
         self.on_examined: Callable[[str, Sequence[Entry]], None] = lambda _conversation, _entries: None
         self.on_skipped: Callable[[str, int], None] = lambda _conversation, _upto: None
@@ -72,7 +74,7 @@ class Appender:
         self._stats = stats
         self._own_key = partial(random, _OWN_KEY_BYTES)
         self._deadline_s = deadline_s
-        self._lanes = Lanes(_Hooks(self, stats, note), settings)
+        self._lanes = Lanes(_Hooks(self, stats, note), settings, own=process)
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._pumping = False
@@ -149,6 +151,11 @@ class Appender:
         """
         self._lanes.learn(conversation, Position(offset, n))
 
+    def heard(self, conversation: str, offset: int, process: str) -> None:
+        """Another process says that it has committed a message at this offset: not an entry of another kind."""
+        if self._lanes.heard(conversation, offset, process, self._loop.time()):
+            self._pump_soon()
+
     def tail(self, conversation: str) -> Position | None:
         """How far this process knows the log to be committed, if it knows."""
         return self._lanes.tail(conversation)
@@ -182,10 +189,7 @@ class Appender:
         except Overloaded:
             self._stats.refused += 1
             raise
-        if not self._pumping:
-            # Once per turn of the loop, so that what arrives together is committed together.
-            self._pumping = True
-            self._loop.call_soon(self._pump)
+        self._pump_soon()
         return future
 
     def _answer(
@@ -202,6 +206,12 @@ class Appender:
             future.set_exception(copy.copy(outcome))
         else:
             future.set_result(outcome)
+
+    def _pump_soon(self) -> None:
+        """Once per turn of the loop, so that what arrives together is committed together."""
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         """Start everything that may start, and come back when something is due."""
@@ -251,13 +261,16 @@ class Appender:
     async def _insert(self, work: Insert) -> None:
         started = self._loop.time()
         outcomes = await self._writer.insert(work)
-        self._stats.commit_duration.observe(self._loop.time() - started)
+        took_s = self._loop.time() - started
+        self._stats.commit_duration.observe(took_s)
         self._stats.batch_entries.observe(len(outcomes))
         if InsertOutcome.UNKNOWN in outcomes:
             self._stats.unknown_outcomes += 1
             self._health.doubt()
         if InsertOutcome.TAKEN in outcomes:
             self._stats.lost_races += 1
+        else:
+            self._lanes.turns.took(took_s)
         self._lanes.inserted(work, outcomes)
 
     async def _read(self, work: ReadHeads | CatchUp | Lookup) -> None:

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.append.lane import Lane
+from storage.append.lanes import Lanes
 from storage.append.work import Pending
+from storage.model import Position
 from support.log_model import World, falsify
 from support.log_server import Broken, Fault
 
@@ -22,10 +24,11 @@ def test_no_hole_no_duplicate_and_only_true_acknowledgements(seed: int, hubs: in
 @pytest.mark.parametrize(
     ("fault", "breaks"),
     [
-        (Fault.NO_KEY_INDEX, "is there twice"),
+        (Fault.NO_KEY_INDEX, "is there twice|at several places"),
         (Fault.UNORDERED_RUNS, "a hole|n is|changed places"),
         (Fault.LOCAL_READS, "a hole|is not there"),
         (Fault.GUESSED_OUTCOMES, "a hole|n is|was acknowledged|is not there"),
+        (Fault.EARLY_NEWS, "a hole|n is|is not there"),
     ],
 )
 def test_a_broken_rule_is_noticed(fault: Fault, breaks: str) -> None:
@@ -44,6 +47,19 @@ def test_a_lane_that_lets_later_entries_pass_is_noticed(monkeypatch: pytest.Monk
     found = falsify(iter(range(500)), steps=400)
     assert found is not None
     assert "changed places" in str(found[1])
+
+
+def test_a_tail_that_does_not_follow_what_is_known_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def believed(self: Lanes, conversation: str, offset: int, by: str, now: float) -> bool:
+        known = self.tail(conversation)
+        if known is not None and offset > known.offset:
+            self.learn(conversation, Position(offset, known.n + 1))
+        return False
+
+    monkeypatch.setattr(Lanes, "heard", believed)
+    found = falsify(iter(range(500)), steps=400)
+    assert found is not None
+    assert "n is" in str(found[1])
 
 
 def test_a_history_is_a_function_of_its_seed() -> None:

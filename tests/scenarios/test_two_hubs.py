@@ -23,6 +23,21 @@ async def test_a_message_sent_on_one_arrives_at_members_on_both_in_order_once(ap
             assert client.offsets(f"conv:{conversation}") == list(range(1, 32))
 
 
+async def test_who_has_heard_what_was_written_elsewhere_writes_behind_it_at_the_first_attempt(apps):
+    one, two = apps
+    async with wire_client(one.websocket) as alice, wire_client(two.websocket) as bob:
+        await alice.connect(one.token("alice"))
+        await bob.connect(two.token("bob"))
+        conversation = await group(alice, "bob")
+        await bob.until(lambda: bob.offsets(f"conv:{conversation}") == [1])
+        for number in range(10):
+            await say((alice, bob)[number % 2], conversation, str(number))
+            for client in (alice, bob):
+                await client.until(lambda client=client: len(created(client, conversation)) == number + 1)  # noqa: B023
+    # The first message of each hub has to find out where the log ends.
+    assert sum(app.running.process.store.stats.lost_races for app in apps) <= 1
+
+
 async def test_twenty_senders_on_both_leave_one_order_without_holes(apps):
     users = [f"user{number}" for number in range(20)]
     async with AsyncExitStack() as stack:

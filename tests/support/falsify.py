@@ -119,6 +119,7 @@ class _Hub:
         self._gossip = gossip
         self._stack = AsyncExitStack()
         self.writer = _HostileWriter(db, mischief)
+        self.name = secrets.token_hex(4)
 
     async def start(self) -> None:
         health = await self._stack.enter_async_context(Health(self._db))
@@ -128,6 +129,7 @@ class _Hub:
             stats=Stats(CollectorRegistry()),
             random=secrets.token_bytes,
             deadline_s=DEADLINE_S,
+            process=self.name,
         )
         self.appender.on_committed = lambda run: self._gossip.tell(self, [one.entry for one in run])
         await self._stack.enter_async_context(self.appender)
@@ -159,10 +161,16 @@ class _Gossip:
             if dice.random() < 0.2:
                 self._mischief.report.gossip_lost += 1
                 continue
-            last = entries[-1]
-            asyncio.get_running_loop().call_later(
-                dice.uniform(0, 0.05), hub.appender.learn, last.conversation, last.offset, last.n
-            )
+            asyncio.get_running_loop().call_later(dice.uniform(0, 0.05), self._whisper, sender, hub, entries)
+
+    def _whisper(self, sender: _Hub, hub: _Hub, entries: Sequence[Entry]) -> None:
+        """As publications, which tell of messages only, or as somebody who knows the log tells."""
+        if self._mischief.random.random() < 0.2:
+            hub.appender.learn(entries[-1].conversation, entries[-1].offset, entries[-1].n)
+            return
+        for entry in entries:
+            if entry.kind is EntryKind.MESSAGE_CREATED:
+                hub.appender.heard(entry.conversation, entry.offset, sender.name)
 
 
 @dataclass(eq=False)

@@ -59,13 +59,14 @@ class Hub:
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.name = name
-        self.lanes = Lanes(self, LaneSettings(queued=50, batch_entries=8, tails=3))
+        self.lanes = Lanes(self, LaneSettings(queued=50, batch_entries=8, tails=3), own=name)
         self.under_way: list[Command] = []
         self.told: list[Entry] = []
 
     def committed(self, run: Sequence[Appended]) -> None:
         self.told += [appended.entry for appended in run]
         self.world.gossip += [appended.entry for appended in run]
+        self.world.publish(self, [appended.entry for appended in run])
 
     def examined(self, conversation: str, entries: Sequence[Entry]) -> None:
         if [entry.offset for entry in entries] != sorted({entry.offset for entry in entries}):
@@ -142,6 +143,7 @@ class World:
         self.server = Server(faults)
         self.commands: list[Command] = []
         self.gossip: list[Entry] = []
+        self.bus: list[tuple[Hub, str, Entry]] = []
         self.messages: list[Message] = []
         self.conversations = ["a", "b", "c", "d"][: self.random.randint(1, 4)]
         self.hubs = [Hub(self, f"hub{index}") for index in range(hubs)]
@@ -152,7 +154,7 @@ class World:
         """Take random steps, then let everything come to rest, and look at the result."""
         moves = [
             *((self.send,) * 4, (self.start,) * 6, (self.execute,) * 6, (self.replicate,) * 5, (self.answer,) * 6),
-            *((self.pass_time,), (self.whisper,)),
+            *((self.pass_time,), (self.whisper,), (self.deliver,) * 6),
         ]
         calm = [move for group in moves for move in group]
         hostile = [self.lose, self.lose, self.kill, self.fail_over, self.resend, self.resend, self.pass_long_time]
@@ -199,6 +201,8 @@ class World:
             case Insert():
                 command.result = server.insert(work.runs, ordered=work.ordered, crash_after=crash_after)
                 command.lost = command.lost or crash_after is not None
+                if Fault.EARLY_NEWS in server.faults:
+                    self._tell_early(work, _outcomes(command.result))
             case Transact():
                 command.result = server.insert((work.run,), ordered=True, crash_after=None)
             case ReadHeads():
@@ -211,6 +215,11 @@ class World:
                     None,
                 )
         command.oplog_end = len(server.oplog)
+
+    def _tell_early(self, work: Insert, outcomes: Sequence[InsertOutcome]) -> None:
+        entries = [entry for run in work.runs for entry in run.entries]
+        inserted = [entry for entry, one in zip(entries, outcomes, strict=True) if one is InsertOutcome.INSERTED]
+        self.publish(self.hubs[0], inserted)
 
     def _some_position(self, conversation: str) -> Position:
         """Summaries trail the log, so any committed position may be read."""
@@ -257,6 +266,19 @@ class World:
         if self.gossip:
             entry = self.random.choice(self.gossip)
             self.random.choice(self.hubs).lanes.learn(entry.conversation, entry.position)
+
+    def publish(self, by: Hub, entries: Sequence[Entry]) -> None:
+        """Messages that a hub has committed are on their way to the others."""
+        messages = [entry for entry in entries if entry.kind is EntryKind.MESSAGE_CREATED]
+        self.bus += [(hub, by.name, entry) for hub in self.hubs if hub is not by for entry in messages]
+
+    def deliver(self) -> None:
+        """What was published arrives: in order as a rule, sometimes not, or never."""
+        if self.bus:
+            late = self.random.random() < 0.1
+            hub, by, entry = self.bus.pop(self.random.randrange(len(self.bus)) if late else 0)
+            if self.random.random() < 0.9:
+                hub.lanes.heard(entry.conversation, entry.offset, by, self.now)
 
     def pass_time(self) -> None:
         self._pass(0.01)

@@ -19,6 +19,8 @@ class Fault(Enum):
     """Reads see what is not on a majority yet."""
     GUESSED_OUTCOMES = auto()
     """A command whose outcome was lost is taken for committed."""
+    EARLY_NEWS = auto()
+    """Others are told of entries before these are on a majority."""
 
 
 class Broken(AssertionError):

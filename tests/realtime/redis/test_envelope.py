@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 
 from realtime.ports import Delivery
 from realtime.protocol.messages import EMPTY, MAX_OFFSET, ClientInfo, Publication
@@ -25,7 +26,7 @@ deliveries = st.builds(Delivery, st.just("news"), st.sampled_from(["pub", "join"
 
 @given(deliveries, ascii_names)
 def test_what_is_encoded_is_decoded_again(delivery: Delivery, holder: str) -> None:
-    assert envelope.decode("news", envelope.encode(delivery, holder=holder)) == delivery
+    assert envelope.decode("news", envelope.encode(delivery, holder=holder)) == replace(delivery, holder=holder)
 
 
 @given(publications, ascii_names)
@@ -52,7 +53,7 @@ def test_a_holder_drops_what_it_has_without_reading_the_body(delivery: Delivery)
 
     assert message.startswith(header)
     assert envelope.decode("news", header + b"\xc1 no body", own=b"a1") is None
-    assert envelope.decode("news", message, own=b"a2") == delivery
+    assert envelope.decode("news", message, own=b"a2") == replace(delivery, holder="a1")
 
 
 def test_without_a_holder_everybody_takes_it() -> None:

@@ -306,6 +306,67 @@ def test_only_the_tails_used_last_are_remembered() -> None:
     assert len(tails) == 2
 
 
+def test_what_another_process_says_it_committed_is_where_the_next_attempt_begins(lanes: Lanes) -> None:
+    lanes.heard(A, 11, "two", 0.0)
+    add(lanes, A)
+    assert next_insert(lanes).runs[0].entries[0].position == Position(12, 12)
+
+
+def test_what_does_not_follow_the_known_end_is_not_believed(lanes: Lanes) -> None:
+    lanes.heard(A, 12, "two", 0.0)
+    assert lanes.tail(A) == Position(10, 10)
+
+
+def test_what_is_heard_of_a_lost_race_need_not_be_read(lanes: Lanes, told: Told) -> None:
+    add(lanes, A)
+    insert = next_insert(lanes)
+    assert not lanes.heard(A, 11, "two", 0.0)
+    lanes.inserted(insert, [InsertOutcome.TAKEN])
+    assert next_insert(lanes).runs[0].entries[0].offset == 12
+    assert told.examined_offsets == []
+
+
+def test_who_wrote_last_waits_until_the_others_had_their_turn(told: Told) -> None:
+    lanes = Lanes(told, own="one")
+    lanes.learn(A, Position(10, 10))
+    lanes.heard(A, 11, "two", 0.0)
+    add(lanes, A)
+    lanes.inserted(next_insert(lanes), [InsertOutcome.INSERTED])
+    add(lanes, A, 3)
+    assert lanes.next_work(0.0) is None
+    turn_at = lanes.due_at()
+    assert turn_at == lanes.turns.turn_s
+    assert lanes.heard(A, 13, "two", 0.0)
+    assert [entry.offset for entry in next_insert(lanes).runs[0].entries] == [14, 15, 16]
+
+
+def test_who_hears_nothing_of_others_takes_the_turn_that_they_leave(told: Told) -> None:
+    lanes = Lanes(told, own="one")
+    lanes.learn(A, Position(10, 10))
+    lanes.heard(A, 11, "two", 0.0)
+    add(lanes, A)
+    lanes.inserted(next_insert(lanes), [InsertOutcome.INSERTED])
+    add(lanes, A)
+    assert lanes.next_work(0.0) is None
+    assert isinstance(lanes.next_work(lanes.due_at() or 0.0), Insert)
+
+
+def test_a_lost_race_of_which_nothing_is_heard_is_read_however_much_others_write(lanes: Lanes) -> None:
+    lanes.heard(A, 20, "two", 0.0)
+    add(lanes, A)
+    now = lanes.turns.turn_s
+    insert = lanes.next_work(now)
+    assert isinstance(insert, Insert)
+    lanes.inserted(insert, [InsertOutcome.TAKEN])
+    reading, offset = None, 20
+    for _ in range(20):
+        reading = reading or lanes.next_work(now)
+        now += lanes.turns.turn_s / 10
+        offset += 1
+        lanes.heard(A, offset, "two", now)
+    assert reading == CatchUp(A, 10)
+
+
 def found(by: str, offset: int, key: object) -> Found:
     new = message(A, by=by)
     entry = Entry(new.conversation, offset, offset, new.kind, by, new.at, None, new.body)
