@@ -8,6 +8,7 @@ from chat.config.values import Bytes, Seconds
 
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 24 * _HOUR_S
+LANGUAGES: Final = ("de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "pt-pt", "tr")
 _LEVELS: Final = ("passive", "active", "time-sensitive")
 
 
@@ -52,6 +53,13 @@ class ApnsSection:
         str,
         Rule("Of notifications that can be answered and marked as read; the app registers it.", pattern=r".{1,64}"),
     ] = "hubbub.message"
+    own_texts: Annotated[
+        bool,
+        Rule(
+            "Where notifications say nothing of the message, have the app say it in its own words: `hubbub_title` and "
+            "`hubbub_body` of its Localizable.strings."
+        ),
+    ] = False
     direct_level: Annotated[
         str,
         Rule(
@@ -114,6 +122,13 @@ class PushSection:
             choices=("full", "sender_only", "generic", "id_only", "encrypted"),
         ),
     ] = "full"
+    language: Annotated[
+        str,
+        Rule(
+            "In which notifications are to devices that have not said a locale for which there are texts.",
+            choices=LANGUAGES,
+        ),
+    ] = "en"
     link: Annotated[
         str,
         Rule(

@@ -212,6 +212,7 @@ class Delivery:
             # What rings is the same whatever has happened to it since it was sent first: else it would ring again.
             revision=job.touched if decision.quiet else 0,
             content_keys=None if keys is None else WebKeys(keys.p256dh, keys.auth),
+            locale=device.locale,
             kept=decision.reason is not Reason.UPDATE or await self._is_last(job, device),
         )
         await self._send(Sending(job, device, address_of(device), telling, lane))

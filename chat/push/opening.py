@@ -105,7 +105,7 @@ async def open_pushing(
             on_accepted=metrics.accepted,
             settings=delivery_of(push),
             policy=policy,
-            rendering=RenderingSettings(deployment=store.epoch, link=push.link),
+            rendering=RenderingSettings(deployment=store.epoch, language=push.language, link=push.link),
         )
         dispatcher = Dispatcher(
             jobs,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from chat.push.policy import DeviceState
 from chat.push.sending import Address, Lane, Provider, Sender, WebKeys
+from chat.push.words import Attached
 from storage.model import ConversationKind, Member
 from storage.model.device import Device, EnvironmentName
 from storage.model.notifying import Notify, PushPreferences
@@ -50,7 +51,9 @@ class Preferences(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One that is unread. `mentions`: the user, or everyone. `deleted`: there is nothing of it left."""
+    """One that is unread. `mentions`: the user, or everyone. `deleted`: there is nothing of it left. `attached`: what
+    it is without a text.
+    """
 
     offset: int
     at: int
@@ -59,6 +62,7 @@ class Message:
     text: str = ""
     mentions: bool = False
     deleted: bool = False
+    attached: Attached = "file"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,40 +11,28 @@ from typing import Final, Literal
 import msgspec
 
 from chat.push.ports import Message, Unread
-from chat.push.sending import COLLAPSE_ID_LENGTH, Content, Kind, Notification, WebKeys
+from chat.push.sending import COLLAPSE_ID_LENGTH, SILENT, Content, Kind, Notification, WebKeys
+from chat.push.words import USUAL, Words, words_for
 from storage.model import ConversationKind
 from storage.model.push import NUMBER
 
 _JOBS: Final = uuid.UUID("7f9d1c3e-52a4-5b0e-9a63-0f2f1d6f8a11")
 _ELLIPSIS: Final = "…"
 _JOINER: Final = "\u200d"
-_PLAIN: Final = frozenset({Content.GENERIC, Content.ID_ONLY, Content.ENCRYPTED})
-"""Of these modes the texts say nothing of who wrote what."""
 
 Seal = Callable[[WebKeys, bytes], bytes]
 """For the device's keys, by RFC 8291."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Texts of one language. `{n}` is how many."""
-
-    one: str = "New message"
-    several: str = "{n} new messages"
-    generic_title: str = "New message"
-    generic_body: str = "You have new messages"
-    someone: str = "Somebody"
-    attachment: str = "Attachment"
-
-
-@dataclass(frozen=True, slots=True)
 class RenderingSettings:
-    """`deployment` keeps the ids of one installation apart from another's. `link` is what a tap opens, with
-    `{conversation}` in it. Sizes are bytes of UTF-8; providers cut more where they must.
+    """`deployment` keeps the ids of one installation apart from another's. `language` is that of devices that name none
+    which there is. `link` is what a tap opens, with `{conversation}` in it. Sizes are bytes of UTF-8; providers cut
+    more where they must.
     """
 
     deployment: str = "hubbub"
-    words: Words = Words()
+    language: str = USUAL
     link: str = ""
     title_bytes: int = 200
     body_bytes: int = 1000
@@ -59,7 +47,7 @@ class Telling:
     """What is to be rendered. `told`: the unread messages that concern the user, ascending, not empty but for `clear`
     and `badge`. `upto`: the offset that this tells up to. `more`: there are older ones than those in `told`.
     `revision`: of what was told already, as messages were edited, deleted or read since. `content_keys`: the device's,
-    for mode `encrypted`. `kept`: see `Notification`.
+    for mode `encrypted`. `kept`: see `Notification`. `locale`: the device's.
     """
 
     device: str
@@ -72,6 +60,7 @@ class Telling:
     revision: int = 0
     content_keys: WebKeys | None = None
     kept: bool = True
+    locale: str = ""
 
 
 def number_alone(device: str, user: str, badge: int, revision: int) -> Telling:
@@ -117,7 +106,7 @@ def render(telling: Telling, settings: RenderingSettings = DEFAULT_SETTINGS, sea
         badge=unread.badge,
         sound=telling.kind is Kind.ALERT,
         content=content,
-        actions=visible and content not in _PLAIN,
+        actions=visible and content not in SILENT,
         group=_group(telling),
         link=settings.link.replace("{conversation}", unread.conversation) if unread.conversation else "",
         sealed=sealed,
@@ -165,14 +154,14 @@ def _belongs_to_the_one_before(text: str, at: int) -> bool:
 
 
 def _texts(telling: Telling, content: Content, settings: RenderingSettings) -> tuple[str, str]:
-    words, last = settings.words, telling.told[-1]
-    if content in _PLAIN:
+    words, last = words_for(telling.locale, settings.language), telling.told[-1]
+    if content in SILENT:
         return words.generic_title, words.generic_body
     name = last.name or words.someone
     count = _count(telling, words)
     if content is Content.SENDER_ONLY:
         return cut(name, settings.title_bytes), count or words.one
-    title, text = name, last.text or words.attachment
+    title, text = name, last.text or words.attached(last.attached)
     if telling.unread.kind is not ConversationKind.DIRECT:
         title, text = telling.unread.title or name, f"{name}: {text}"
     body = f"{count}\n{text}" if count else text
@@ -184,7 +173,7 @@ def _count(telling: Telling, words: Words) -> str:
     n = len(telling.told)
     if n == 1 and not telling.more:
         return ""
-    return words.several.replace("{n}", f"{n}+" if telling.more else str(n))
+    return words.count(n, more=telling.more)
 
 
 def _sealed(telling: Telling, settings: RenderingSettings) -> bytes:

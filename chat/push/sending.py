@@ -49,6 +49,10 @@ class Content(StrEnum):
     ENCRYPTED = "encrypted"
 
 
+SILENT: Final = frozenset({Content.GENERIC, Content.ID_ONLY, Content.ENCRYPTED})
+"""Of these modes the texts say nothing of who wrote what."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebKeys:
     """Of a subscription, or of a device that wants everything encrypted: a point on P-256 (65 bytes, uncompressed) and

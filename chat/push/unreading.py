@@ -1,11 +1,12 @@
 """What is unread, from the stores: the log itself, so a message that was edited or deleted reads as it is now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from chat.push.ports import Group, Message, Unread
+from chat.push.words import Attached, attached
 from chat.usecases.access import parent_of
 from storage.model import ORIGIN, Conversation, Entry, Member
 from storage.mongo.mentions import everyone
@@ -156,9 +157,17 @@ class StoredUnreads:
                 text=entry.body.get("text", ""),
                 mentions=mentions(entry, member.user),
                 deleted="deleted_at" in entry.body or (entry.conversation, entry.offset) in hidden,
+                attached=_attached(entry),
             )
             for entry in entries
         )
+
+
+def _attached(entry: Entry) -> Attached:
+    """By the first of its attachments; what is no upload is of any shape."""
+    first = next(iter(entry.body.get("attachments", ())), None)
+    kind = first.get("content_type") if isinstance(first, Mapping) else None
+    return attached(kind) if isinstance(kind, str) else "file"
 
 
 async def _none() -> None:

@@ -67,6 +67,7 @@ def vendors_of(push: PushSection) -> VendorSettings:
                 max_bytes=apns.max_payload,
                 category=apns.category,
                 sound=apns.sound,
+                own_texts=apns.own_texts,
                 direct_level=apns.direct_level,
                 mention_level=apns.mention_level,
                 group_level=apns.group_level,

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import orjson
 
 from chat.push.apns.settings import PayloadSettings
-from chat.push.sending import Content, Kind, Notification, TooLarge
+from chat.push.sending import SILENT, Content, Kind, Notification, TooLarge
 
 _IDS: Final = uuid.UUID("0e3f7a52-52f0-5c7c-9d5e-6c8c3c1f8d11")
 _CUT: Final = "…"
@@ -69,6 +69,8 @@ def _shown(notification: Notification, settings: PayloadSettings) -> tuple[str, 
         "group": settings.group_level,
     }[notification.group]
     alert = {"title": _clean(notification.title), "body": _clean(notification.body)}
+    if settings.own_texts and notification.content in SILENT:
+        alert = {"title-loc-key": "hubbub_title", "loc-key": "hubbub_body"}
     aps: dict[str, Any] = {
         "alert": {name: text for name, text in alert.items() if text},
         # So the app's extension can fetch, open what is sealed, and leave out what it has shown.

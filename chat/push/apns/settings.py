@@ -54,12 +54,14 @@ class TokenSettings:
 class PayloadSettings:
     """`category` is what the app has registered for notifications that can be answered and marked as read.
 
-    A level would be `time-sensitive` for some groups in apps that are entitled to it.
+    A level would be `time-sensitive` for some groups in apps that are entitled to it. `own_texts`: what says nothing of
+    the message is said by the app's strings `hubbub_title` and `hubbub_body`.
     """
 
     max_bytes: int = 4096
     category: str = "hubbub.message"
     sound: str = "default"
+    own_texts: bool = False
     direct_level: str = "active"
     mention_level: str = "active"
     group_level: str = "active"

@@ -54,6 +54,14 @@ def test_an_alert_rings_and_replaces_the_one_before() -> None:
     }
 
 
+@pytest.mark.parametrize("content", Content)
+def test_what_says_nothing_of_the_message_can_be_said_by_the_app(content: Content) -> None:
+    _, payload = _rendered(notification(content=content), PayloadSettings(own_texts=True))
+    own = {"title-loc-key": "hubbub_title", "loc-key": "hubbub_body"}
+    says_something = content in (Content.FULL, Content.SENDER_ONLY)
+    assert payload["aps"]["alert"] == ({"title": "Ada", "body": "Hello"} if says_something else own)
+
+
 def test_quiet_replaces_without_a_sound() -> None:
     headers, payload = _rendered(notification(kind=Kind.QUIET))
     assert headers["apns-priority"] == "5"
