@@ -23,6 +23,11 @@ def parse_log_key(key: str) -> tuple[str, int]:
     return conversation, int(digits, 16)
 
 
+def conversation_of(key: str) -> str:
+    """The conversation alone, which is found faster."""
+    return key[: -_DIGITS - 1]
+
+
 def log_bounds(conversation: str) -> tuple[str, str]:
     """The smallest and the largest key that the conversation can have."""
     return log_key(conversation, 0), log_key(conversation, MAX_OFFSET)

@@ -35,7 +35,9 @@ _OVERHEAD_BYTES: Final = 128
 _READABLE_BYTES: Final = 2 * MAX_ENTRY_BYTES
 """Nothing of this size was ever stored by `prepare`, and nobody could be given it."""
 _UUID_SUBTYPE: Final = 4
-_SIZED: Final = (str, list, tuple)
+_PLAIN_FIELDS: Final = 7
+"""As many has a message with nothing but a text, which most are."""
+
 _KINDS: Final = {kind.value: kind for kind in EntryKind}
 
 KeyIdentity: TypeAlias = str | bytes
@@ -112,11 +114,15 @@ def entry_of(document: Mapping[str, Any]) -> Entry:
 
 def _read(document: Mapping[str, Any], conversation: str, offset: int) -> Entry:
     # By position, and without a function for each field: a page of history is fifty of these.
-    n, by, at = document["n"], document["u"], document["t"]
+    n, by, at, stored = document["n"], document["u"], document["t"], document["k"]
     if not (isinstance(n, int) and isinstance(by, str) and isinstance(at, int)):
         raise TypeError("a count, a sender or a time that is none")
     kind = _KINDS[document.get("y", 0)]
-    return Entry(conversation, offset, int(n), kind, by, int(at), _key_of(document["k"]), _body_of(document))
+    if isinstance(stored, bytes):
+        key = _spell(stored) if isinstance(stored, Binary) else None
+    else:
+        key = stored if isinstance(stored, str) else None
+    return Entry(conversation, offset, int(n), kind, by, int(at), key, _body_of(document))
 
 
 def _unreadable(document: Mapping[str, Any], conversation: str, offset: int) -> Entry:
@@ -145,13 +151,13 @@ def position_of(document: Mapping[str, Any]) -> Position:
 
 def size_of(document: Mapping[str, Any]) -> int:
     """About how many bytes the entry takes, as `Prepared.size_bytes` has it, from characters instead of bytes."""
-    text, rest, mentions = document.get("x", ""), document.get("j", ""), document.get("m", ())
-    return _OVERHEAD_BYTES + _length(text) + _length(rest) + 40 * _length(mentions)
-
-
-def _length(value: object) -> int:
-    """0 for what has none: it is no field of ours."""
-    return len(value) if isinstance(value, _SIZED) else 0
+    try:
+        return (
+            _OVERHEAD_BYTES + len(document.get("x", "")) + len(document.get("j", "")) + 40 * len(document.get("m", ()))
+        )
+    except TypeError:
+        # One of them is no field of ours, and nobody will read it.
+        return _OVERHEAD_BYTES
 
 
 def key_identity(key: str) -> KeyIdentity:
@@ -178,12 +184,6 @@ def identity_of(document: Mapping[str, Any]) -> KeyIdentity:
     """What tells the document's key from others."""
     stored: KeyIdentity = document["k"]
     return stored if isinstance(stored, str) else bytes(stored)
-
-
-def _key_of(stored: object) -> str | None:
-    if isinstance(stored, str):
-        return stored
-    return _spell(stored) if isinstance(stored, Binary) else None
 
 
 def _spell(raw: bytes) -> str:
@@ -252,6 +252,8 @@ def _body_of(document: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if "x" in document:
         body["text"] = _text(document["x"])
+        if len(document) == _PLAIN_FIELDS:
+            return body
     if "r" in document:
         body["reply_to"] = _integer(document["r"])
     if "m" in document:

@@ -18,7 +18,7 @@ from storage.append.work import Found, Identity, InsertOutcome
 from storage.errors import StorageError
 from storage.model import ORIGIN, Entry, Position
 from storage.model.expiry import as_of
-from storage.model.keys import MAX_OFFSET, log_bounds, log_key, parse_log_key
+from storage.model.keys import MAX_OFFSET, conversation_of, log_bounds, log_key, parse_log_key
 from storage.mongo.client import Database, Document, Session, is_temporary, translate, translated
 from storage.mongo.documents import (
     BODY_FIELDS,
@@ -249,7 +249,7 @@ class Log:
             cursor = self._messages.aggregate([*first, *unions], batchSize=1 + sum(page.size for page in pages))
             for document in await cursor.to_list(None):
                 index = document.pop(_NUMBER, None)
-                found[alone[parse_log_key(document["_id"])[0]] if index is None else index].append(document)
+                found[alone[conversation_of(document["_id"])] if index is None else index].append(document)
         return found
 
     async def _fill(self, page: Page) -> None:

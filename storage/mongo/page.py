@@ -17,6 +17,7 @@ EXAMINED_PER_MESSAGE: Final = 20
 
 MAX_LIMIT: Final = 1000
 MAX_BYTES: Final = 4 * 1024 * 1024
+_MESSAGE: Final = int(EntryKind.MESSAGE_CREATED)
 
 
 class Wanted(NamedTuple):
@@ -95,7 +96,7 @@ class Page:
 
     def _takes(self, document: Document) -> bool:
         """Look at one more entry. False: the page is full without it."""
-        if document.get("y", EntryKind.MESSAGE_CREATED) == EntryKind.MESSAGE_CREATED:
+        if document.get("y", _MESSAGE) == _MESSAGE:
             if len(self._entries) == self._limit:
                 return False
             size = size_of(document)
@@ -115,7 +116,10 @@ class Page:
 
     def made(self, now: int | None) -> LogPage:
         """The page, as it reads at `now` (ms UTC); None: as it stands."""
-        entries = self._entries if now is None else [as_of(entry, now) for entry in self._entries]
+        entries = self._entries
+        if now is not None:
+            # Hardly any ever expires.
+            entries = [as_of(entry, now) if "expires_at" in entry.body else entry for entry in entries]
         return self._ascending_page(entries) if self._ascending else self._descending_page(entries[::-1])
 
     def _ascending_page(self, entries: list[Entry]) -> LogPage:

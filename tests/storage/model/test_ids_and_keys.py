@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.model import ids
-from storage.model.keys import MAX_OFFSET, log_bounds, log_key, parse_log_key
+from storage.model.keys import MAX_OFFSET, conversation_of, log_bounds, log_key, parse_log_key
 
 USERS = st.text(min_size=1, max_size=64)
 CONVERSATIONS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz234567", min_size=26, max_size=26)
@@ -52,7 +52,9 @@ def test_keys_sort_as_offsets(conversation: str, one: int, other: int) -> None:
 @given(conversation=CONVERSATIONS, offset=OFFSETS, root=st.integers(1, 10**6))
 def test_a_key_gives_its_parts_back(conversation: str, offset: int, root: int) -> None:
     for name in (conversation, ids.thread_id(conversation, root)):
-        assert parse_log_key(log_key(name, offset)) == (name, offset)
+        key = log_key(name, offset)
+        assert parse_log_key(key) == (name, offset)
+        assert conversation_of(key) == name
 
 
 @settings(deadline=None)
