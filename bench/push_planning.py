@@ -1,8 +1,9 @@
 """How many entries of the log one worker plans: the planner alone, in this process, on the deployment's MongoDB.
 
 Entries are handed over as the follower does, a batch at a time, one for each conversation: direct conversations whose
-members have no devices, the same with one device each, and a group where every member has one. The baseline beside it
-is what MongoDB takes at least: plain inserts of as many rows as jobs, or one question for the devices of all members.
+members have no devices, the same with one device each, and a group where every member has one. The lane of these
+devices is paused meanwhile: else the worker would send beside it. The baseline is what MongoDB takes at least: plain
+inserts of as many rows as jobs, or one question for the devices of all members.
 """
 
 import time
@@ -10,16 +11,21 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from bench.push_scene import Scene, now_ms
+from bench.push_scene import APP, Scene, now_ms
 from chat.push.planner import Planner
+from chat.push.ports import lane_name
+from chat.push.sending import Lane, Provider
 from chat.push.together import devices_together, traces_together
 from chat.push.unreading import StoredGroups
 from storage.model import Entry, EntryKind
+from storage.model.push import Pause
 from storage.mongo.mentions import everyone
 from storage.mongo.schema import DEVICES
 from storage.mongo.together import UsersTogether
 
 BATCH = 1000
+LANE = lane_name(Lane(Provider.WEBHOOK, APP))
+PAUSE_MS = 600_000
 
 Places = Sequence[tuple[str, str, int]]
 """User, conversation, newest offset."""
@@ -28,6 +34,7 @@ Places = Sequence[tuple[str, str, int]]
 async def measure_planning(scene: Scene, places: Places, options: Namespace) -> dict[str, Any]:
     store = scene.store
     found: dict[str, Any] = {}
+    await store.push_pauses.keep(Pause(LANE, "", now_ms() + PAUSE_MS, "measured"))
     async with (
         store.push_jobs as jobs,
         devices_together(store.devices) as devices,
@@ -42,6 +49,7 @@ async def measure_planning(scene: Scene, places: Places, options: Namespace) -> 
         await scene.store.devices.remove_all([user for user, _, _ in places])
         found["group, a device each"] = await group(scene, planner, options.group)
     await scene.clear()
+    await store.push_pauses.lift(LANE)
     return found
 
 
@@ -83,19 +91,15 @@ async def group(scene: Scene, planner: Planner, size: int) -> dict[str, Any]:
         await planner.on_entries([message("host", conversation, turn, meant=[everyone(conversation)])])
         seconds.append(time.perf_counter() - begun)
     used = time.process_time() - used
-    jobs = [await scene.store.push_jobs.count(lane, due_before=now_ms() + 60_000) for lane in await lanes(scene)]
+    jobs = await scene.store.push_jobs.count(LANE, due_before=now_ms() + 60_000)
     return {
         "members": size,
-        "jobs": sum(jobs),
+        "jobs": jobs,
         "seconds a message": sorted(seconds)[1],
         "jobs per s": size / sorted(seconds)[1],
         "CPU (us a job)": used / len(seconds) / size * 1e6,
         "floor per s": await inserts(scene, min(size, 1000)),
     }
-
-
-async def lanes(scene: Scene) -> list[str]:
-    return [waiting.lane for waiting in await scene.store.push_jobs.lanes()]
 
 
 async def inserts(scene: Scene, count: int) -> float:

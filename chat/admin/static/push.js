@@ -27,7 +27,7 @@ function cell(label, content, kind = "") {
 }
 
 function listed(lanes) {
-  return lanes.map((lane) => `${lane.provider} · ${lane.app}`).join(", ");
+  return lanes.map((lane) => `${lane.provider} · ${lane.app}${lane.environment === "sandbox" ? " (sandbox)" : ""}`).join(", ");
 }
 
 function suspectSince(lane) {
@@ -146,13 +146,13 @@ export class Push {
     const due = cell("Oldest job", "", "number");
     const waiting = cell("Due", "", "number");
     const running = cell("Under way", "", "number");
-    const state = cell("State", "");
+    const state = cell("State", "", "wide");
     let shown = null;
     const reset = button("Use again", () => this.reset(shown));
     const undo = button("Bring back devices", () => this.undo(shown));
     const name = cell("Lane", `${provider} · ${app}`);
     const action = h("td", { class: "action" }, reset, undo);
-    const element = h("tr", { "data-lane": lane }, name, cell("Environment", environment), due, waiting, running, state, action);
+    const element = h("tr", { "data-lane": lane }, name, cell("Environment", environment, "wide"), due, waiting, running, state, action);
     const fill = (lane, now, names) => {
       shown = lane;
       say(due, lane.due_at === null || lane.due_at > now ? "–" : age((now - lane.due_at) / 1000));
@@ -201,7 +201,9 @@ export class Push {
     const until = one.until !== null && one.until > now ? `for ${age((one.until - now) / 1000)}` : "";
     const suspect = one.suspect_since !== null ? `too many devices gone since ${new Date(one.suspect_since).toLocaleTimeString()}` : "";
     const origins = one.origins > 0 ? `${count(one.origins)} services left alone` : "";
-    const more = [one.reason, until, suspect, origins, names.get(one.process) ?? one.process].filter(Boolean).join(" · ");
+    // Which the time says as well.
+    const reason = one.suspect_since !== null && one.reason === "too_many_devices_gone" ? "" : one.reason;
+    const more = [reason, until, suspect, origins, names.get(one.process) ?? one.process].filter(Boolean).join(" · ");
     return h("div", {}, state, h("small", {}, ` ${more}`));
   }
 
@@ -217,7 +219,7 @@ export class Push {
           "tr",
           {},
           cell("Reason", letter.reason),
-          cell("Lane", letter.lane.split("|").join(" · ")),
+          cell("Lane", letter.lane.split("|").join(" · "), "wide"),
           cell("User", letter.user),
           cell("Conversation", letter.conversation, "mono"),
           cell("Messages", letter.since === letter.upto ? `${letter.upto}` : `${letter.since}–${letter.upto}`),
