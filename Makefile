@@ -9,10 +9,10 @@ BIN := .venv/bin
 STAMPS := .venv/.stamps
 JS := tests/js/node_modules/.package-lock.json
 
-.PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn bench bench-full
+.PHONY: help run test fuzz chaos soak lint fmt types imports clean autobahn bench bench-full bench-compare
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 run: $(STAMPS)/local  ## Start everything and print the pages to open: make run ARGS="--port 9000"
 	@.ci/prepare packages libcurl
@@ -44,6 +44,11 @@ bench-full: $(STAMPS)/bench  ## The same at full size
 	@.ci/prepare packages libcurl node cc
 	@$(MAKE) $(JS)
 	@exec $(BIN)/python -m bench run $(ARGS)
+
+bench-compare: $(STAMPS)/bench  ## Two revisions, in turns, and whether they differ by more than chance: make bench-compare main~5 HEAD ARGS=fanout
+	@.ci/prepare packages libcurl node cc
+	@$(MAKE) $(JS)
+	@exec $(BIN)/python -m bench compare $(REVISIONS) $(ARGS)
 
 autobahn: $(STAMPS)/test  ## Try the frames of RFC 6455 with Autobahn|Testsuite, beside bare aiohttp; writes docs/autobahn.md
 	@exec $(BIN)/python tests/conformance/autobahn/run.py
@@ -93,3 +98,11 @@ $(JS): tests/js/package.json tests/js/package-lock.json
 	@printf 'Installing the JavaScript clients for the tests\n'
 	@npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --no-update-notifier
 	@touch $@
+
+# The words behind bench-compare are revisions, not targets.
+ifeq (bench-compare,$(firstword $(MAKECMDGOALS)))
+REVISIONS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(REVISIONS)
+$(REVISIONS):
+	@:
+endif

@@ -1,11 +1,15 @@
-"""`python -m bench` lists the benchmarks, `run` runs some or all of them, `page` draws what they came to."""
+"""`python -m bench` lists the benchmarks, `run` runs some or all, `page` draws what they came to, `compare` tells
+whether two revisions differ.
+"""
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import page
+from bench.compare import LEAST_PAIRS, compare
 from bench.results import RESULTS, table
 from bench.suite import arguments, override, prepare_process, run, scenarios
 
@@ -17,13 +21,21 @@ def show() -> int:
     return 0
 
 
+def chosen(words: Sequence[str], known: Mapping[str, object]) -> tuple[list[str], list[str]]:
+    """Names and assignments among what was typed. Raises SystemExit for a name that is none."""
+    names = [word for word in words if "=" not in word]
+    if strangers := [name for name in names if name not in known]:
+        raise SystemExit(f"there is no {', '.join(strangers)}; there are {', '.join(known)}")
+    assignments = [word for word in words if "=" in word]
+    if assignments and len(names) != 1:
+        raise SystemExit("options are for one benchmark at a time")
+    return names, assignments
+
+
 def run_some(given: argparse.Namespace) -> int:
     """Each in a process of its own, so that none inherits another's memory; then the page."""
     known = scenarios()
-    names = [word for word in given.what if "=" not in word]
-    assignments = [word for word in given.what if "=" in word]
-    if strangers := [name for name in names if name not in known]:
-        raise SystemExit(f"there is no {', '.join(strangers)}; there are {', '.join(known)}")
+    names, assignments = chosen(given.what, known)
     if len(names) == 1:
         scenario = known[names[0]]
         try:
@@ -34,8 +46,6 @@ def run_some(given: argparse.Namespace) -> int:
         print(table(run(scenario, options, rounds=given.rounds, results=given.results)))
         page.draw(given.results)
         return 0
-    if assignments:
-        raise SystemExit("options are for one benchmark at a time")
     common = ["--rounds", str(given.rounds), "--results", str(given.results), *(["--quick"] if given.quick else [])]
     failed = [
         name
@@ -48,6 +58,14 @@ def run_some(given: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def compare_two(given: argparse.Namespace) -> int:
+    known = scenarios()
+    names, assignments = chosen(given.what, known)
+    size = [] if given.full else ["--quick"]
+    print(compare(given.a, given.b, names or list(known), [*size, *assignments], given.pairs))
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(dest="command")
@@ -57,13 +75,19 @@ def main() -> int:
     arguments(running)
     drawing = commands.add_parser("page", help="draw what was measured")
     drawing.add_argument("--results", type=Path, default=RESULTS)
+    comparing = commands.add_parser("compare", help="two revisions, in turns")
+    comparing.add_argument("a", metavar="A", help="what git calls a revision")
+    comparing.add_argument("b", metavar="B")
+    comparing.add_argument("what", nargs="*", metavar="NAME|option=value")
+    comparing.add_argument("--full", action="store_true", help="full sizes")
+    comparing.add_argument("--pairs", type=int, default=LEAST_PAIRS + 1)
     # What is named may stand on either side of the flags, which argparse alone does not take.
     given, rest = parser.parse_known_args()
-    if strange := [word for word in rest if word.startswith("-") or given.command != "run"]:
+    if strange := [word for word in rest if word.startswith("-") or given.command not in ("run", "compare")]:
         parser.error(f"unknown: {' '.join(strange)}")
-    if given.command == "run":
+    if given.command in ("run", "compare"):
         given.what += rest
-        return run_some(given)
+        return run_some(given) if given.command == "run" else compare_two(given)
     if given.command == "page":
         print(page.draw(given.results))
         return 0
