@@ -2,11 +2,13 @@
 others are its rows under other names.
 """
 
+import asyncio
 import json
 import os
 import random
 import secrets
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,10 +16,12 @@ import aiohttp
 from bson import Binary
 from pymongo import MongoClient
 from pymongo.collection import Collection
+from pymongo.database import Database
 
 from storage.model import ids
 
 ROWS_AT_ONCE: Final = 5_000
+FOLLOWED_S: Final = 180.0
 
 Row = dict[str, Any]
 
@@ -60,6 +64,7 @@ async def populate(http: aiohttp.ClientSession, url: str, database: str, groups:
         _insert(db["conversations"], (_conversation(model["conversations"][0], *one) for one in groups.items()))
         _insert(db["members"], (row for one in groups.items() for row in _members(model["members"][0], *one)))
         _insert(db["messages"], (row for one in groups.items() for row in _entries(model["messages"], *one)))
+        await _settled(db)
     finally:
         client.close()
 
@@ -74,6 +79,15 @@ async def _template(http: aiohttp.ClientSession) -> str:
     conversation = str(made["conversation"]["id"])
     await call("message.send", conversation=conversation, text="x" * 100)
     return conversation
+
+
+async def _settled(db: Database[Row]) -> None:
+    """The follower has seen them all, and nobody takes them for conversations in which something has just happened."""
+    async with asyncio.timeout(FOLLOWED_S):
+        while db["conversations"].find_one({"summary_at": {"$exists": False}}) is not None:
+            await asyncio.sleep(0.5)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    db["conversations"].update_many({}, {"$set": {"summary_at": hour_ago}})
 
 
 def _conversation(like: Row, conversation: str, members: Sequence[str]) -> Row:
