@@ -5,12 +5,14 @@ python -m bench.connecting [--quick] [--clients 2000] [--conversations 20]
 
 import asyncio
 import gc
+import hmac
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pymongo import MongoClient
 
@@ -83,15 +85,13 @@ async def measure(run: Run) -> None:
                 await clients.connect(made.commands(made.users[options.clients :]), at_once=8)
                 await clients.close()
                 coming = Coming(made, hub, clients, CpuSince(pids), queries)
-                for kind in KINDS:
-                    await come(run, coming, kind)
+                for kind, commands in commands_of(made, made.users[: options.clients]).items():
+                    await come(run, coming, kind, commands)
             await tokens(run)
 
 
-async def come(run: Run, coming: Coming, kind: str) -> None:
+async def come(run: Run, coming: Coming, kind: str, commands: list[str]) -> None:
     """All of them, so many at a time."""
-    users = coming.made.users[: run.options.clients]
-    commands = commands_of(coming.made, users, kind)
     await asyncio.sleep(SETTLE_S)
     coming.cpu.take()
     coming.queries.since()
@@ -99,9 +99,10 @@ async def come(run: Run, coming: Coming, kind: str) -> None:
     await asyncio.sleep(SETTLE_S)
     used, asked = coming.cpu.take(), coming.queries.since()
     still = await coming.clients.close()
-    if still != len(users) or took["refused"]:
-        raise RuntimeError(f"{kind}: {still} of {len(users)} came, {took['refused']} were refused")
-    name, count = KINDS[kind], len(users)
+    count = len(commands)
+    if still != count or took["refused"]:
+        raise RuntimeError(f"{kind}: {still} of {count} came, {took['refused']} were refused")
+    name = KINDS[kind]
     run.add(name, used["hub"].both_s / count * 1e6)
     if kind in ("connect", "resume"):
         run.add(f"{kind}s a second", count / took["seconds"])
@@ -114,54 +115,93 @@ async def come(run: Run, coming: Coming, kind: str) -> None:
         run.add(f"{kind}: p99", percentile(took["took"], 0.99) * 1000)
 
 
-def commands_of(made: Scene, users: list[str], kind: str) -> list[str]:
-    match kind:
-        case "upgrade":
-            return [""] * len(users)
-        case "nowhere":
-            return made.commands(users, data={"conversations": "none"})
-        case "resume":
-            return made.commands(users, offset=2)
-        case "missed":
-            return made.commands(users, offset=1)
-        case _:
-            return made.commands(users)
+def commands_of(made: Scene, users: list[str]) -> dict[str, list[str]]:
+    """What the clients of each kind say. A token is another one each time, but for those that are known."""
+    first = made.commands(users)
+    return {
+        "upgrade": [""] * len(users),
+        "nowhere": made.commands(users, data={"conversations": "none"}, ttl_s=3600),
+        "connect": first,
+        "again": first,
+        "resume": made.commands(users, offset=2, ttl_s=3601),
+        "missed": made.commands(users, offset=1, ttl_s=3602),
+    }
 
 
 # --- tokens ---
 
 
-def pem(private: Any) -> tuple[Secret, str]:
-    secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return Secret(secret), private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+def private_pem(key: Any) -> Secret:
+    return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
 
-def signers() -> dict[str, tuple[Secret, TokenSection]]:
-    """By algorithm: what signs, and how a hub is told to verify it."""
+def public_pem(key: Any) -> str:
+    pem: bytes = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What signs, how a hub is told to verify it, and the check of such a signature without anything around it."""
+
+    key: Secret
+    section: TokenSection
+    bare: Callable[[], object]
+
+
+MESSAGE: Final = b"x" * 150
+
+
+def signers() -> dict[str, Signer]:
+    """By algorithm."""
     secret = Secret(new_secret())
-    rsa_private, rsa_public = pem(rsa.generate_private_key(65537, 2048))
-    ec_private, ec_public = pem(ec.generate_private_key(ec.SECP256R1()))
-    ed_private, ed_public = pem(ed25519.Ed25519PrivateKey.generate())
+    by_rsa = rsa.generate_private_key(65537, 2048)
+    by_curve = ec.generate_private_key(ec.SECP256R1())
+    by_edwards = ed25519.Ed25519PrivateKey.generate()
+    sha, padded = hashes.SHA256(), padding.PKCS1v15()
+    of_rsa, of_curve = by_rsa.sign(MESSAGE, padded, sha), by_curve.sign(MESSAGE, ec.ECDSA(sha))
+    of_edwards = by_edwards.sign(MESSAGE)
+    rsa_public, curve_public, edwards_public = by_rsa.public_key(), by_curve.public_key(), by_edwards.public_key()
     return {
-        "HS256": (secret, TokenSection(hmac_secret_key=secret)),
-        "RS256": (rsa_private, TokenSection(rsa_public_key=rsa_public)),
-        "ES256": (ec_private, TokenSection(ecdsa_public_key=ec_public)),
-        "EdDSA": (ed_private, TokenSection(ed25519_public_key=ed_public)),
+        "HS256": Signer(
+            secret,
+            TokenSection(hmac_secret_key=secret),
+            lambda: hmac.digest(secret.reveal().encode(), MESSAGE, "sha256"),
+        ),
+        "RS256": Signer(
+            private_pem(by_rsa),
+            TokenSection(rsa_public_key=public_pem(rsa_public)),
+            lambda: rsa_public.verify(of_rsa, MESSAGE, padded, sha),
+        ),
+        "ES256": Signer(
+            private_pem(by_curve),
+            TokenSection(ecdsa_public_key=public_pem(curve_public)),
+            lambda: curve_public.verify(of_curve, MESSAGE, ec.ECDSA(sha)),
+        ),
+        "EdDSA": Signer(
+            private_pem(by_edwards),
+            TokenSection(ed25519_public_key=public_pem(edwards_public)),
+            lambda: edwards_public.verify(of_edwards, MESSAGE),
+        ),
     }
 
 
 async def tokens(run: Run) -> None:
     """CPU µs of a check, the first time and again."""
-    for algorithm, (key, section) in signers().items():
-        verifier = TokenVerifier(
-            KeyRing.from_config(section, "token"), policy_of(section), clock=time.time, cache=ClaimsCache()
-        )
+    for algorithm, signer in signers().items():
+        ring, policy = KeyRing.from_config(signer.section, "token"), policy_of(signer.section)
+        verifier = TokenVerifier(ring, policy, clock=time.time, cache=ClaimsCache())
         made = [
-            connection_token(f"user{number}", key, now_s=time.time(), ttl_s=3600, algorithm=algorithm)
+            connection_token(f"user{number}", signer.key, now_s=time.time(), ttl_s=3600, algorithm=algorithm)
             for number in range(run.options.tokens)
         ]
         await verifier.connection(made.pop())
         run.add(f"token, {algorithm}", await timed(verifier.connection, made))
+        gc.collect()
+        began = time.process_time()
+        for _ in made:
+            signer.bare()
+        run.add(f"bare {algorithm}", (time.process_time() - began) / len(made) * 1e6)
         if algorithm == "HS256":
             run.add("token, known", await timed(verifier.connection, made))
 
@@ -187,10 +227,9 @@ def _figures() -> list[Figure]:
             Figure(f"{kind}: p50", "ms", chart="until the reply"),
             Figure(f"{kind}: p99", "ms", chart="until the reply"),
         ]
-    figures += [
-        Figure(f"token, {algorithm}", "µs", goal=100, chart="a token")
-        for algorithm in ("HS256", "RS256", "ES256", "EdDSA")
-    ]
+    for algorithm in ("HS256", "RS256", "ES256", "EdDSA"):
+        figures.append(Figure(f"token, {algorithm}", "µs", baseline=f"bare {algorithm}", goal=100, chart="a token"))
+        figures.append(Figure(f"bare {algorithm}", "µs", better="", chart="a token"))
     return [*figures, Figure("token, known", "µs", goal=5, chart="a token")]
 
 

@@ -102,12 +102,12 @@ class Scene:
         async with aiohttp.ClientSession(self.ready["http"], headers=headers) as http:
             await populate(http, self.ready["mongodb_url"], self.config.mongodb.database, groups)
 
-    def commands(self, users: Sequence[str], *, offset: int = 0, data: Any = None) -> list[str]:
+    def commands(self, users: Sequence[str], *, offset: int = 0, data: Any = None, ttl_s: float = 7200) -> list[str]:
         """With their position in each of their conversations, where there is one. The head is at 2."""
-        return [self._command(user, offset, data) for user in users]
+        return [self._command(user, offset, data, ttl_s) for user in users]
 
-    def _command(self, user: str, offset: int, data: Any) -> str:
-        token = connection_token(user, self.config.token.hmac_secret_key, now_s=time.time(), ttl_s=7200)
+    def _command(self, user: str, offset: int, data: Any, ttl_s: float) -> str:
+        token = connection_token(user, self.config.token.hmac_secret_key, now_s=time.time(), ttl_s=ttl_s)
         connect: dict[str, Any] = {"token": token, "name": "js", "version": "5.3.5"}
         if offset:
             connect["subs"] = {name: {"recover": True, "offset": offset} for name in self.channels[user]}

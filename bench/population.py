@@ -7,6 +7,7 @@ import json
 import os
 import random
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,7 +22,7 @@ from pymongo.database import Database
 from storage.model import ids
 
 ROWS_AT_ONCE: Final = 5_000
-FOLLOWED_S: Final = 180.0
+FOLLOWED_S: Final = 30.0
 
 Row = dict[str, Any]
 
@@ -83,9 +84,9 @@ async def _template(http: aiohttp.ClientSession) -> str:
 
 async def _settled(db: Database[Row]) -> None:
     """The follower has seen them all, and nobody takes them for conversations in which something has just happened."""
-    async with asyncio.timeout(FOLLOWED_S):
-        while db["conversations"].find_one({"summary_at": {"$exists": False}}) is not None:
-            await asyncio.sleep(0.5)
+    deadline = time.monotonic() + FOLLOWED_S
+    while time.monotonic() < deadline and db["conversations"].find_one({"summary_at": {"$exists": False}}):
+        await asyncio.sleep(0.5)
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     db["conversations"].update_many({}, {"$set": {"summary_at": hour_ago}})
 
