@@ -7,9 +7,9 @@ what it hears meanwhile moves its cursor, and a session that was placed by an ol
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from realtime.backend import Grant, Identity
@@ -26,8 +26,7 @@ from realtime.streamfeed import StreamFeed
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A subscription about to begin: what was read of its stream while waiting was still allowed."""
 
     grant: Grant
@@ -75,9 +74,12 @@ async def prepare_all(
     asked = {name: Position(wish.epoch, wish.offset) for name, wish in request.subs.items() if wish.recover}
     entries = {name: Entry(grant, asked.get(name)) for name, grant in grants.items()}
     plain = [name for name, grant in grants.items() if grant.feed is None]
-    prepared = await asyncio.gather(*(prepare(ctx, name, grants[name], asked.get(name)) for name in plain))
-    entries.update(zip(plain, prepared, strict=True))
-    await asyncio.gather(*(appear(session, name, one, identity) for name, one in grants.items() if one.presence))
+    if plain:
+        prepared = await asyncio.gather(*(prepare(ctx, name, grants[name], asked.get(name)) for name in plain))
+        entries.update(zip(plain, prepared, strict=True))
+    present = [(name, one) for name, one in grants.items() if one.presence]
+    if present:
+        await asyncio.gather(*(appear(session, name, one, identity) for name, one in present))
     return entries
 
 
@@ -140,15 +142,14 @@ def start(session: Session, name: str, entry: Entry, *, server_side: bool, stric
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a subscription begins. `offset` is for the reply, `at` is where the session stands after it."""
 
     epoch: str = ""
     offset: int = 0
     at: int | None = None
     recovered: bool = False
-    inline: list[Publication] = field(default_factory=list)
+    inline: list[Publication] = []
 
 
 def _place(session: Session, name: str, entry: Entry) -> _Place:

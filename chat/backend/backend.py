@@ -157,9 +157,10 @@ class ChatBackend:
     ) -> tuple[int, Chosen]:
         if not user:
             return 0, _NOTHING
-        await self._service.arrivals.arrived(user, claims.info)
         with told():
             record = await self._store.users.get(user)
+        # After it: of somebody who is there already nothing more has to be looked up.
+        await self._service.arrivals.arrived(user, claims.info)
         revision = 0 if record is None else record.revision
         if wish.conversations == "none":
             return revision, _NOTHING

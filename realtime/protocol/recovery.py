@@ -1,35 +1,32 @@
 """The arithmetic of offsets: can a session go on from where it was, and is a publication the next one. Pure."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Position:
+
+class Position(Struct, frozen=True):
     """A place in a channel's stream: all up to and including `offset` (0: nothing yet) of this `epoch` is known."""
 
     epoch: str
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(Struct, frozen=True):
     """No position was given: the session starts at `head`."""
 
     head: int
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(Struct, frozen=True):
     """Continuity is kept: (`after`, `head`] is owed to the session, then live follows. The reply tells `after`."""
 
     after: int
     head: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unrecoverable:
+class Unrecoverable(Struct, frozen=True):
     """Continuity is lost: the session starts at `head` and is told so."""
 
     head: int

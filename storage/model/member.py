@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from storage.model.notifying import Notify
 from storage.model.position import ORIGIN, Position
 
@@ -64,8 +66,7 @@ class Member:
         return self.left_at is None
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """A live membership with the conversation's head: what a connecting session needs to know of the conversation.
 
     `oldest` is the first offset that is retained.

@@ -1,11 +1,11 @@
 """A place in a conversation's log."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+
+class Position(Struct, frozen=True, order=True, gc=False):
     """`offset` of an entry and `n`, the count of main-timeline messages up to and including it.
 
     Ordered by offset. `n` never falls as `offset` grows, so unread = `head.n - read.n`.

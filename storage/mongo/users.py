@@ -88,7 +88,7 @@ class Users:
         return user_of(document)
 
     async def get(self, user: str) -> User | None:
-        """One user. Raises Overloaded."""
+        """One user; `ensure` needs not look for them any more. Raises Overloaded."""
         return await self._asking.ask(user)
 
     async def get_many(self, users: Collection[str]) -> dict[str, User]:
@@ -157,6 +157,7 @@ class Users:
 
     async def _read(self, users: Sequence[str]) -> list[User | None]:
         found = await self.get_many(users)
+        self._remember(found)
         return [found.get(user) for user in users]
 
     async def _make(self, arrivals: Sequence[tuple[str, int]]) -> list[None]:
