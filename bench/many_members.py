@@ -3,24 +3,21 @@
 Starts a complete server (`hubbub dev`), makes a group of ten and one of so many, and does the same in both, in turns:
 join, send, list a page of members, mark as read. Calls are made by the server API on behalf of members, so that every
 call may be another member's and nothing has to be connected.
-
-    python -m bench.many_members [--members 100000] [--calls 200] [--json FILE]
 """
 
-import argparse
 import random
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
 
-from bench.local import run
+from bench.local import local_deployment
 from bench.sender import cpu_s
+from bench.suite import Figure, Run, Scenario, main
 from chat.config import load
 
 CHUNK: Final = 1000
@@ -91,59 +88,72 @@ def calls(api: Api) -> dict[str, Call]:
     }
 
 
-async def measure(ready: dict[str, Any], data: Path, options: argparse.Namespace) -> dict[str, Any]:
-    key = load(data / "config.toml", {}).config.api.key.reveal()
-    timeout = aiohttp.ClientTimeout(total=60)
-    async with aiohttp.ClientSession(ready["http"], headers={"X-API-Key": key}, timeout=timeout) as http:
-        api = Api(http)
-        groups: dict[int, str] = {}
-        for members in (FEW, options.members):
-            made = await api(member(0), "conversation.create", kind="group", idempotency_key=str(uuid4()))
-            groups[members] = made["conversation"]["id"]
+async def measure(run: Run) -> None:
+    with local_deployment() as (ready, data):
+        key = load(data / "config.toml", {}).config.api.key.reveal()
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(ready["http"], headers={"X-API-Key": key}, timeout=timeout) as http:
+            await measure_groups(run, Api(http), ready["pids"])
 
-        def cpu_ms() -> float:
-            return sum(cpu_s(ready["pids"][name]) for name in ("hub", "mongod")) * 1000
 
-        await fill(api, groups[FEW], FEW, cpu_ms)
-        filled = await fill(api, groups[options.members], options.members, cpu_ms)
-        took: dict[str, dict[int, list[float]]] = {}
+async def measure_groups(run: Run, api: Api, pids: dict[str, int]) -> None:
+    groups: dict[int, str] = {}
+    for members in (FEW, run.options.members):
+        made = await api(member(0), "conversation.create", kind="group", idempotency_key=str(uuid4()))
+        groups[members] = made["conversation"]["id"]
+
+    def cpu_ms() -> float:
+        return sum(cpu_s(pids[name]) for name in ("hub", "mongod")) * 1000
+
+    await fill(api, groups[FEW], FEW, cpu_ms)
+    run.notes["filling"] = growth(await fill(api, groups[run.options.members], run.options.members, cpu_ms))
+    for _ in run.rounds():
         for name, call in calls(api).items():
-            took[name] = {members: [] for members in groups}
-            for _ in range(options.calls):
+            took: dict[int, list[float]] = {members: [] for members in groups}
+            for _ in range(run.options.calls):
                 for members, conversation in groups.items():
                     started = time.perf_counter()
                     await call(conversation, members)
-                    took[name][members].append((time.perf_counter() - started) * 1000)
-    return {
-        "members": options.members,
-        "chunks_ms": [took_ms for took_ms, _ in filled],
-        "chunks_cpu_ms": [used_ms for _, used_ms in filled],
-        "p50_ms": {
-            name: {str(members): statistics.median(values) for members, values in of.items()}
-            for name, of in took.items()
-        },
-    }
+                    took[members].append((time.perf_counter() - started) * 1000)
+            run.add(f"{name}: ten members", statistics.median(took[FEW]))
+            run.add(f"{name}: many", statistics.median(took[run.options.members]))
 
 
-def report(result: dict[str, Any]) -> None:
-    many = str(result["members"])
-    print(f"{result['members']} members, {CHUNK} a call: mean of the first and the last tenth of the calls")
-    for name, of in (("took", result["chunks_ms"]), ("CPU of hub and mongod", result["chunks_cpu_ms"])):
-        tenth = max(1, len(of) // 10)
+def growth(filled: list[tuple[float, float]]) -> str:
+    """Whether the last of the calls that added members cost more than the first."""
+    tenth = max(1, len(filled) // 10)
+    said = []
+    for what, of in zip(("took", "CPU of hub and mongod"), zip(*filled, strict=True), strict=True):
         first, last = statistics.fmean(of[:tenth]), statistics.fmean(of[-tenth:])
-        print(f"{name:<38}{first:>7.0f} ms {last:>9.0f} ms   {last / first:.2f}")
-    print(f"{'median of each':<38}{FEW:>10} {many:>12}   ratio")
-    for name, of in result["p50_ms"].items():
-        few, lots = of[str(FEW)], of[many]
-        print(f"{name:<38}{few:>7.2f} ms {lots:>9.2f} ms   {lots / few:.2f}")
+        said.append(f"{what} {first:.0f} ms a call in the first tenth, {last:.0f} in the last")
+    return f"{CHUNK} members a call: {'; '.join(said)}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--members", type=int, default=100_000)
-    parser.add_argument("--calls", type=int, default=200)
-    run(parser, measure, report)
+NAMES: Final = (
+    "join, one at a time",
+    "send, always the same member",
+    "send, any member",
+    "conversation.members, 100 after any",
+    "read.mark, any member",
+    "conversation.get, any member",
+)
 
+SCENARIO = Scenario(
+    name="many_members",
+    title="A conversation of very many members",
+    about="The same calls in a group of ten and in one of very many, in turns, until they are answered.",
+    figures=[
+        figure
+        for name in NAMES
+        for figure in (
+            Figure(f"{name}: many", "ms", baseline=f"{name}: ten members"),
+            Figure(f"{name}: ten members", "ms"),
+        )
+    ],
+    measure=measure,
+    full={"members": 100_000, "calls": 200},
+    quick={"members": 5_000, "calls": 20},
+)
 
 if __name__ == "__main__":
-    main()
+    main(SCENARIO)

@@ -4,12 +4,8 @@ Starts a complete server (`hubbub dev`) and a second hub on the same database an
 one, each in some conversations; that hub is killed, messages are sent to every conversation, then all clients come at
 once, with the backoff of an SDK, and resume. Some others are on the first hub all the time, sending: their latency is
 compared before and during the storm. MongoDB's own counters tell what it was asked.
-
-    python -m bench.reconnect_storm [--clients 15000] [--conversations 5] [--members 20] [--missed 3] [--restart]
-                                    [--witnesses 20] [--calm 10] [--json FILE]
 """
 
-import argparse
 import asyncio
 import os
 import random
@@ -17,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -24,8 +21,9 @@ import aiohttp
 
 from bench.herd import Herd
 from bench.hubs import Counters, free_port, hub, until_ready
-from bench.local import run
+from bench.local import local_deployment
 from bench.sender import Connection, cpu_s
+from bench.suite import Figure, Run, Scenario, main
 from chat.auth.mint import connection_token
 from chat.config import load
 
@@ -141,7 +139,7 @@ def rss_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def measure(ready: dict[str, Any], data: Path, options: argparse.Namespace) -> dict[str, Any]:
+async def measured(ready: dict[str, Any], data: Path, options: SimpleNamespace) -> dict[str, Any]:
     config = load(data / "config.toml", {}).config
     key = config.token.hmac_secret_key
 
@@ -258,35 +256,63 @@ async def one_storm(herd: Herd, counters: Counters, pid: int, port: int) -> dict
     }
 
 
-def report(result: dict[str, Any]) -> None:
-    for name, value in result.items():
-        if isinstance(value, dict):
-            shown = ", ".join(
-                f"{key} {one:.1f}" if isinstance(one, float) else f"{key} {one}" for key, one in value.items()
-            )
-        else:
-            shown = str(value)
-        print(f"{name:>20}: {shown}")
-    if "mongodb" in result:
-        reads = result["mongodb"].get("messages: reads", 0)
-        print(
-            f"{'reads of logs':>20}: {reads / max(1, result['conversations']):.2f} a conversation, "
-            f"{reads / result['clients']:.2f} a client"
-        )
+async def measure(run: Run) -> None:
+    """Every round begins with an empty deployment."""
+    for _ in run.rounds():
+        with local_deployment() as (ready, data):
+            tell(run, await measured(ready, data, run.options))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clients", type=int, default=15_000)
-    parser.add_argument("--conversations", type=int, default=5, help="of each client")
-    parser.add_argument("--members", type=int, default=20, help="of each conversation")
-    parser.add_argument("--missed", type=int, default=3, help="messages of each conversation")
-    parser.add_argument("--witnesses", type=int, default=20)
-    parser.add_argument("--calm", type=float, default=10, help="seconds of measuring before")
-    parser.add_argument("--settle", type=float, default=3, help="seconds between the last message and the storm")
-    parser.add_argument("--restart", action="store_true", help="onto the same hub, started again")
-    run(parser, measure, report)
+def tell(run: Run, found: dict[str, Any]) -> None:
+    if not found["all caught up"]:
+        raise SystemExit(f"not all have caught up: {found['events']}")
+    clients, at = found["clients"], run.options.clients
+    for share in ("p50", "max"):
+        run.add(f"caught up, {share}", found["caught up (s)"][share], at)
+    for when in ("before", "during"):
+        for share in ("p50", "p99"):
+            run.add(f"ping {when}, {share}", found[f"witnesses {when}"]["ping"][share], at)
+    run.add("CPU of the hub, a client", found["hub CPU (s)"] / clients * 1000, at)
+    run.add("CPU of the clients, a client", found["CPU of the clients (s)"] / clients * 1000, at)
+    run.add("reads of logs, a client", found["mongodb"].get("messages: reads", 0) / clients, at)
+    run.add("finds of MongoDB, a client", found["mongodb"].get("find commands", 0) / clients, at)
+    run.add("times refused", sum(found["refused by the hub"].values()), at)
+    run.notes |= {name: found[name] for name in ("to", "events", "most often refused", "refused by the hub")}
 
+
+SCENARIO = Scenario(
+    name="reconnect_storm",
+    title="Everybody comes back at once",
+    about="A hub is killed, every conversation gets some messages, then all of its clients come to another hub (or the "
+    "same, started again) within half a second, with an SDK's backoff, and resume. Others are connected there all the "
+    "time.",
+    figures=[
+        Figure("caught up, max", "s", goal=30.0, goal_at=15_000),
+        Figure("caught up, p50", "s"),
+        Figure("ping during, p99", "ms", baseline="ping before, p99", goal=1000.0, goal_at=15_000),
+        Figure("ping during, p50", "ms", baseline="ping before, p50"),
+        Figure("ping before, p99", "ms"),
+        Figure("ping before, p50", "ms"),
+        Figure("CPU of the hub, a client", "ms", chart="CPU, ms a client"),
+        Figure("CPU of the clients, a client", "ms", "", chart="CPU, ms a client"),
+        Figure("reads of logs, a client", "", chart="asked of MongoDB, a client"),
+        Figure("finds of MongoDB, a client", "", chart="asked of MongoDB, a client"),
+        Figure("times refused", "", "", chart="times refused"),
+    ],
+    measure=measure,
+    sizes="clients",
+    full={
+        "clients": 15_000,
+        "conversations": 5,  # of each client
+        "members": 20,  # of each conversation
+        "missed": 3,  # messages of each conversation
+        "witnesses": 20,
+        "calm": 10.0,  # seconds of measuring before
+        "settle": 3.0,  # seconds between the last message and the storm
+        "restart": False,  # onto the same hub, started again
+    },
+    quick={"clients": 200, "conversations": 3, "calm": 2.0},
+)
 
 if __name__ == "__main__":
-    main()
+    main(SCENARIO)

@@ -3,18 +3,13 @@
 Starts a complete server (`hubbub dev`) with a group of 1,000 connected receivers, to which messages are sent at a
 steady rate. In turns: nobody is stuck; one more member reads nothing at all; one more member reads a byte a second.
 Told are the receivers' latencies, how long the stuck one was kept, and whether memory and descriptors came back.
-
-    python -m bench.stuck_reader [--receivers 1000] [--rate 10] [--size 4000] [--seconds 15] [--rounds 2]
-                                 [--stuck 1] [--json FILE]
 """
 
-import argparse
 import asyncio
 import json
 import resource
 import select
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,9 +20,11 @@ from uuid import uuid4
 
 import aiohttp
 
-from bench.local import run
-from bench.reconnect_storm import Api, rss_mb, summary
+from bench.local import local_deployment
+from bench.reconnect_storm import Api, rss_mb
+from bench.results import percentile
 from bench.sender import masked
+from bench.suite import Figure, Run, Scenario, main
 from chat.auth.mint import connection_token
 from chat.config import load
 
@@ -36,7 +33,8 @@ PING: Final = b"\x81\x02{}"
 CONNECTING: Final = 50
 SMALL_BUFFER: Final = 4096
 GIVE_UP_S: Final = 180.0
-KINDS: Final = ("nobody", "reads nothing", "a byte a second")
+NOBODY: Final = "nobody stuck"
+KINDS: Final = (NOBODY, "one reads nothing", "one reads a byte a second")
 TCP_MEM: Final = Path("/proc/net/sockstat")
 
 
@@ -150,13 +148,17 @@ class Stuck:
 async def send_steadily(api: Api, conversation: str, rate: float, size: int) -> None:
     """Messages at a steady rate, each with the time of its sending in it."""
     sending: set[asyncio.Task[Any]] = set()
-    while True:
-        text = f"@{time.perf_counter_ns()}@".ljust(size, "x")
-        call = api("owner", "message.send", conversation=conversation, idempotency_key=str(uuid4()), text=text)
-        task = asyncio.create_task(call)
-        sending.add(task)
-        task.add_done_callback(sending.discard)
-        await asyncio.sleep(1 / rate)
+    try:
+        while True:
+            text = f"@{time.perf_counter_ns()}@".ljust(size, "x")
+            call = api("owner", "message.send", conversation=conversation, idempotency_key=str(uuid4()), text=text)
+            task = asyncio.create_task(call)
+            sending.add(task)
+            task.add_done_callback(sending.discard)
+            await asyncio.sleep(1 / rate)
+    finally:
+        if sending:
+            await asyncio.wait(sending)
 
 
 async def receive(heard: Heard, port: int, tokens: Sequence[str]) -> None:
@@ -175,34 +177,44 @@ async def receive(heard: Heard, port: int, tokens: Sequence[str]) -> None:
         await asyncio.gather(*(one(token) for token in tokens))
 
 
-async def measure(ready: dict[str, Any], data: Path, options: argparse.Namespace) -> dict[str, Any]:
-    config = load(data / "config.toml", {}).config
-    key = config.token.hmac_secret_key
+async def measure(run: Run) -> None:
+    options = run.options
+    with local_deployment() as (ready, data):
+        config = load(data / "config.toml", {}).config
+        key = config.token.hmac_secret_key
 
-    def token(user: str) -> str:
-        return connection_token(user, key, now_s=time.time(), ttl_s=7200)
+        def token(user: str) -> str:
+            return connection_token(user, key, now_s=time.time(), ttl_s=7200)
 
-    port = int(ready["http"].rpartition(":")[2])
-    server = Server(ready["pids"]["hub"])
-    receivers = [f"receiver{number}" for number in range(options.receivers)]
-    stuck = [f"stuck{number}" for number in range(options.stuck)]
-    heard = Heard()
-    phases: list[dict[str, Any]] = []
-    headers = {"X-API-Key": config.api.key.reveal()}
-    async with aiohttp.ClientSession(ready["http"], headers=headers) as http:
-        api = Api(http)
-        conversation = await fill(api, [*receivers, *stuck])
-        await receive(heard, port, [token(user) for user in receivers])
-        sending = asyncio.create_task(send_steadily(api, conversation, options.rate, options.size))
-        await asyncio.sleep(3)  # warm
-        for number in range(options.rounds):
-            for kind in KINDS:
-                tokens = [] if kind == "nobody" else [token(user) for user in stuck]
-                phases.append(await one_phase(kind, tokens, port, server, heard, seconds=options.seconds))
-                print(f"round {number + 1}: {kind} done", file=sys.stderr, flush=True)
-        sending.cancel()
-        await asyncio.wait({sending})
-    return {"options": {**vars(options), "json": str(options.json)}, "lost receivers": heard.lost, "phases": phases}
+        port = int(ready["http"].rpartition(":")[2])
+        server = Server(ready["pids"]["hub"])
+        receivers = [f"receiver{number}" for number in range(options.receivers)]
+        heard = Heard()
+        headers = {"X-API-Key": config.api.key.reveal()}
+        async with aiohttp.ClientSession(ready["http"], headers=headers) as http:
+            api = Api(http)
+            conversation = await fill(api, [*receivers, "stuck"])
+            await receive(heard, port, [token(user) for user in receivers])
+            sending = asyncio.create_task(send_steadily(api, conversation, options.rate, options.size))
+            await asyncio.sleep(3)  # warm
+            for _ in run.rounds():
+                for kind in KINDS:
+                    tokens = [] if kind == NOBODY else [token("stuck")]
+                    tell(run, kind, await one_phase(kind, tokens, port, server, heard, seconds=options.seconds))
+            sending.cancel()
+            await asyncio.wait({sending})
+        if heard.lost:
+            raise SystemExit(f"{heard.lost} receivers were lost")
+
+
+def tell(run: Run, kind: str, phase: dict[str, Any]) -> None:
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        run.add(f"{name}, {kind}", percentile(phase["latencies ms"], share))
+    if phase["kept s"]:
+        run.add(f"kept, {kind}", max(phase["kept s"]))
+    states = (f"{state['RSS MB']:.0f} MB, {state['descriptors']:.0f}" for state in (phase["before"], phase["after"]))
+    run.notes[f"memory and descriptors of the hub before and after, {kind}"] = " → ".join(states)
+    run.notes[f"the kernel's TCP memory at most, {kind}"] = f"{phase['at most']['kernel TCP MB']:.1f} MB"
 
 
 async def one_phase(
@@ -215,7 +227,7 @@ async def one_phase(
     heard.take()
     kept: list[float] = []
     if tokens:
-        ones = [Stuck(port, one, trickle=kind == "a byte a second") for one in tokens]
+        ones = [Stuck(port, one, trickle=kind == KINDS[2]) for one in tokens]
         kept = list(await asyncio.gather(*(one.thrown_out() for one in ones)))
     else:
         await asyncio.sleep(seconds)
@@ -225,7 +237,7 @@ async def one_phase(
     await asyncio.sleep(2)
     return {
         "stuck": kind,
-        "latency ms": summary(latencies),
+        "latencies ms": latencies,
         "kept s": kept,
         "before": before,
         "at most": at_most,
@@ -251,32 +263,23 @@ async def fill(api: Api, members: Sequence[str]) -> str:
     return conversation
 
 
-def report(result: dict[str, Any]) -> None:
-    print(f"{'stuck':<18}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}{'kept s':>8}   RSS MB, descriptors, kernel TCP MB")
-    for phase in result["phases"]:
-        latency = phase["latency ms"]
-        kept = f"{max(phase['kept s']):.1f}" if phase["kept s"] else ""
-        states = " -> ".join(
-            f"{state['RSS MB']:.0f}, {state['descriptors']:.0f}, {state['kernel TCP MB']:.1f}"
-            for state in (phase["before"], phase["at most"], phase["after"])
-        )
-        print(
-            f"{phase['stuck']:<18}{latency.get('p50', 0):>8.1f}{latency.get('p99', 0):>8.1f}"
-            f"{latency.get('max', 0):>8.1f}{kept:>8}   {states}"
-        )
-    print(f"receivers lost: {result['lost receivers']}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--receivers", type=int, default=1000)
-    parser.add_argument("--rate", type=float, default=10, help="messages a second")
-    parser.add_argument("--size", type=int, default=4000, help="bytes of text")
-    parser.add_argument("--seconds", type=float, default=15, help="of measuring without a stuck one")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--stuck", type=int, default=1)
-    run(parser, measure, report)
-
+SCENARIO = Scenario(
+    name="stuck_reader",
+    title="One reader that does not read",
+    about="Messages at a steady rate to a group of connected receivers, of whom in turns none is stuck, one reads "
+    "nothing, one reads a byte a second: from the call of the server API to the other receivers.",
+    figures=[
+        *(
+            Figure(f"{name}, {kind}", "ms", baseline="" if kind == NOBODY else f"{name}, {NOBODY}", chart=f"{name}, ms")
+            for name in ("p50", "p99")
+            for kind in KINDS
+        ),
+        *(Figure(f"kept, {kind}", "s", "", chart="how long the stuck one is kept, s") for kind in KINDS[1:]),
+    ],
+    measure=measure,
+    full={"receivers": 1000, "rate": 10.0, "size": 4000, "seconds": 15.0},
+    quick={"receivers": 100, "rate": 40.0, "size": 8000, "seconds": 5.0},
+)
 
 if __name__ == "__main__":
-    main()
+    main(SCENARIO)

@@ -1,12 +1,10 @@
-"""Whether it shows in the time of an answer that something is there: `python -m bench.timing`.
+"""Whether it shows in the time of an answer that something is there.
 
 A stranger asks a hub, in turns, for conversations that others have and for ones that nobody has: each for the first
-time, and again and again. Printed are the medians, their ratio, and beside it the ratio of the two halves of one kind,
-which is what chance alone comes to on this machine.
+time, and again and again. Beside the ratio of both is that of the two halves of one kind, which is what chance alone
+comes to on this machine.
 """
 
-import argparse
-import asyncio
 import random
 import time
 from collections.abc import Sequence
@@ -16,24 +14,34 @@ from typing import Any, Final
 import aiohttp
 
 from bench.local import local_deployment
+from bench.suite import Figure, Run, Scenario, main
 
 ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+KINDS: Final = (("conversation", ""), ("page", "/messages"), ("message", "/messages/2"))
+ASKED: Final = ("conversation, first time", *(f"{name}, again" for name, _ in KINDS))
 
 
-async def main(rounds: int) -> None:
-    chance = random.Random(7)
+async def measure(run: Run) -> None:
+    chance, count = random.Random(7), run.options.calls
     with local_deployment() as (ready, _):
         async with aiohttp.ClientSession(ready["http"]) as session:
             owner, stranger = (bearer(ready["tokens"][user]) for user in ("alice", "bob"))
-            foreign = [await create(session, owner) for _ in range(rounds)]
-            missing = ["".join(chance.choices(ALPHABET, k=26)) for _ in range(rounds)]
-            for name, path in (("conversation", ""), ("page", "/messages"), ("message", "/messages/2")):
-                there = [f"/v1/conversations/{one}{path}" for one in foreign]
-                nowhere = [f"/v1/conversations/{one}{path}" for one in missing]
-                if not path:
-                    told(f"{name}, first time", *await in_turns(session, stranger, there, nowhere))
-                again = [there[0]] * rounds, [nowhere[0]] * rounds
-                told(f"{name}, again", *await in_turns(session, stranger, *again))
+            for _ in run.rounds():
+                foreign = [await create(session, owner) for _ in range(count)]
+                missing = ["".join(chance.choices(ALPHABET, k=26)) for _ in range(count)]
+                for name, path in KINDS:
+                    there = [f"/v1/conversations/{one}{path}" for one in foreign]
+                    nowhere = [f"/v1/conversations/{one}{path}" for one in missing]
+                    if not path:
+                        tell(run, f"{name}, first time", *await in_turns(session, stranger, there, nowhere))
+                    again = [there[0]] * count, [nowhere[0]] * count
+                    tell(run, f"{name}, again", *await in_turns(session, stranger, *again))
+
+
+def tell(run: Run, what: str, one: list[float], other: list[float]) -> None:
+    run.add(f"{what}: another's", median(one))
+    run.add(f"{what}: nobody's", median(other))
+    run.add(f"{what}: by chance", median(one[::2]) / median(one[1::2]))
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -66,13 +74,26 @@ async def timed(session: aiohttp.ClientSession, path: str, headers: dict[str, st
     return took
 
 
-def told(what: str, one: list[float], other: list[float]) -> None:
-    halves = median(one[::2]) / median(one[1::2])
-    ratio = median(one) / median(other)
-    print(f"{what:32} {median(one):8.0f} µs {median(other):8.0f} µs   ratio {ratio:.3f}   by chance {halves:.3f}")
-
+SCENARIO = Scenario(
+    name="timing",
+    title="Whether time tells that something is there",
+    about="A stranger asks for what others have and for what nobody has, in turns. Both take the same time if "
+    "the ratio is no further from 1 than that of the two halves of one kind.",
+    figures=[
+        *(
+            figure
+            for what in ASKED
+            for figure in (
+                Figure(f"{what}: another's", "µs", "", baseline=f"{what}: nobody's", chart="answers, µs"),
+                Figure(f"{what}: nobody's", "µs", "", chart="answers, µs"),
+            )
+        ),
+        *(Figure(f"{what}: by chance", "", "", chart="the halves of one kind") for what in ASKED),
+    ],
+    measure=measure,
+    full={"calls": 400},
+    quick={"calls": 60},
+)
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=400)
-    asyncio.run(main(parser.parse_args().rounds))
+    main(SCENARIO)
