@@ -93,22 +93,24 @@ class WebSocketEndpoint:
 
 
 class _Connection(Incoming):
-    """A session's socket."""
+    """A session's socket. They know of each other until it is gone: garbage is looked for seldom."""
 
     __slots__ = ("_endpoint", "session")
-
-    session: Session
 
     def __init__(self, reader: FrameReader, transport: asyncio.Transport, endpoint: WebSocketEndpoint) -> None:
         super().__init__(reader, transport)
         self._endpoint = endpoint
+        self.session: Session | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.session.lost()
+        if self.session is not None:
+            self.session.lost()
         super().connection_lost(exc)
 
     def take(self, opcode: int, payload: bytes) -> Coroutine[Any, Any, None] | None:
         session = self.session
+        if session is None:
+            return None
         if opcode == CLOSE:
             # The peer closes, or answers ours. A close frame is due either way, and only one.
             session.wire.close(_NORMAL, "bye", flush=False)
@@ -120,10 +122,13 @@ class _Connection(Incoming):
         return None
 
     def refused(self, refusal: Refusal) -> None:
-        self.session.end(refusal.disconnect, refusal.reason)
+        if self.session is not None:
+            self.session.end(refusal.disconnect, refusal.reason)
 
     def gone(self) -> None:
-        self._endpoint.let_go(self.session)
+        session, self.session = self.session, None
+        if session is not None:
+            self._endpoint.let_go(session)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._endpoint.spawn(work)

@@ -14,7 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from realtime.ports import Delivery
+from realtime.protocol.machine import ConnectionSettings
 from realtime.protocol.messages import Payload, Publication
+from realtime.session import Session
+from realtime.settings import Settings
 from support.engine import ListFeed, SmallProduct, serve_engine
 from support.raw_client import frame_of, raw_client, vanish
 from support.raw_frames import TEXT, client_frame, handshake, raw_socket
@@ -106,3 +109,19 @@ async def test_a_connection_that_says_nothing_has_no_task_and_keeps_nothing_of_i
             assert [request() for request in requests] == [None]
             assert await alice.rpc("echo", x=1) == {"x": 1}
         await eventually(lambda: not served.engine.endpoint.open)
+
+
+async def test_connections_that_are_gone_leave_no_garbage(redis_url, redis_prefix):
+    # The timer wheel knows of them until their next ping, and the one that it saw last a little longer.
+    soon = Settings(connection=ConnectionSettings(connect_timeout_s=1, ping_interval_s=1))
+    async with serve_engine(redis_url, redis_prefix, SmallProduct(ListFeed()), settings=soon) as served:
+        gc.collect()
+        gc.disable()
+        try:
+            for user in ("alice", "bob", "carol"):
+                async with wire_client(served.url) as client:
+                    await client.connect(user)
+                    assert await client.rpc("echo", x=1) == {"x": 1}
+            await eventually(lambda: sum(isinstance(one, Session) for one in gc.get_objects()) <= 1)
+        finally:
+            gc.enable()
