@@ -224,8 +224,8 @@ SCENARIO = Scenario(
     ],
     measure=measure,
     sizes="connections",
-    full={"connections": 15_000, "conversations": 20, "members": 20, "steps": 5, "traced": 2_000, "lines": 40},
-    quick={"connections": 2_000, "steps": 2, "traced": 500},
+    full={"connections": 15_000, "conversations": 20, "members": 20, "steps": 5, "traced": 500, "lines": 40},
+    quick={"connections": 2_000, "steps": 2},
 )
 
 if __name__ == "__main__":
