@@ -92,7 +92,13 @@ class Page:
             else:
                 self.upto = self._last - 1
             self.done = self.after >= self.upto
-            self.size = min(self.size * 2, self._budget)
+            self.size = min(self._still_needed(), self._budget)
+
+    def _still_needed(self) -> int:
+        """How many entries more it takes if messages are as frequent further on, and some to spare."""
+        examined, left = self._limit * EXAMINED_PER_MESSAGE - self._budget, self._limit + 1 - len(self._entries)
+        likely = left * examined // max(1, len(self._entries))
+        return likely + likely // 8 + 2
 
     def _takes(self, document: Document) -> bool:
         """Look at one more entry. False: the page is full without it."""

@@ -124,6 +124,18 @@ async def test_paging_in_either_direction_sees_every_message_once(db: Database, 
     assert backward == messages
 
 
+@pytest.mark.parametrize("between", [1, 4, 9])
+async def test_a_page_with_much_between_its_messages_takes_two_reads(
+    db: Database, mongodb_url: str, between: int
+) -> None:
+    kinds = [OTHER if i % (between + 1) else EntryKind.MESSAGE_CREATED for i in range(11 * (between + 1))]
+    await write_log(db, [message(A, kind=kind) for kind in kinds])
+    finds = Finds()
+    async with connect(mongodb_url, db.name, listeners=[finds]) as monitored:
+        assert len((await Log(monitored).messages_before(A, None, 10)).entries) == 10
+    assert len(finds.commands) == 2
+
+
 async def test_pages_that_are_read_together_are_the_same_as_one_by_one(db: Database, log: Log) -> None:
     await write_log(db, [message(A, kind=OTHER if i % 3 else EntryKind.MESSAGE_CREATED) for i in range(60)])
     await write_log(db, [message(B, text="x" * 100) for _ in range(30)])
