@@ -90,15 +90,17 @@ async def by_worker(scene: Scene, provider: str, reached: Sequence[Reached]) -> 
     due = now_ms() + LEAD_MS
     await scene.put(reached, [due] * len(reached))
     await asyncio.sleep(max(0.0, due - 200 - now_ms()) / 1000)
-    before = scene.cpu()
+    before, asked = scene.cpu(), await scene.commands()
     arrived = await scene.arrived(provider, len(reached), within_s=60 + len(reached) / 20)
     used = {name: value - before[name] for name, value in scene.cpu().items()}
+    asked = await scene.commands() - asked
     if not arrived:
         raise SystemExit(f"{provider}: nothing has arrived")
     took = max(arrived.values()) - due / 1000
     return {
         "per_s": len(arrived) / took,
         "missing": len(reached) - len(arrived),
+        "commands": asked / len(arrived),
         "cpu_us": {name: value / len(arrived) * 1e6 for name, value in used.items()},
     }
 
@@ -120,7 +122,9 @@ async def measure_throughput(scene: Scene, devices: dict[str, list[Reached]], ro
 
 
 async def caught_up(scene: Scene) -> None:
-    """Return once the worker plans what is written just now: it has begun, and is through with what came before."""
+    """Return once the worker plans what is written just now: it has begun, and is through with what came before. Else
+    that would be told to devices that are only made now.
+    """
     (one,) = await scene.devices("webhook", await scene.conversations(["first"]))
     for _ in range(30):
         begun = time.monotonic()
@@ -215,14 +219,19 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         if "latency" in wanted:
             rows = places[options.devices :]
             each = len(rows) // len(PROVIDERS)
-            await caught_up(deployment)  # or what was said above would be told to devices that are only made now
+            await caught_up(deployment)
             spread = {
                 provider: await deployment.devices(provider, rows[turn * each : (turn + 1) * each])
                 for turn, provider in enumerate(PROVIDERS)
             }
             result["latency"] = await measure_latency(deployment, spread, options.per_s)
         if wanted - {"planning", "latency"}:
-            devices = {one: await deployment.devices(one, places[: options.devices]) for one in PROVIDERS}
+            await caught_up(deployment)
+            devices = {
+                one: await deployment.devices(one, places[: options.devices])
+                for one in PROVIDERS
+                if one in options.providers.split(",")
+            }
             say(f"devices after {time.monotonic() - begun:.0f} s")
             if "throughput" in wanted:
                 result["throughput"] = await measure_throughput(deployment, devices, options.rounds)
@@ -247,8 +256,10 @@ def report(result: dict[str, Any]) -> None:
 
 
 def report_throughput(found: dict[str, Any]) -> None:
-    print(f"\npushes per second, {found['at once']} at a time (median of rounds; CPU in µs a push)")
+    print(f"\npushes per second, {found['at once']} at a time (median of rounds; CPU in µs and commands a push)")
     for provider in PROVIDERS:
+        if provider not in found:
+            continue
         bare, worker = found[provider]["bare"], found[provider]["worker"]
         rate, floor = (statistics.median(one["per_s"] for one in some) for some in (worker, bare))
         cpu = {name: statistics.median(one["cpu_us"][name] for one in worker) for name in worker[0]["cpu_us"]}
@@ -256,6 +267,7 @@ def report_throughput(found: dict[str, Any]) -> None:
         print(
             f"{provider:>8} {rate:>6.0f} /s   bare sender {floor:>6.0f} /s   ratio {floor / rate:.1f}   "
             f"CPU: {shown}; bare sender {statistics.median(one['cpu_us'] for one in bare):.0f}   "
+            f"commands {statistics.median(one['commands'] for one in worker):.2f}   "
             f"missing {sum(one['missing'] for one in worker)}"
         )
 
@@ -294,6 +306,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of lanes beside each other, in each turn")
     parser.add_argument("--group", type=int, help="members of the large group that is planned for")
     parser.add_argument("--only", default="throughput,latency,lanes,planning")
+    parser.add_argument("--providers", default=",".join(PROVIDERS), help="for throughput")
     parser.add_argument("--json", type=Path, help="write the result to this file, too")
     options = parser.parse_args()
     usual = QUICK if options.quick else FULL

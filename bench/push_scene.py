@@ -38,6 +38,7 @@ PROVIDERS: Final = ("apns", "fcm", "webpush", "webhook")
 APP: Final = "bench"
 LIFE_MS: Final = 4 * 3_600_000
 AT_ONCE: Final = 16
+_COMMANDS: Final = ("aggregate", "count", "delete", "find", "findAndModify", "insert", "update")
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 
 
@@ -192,6 +193,11 @@ class Scene:
             if brought == provider:
                 first.setdefault(number, at)
         return first
+
+    async def commands(self) -> int:
+        """How many reads and writes MongoDB was asked for, by anybody; those that wait for news left out."""
+        counted = (await self.db.command("serverStatus"))["metrics"]["commands"]
+        return sum(int(counted[name]["total"]) for name in _COMMANDS)
 
     def cpu(self) -> dict[str, float]:
         """Seconds that each process has used."""
