@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from realtime.repair import AWAY_PER_S, POLLED_PER_S, poll_wait_s
 from realtime.settings import Settings
 from support.engine import Gate, ListFeed, SmallProduct, serve_engine
 from support.racing import append, gated, removed
@@ -27,6 +28,13 @@ async def served(redis_url, redis_prefix, product, settings):
     async with serve_engine(redis_url, redis_prefix, product, settings=settings) as served:
         await eventually(lambda: served.redis.bus.alive)
         yield served
+
+
+def test_polls_come_less_often_where_very_much_moves() -> None:
+    assert poll_wait_s(2.0, 100, alive=True) == 2.0
+    assert poll_wait_s(2.0, 10 * POLLED_PER_S, alive=True) == 10.0
+    assert poll_wait_s(2.0, 100, alive=False) == 1.0
+    assert poll_wait_s(2.0, 10 * AWAY_PER_S, alive=False) == 10.0
 
 
 class TestRepair:
