@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from uuid import uuid4
 
 import aiohttp
 from pymongo import MongoClient
+from redis import Redis
 
 from bench.load import Client
 from bench.local import local_deployment
 from bench.machine import cpu
+from bench.second_hub import second_hub
 from chat.auth.mint import connection_token
 from chat.config import Config, load
 
@@ -123,13 +125,14 @@ class Deployment:
 
 class Watching:
     """What was used and counted since it began: CPU seconds of `hubs` together, `mongod`, `redis`, `worker` and `load`
-    (this process), `seconds`, and the hubs' metrics by name (labels included), added up.
+    (this process), `redis_sent_bytes`, `seconds`, and the hubs' metrics by name (labels included), added up.
     """
 
     def __init__(self, of: Deployment, hubs: Sequence[int]) -> None:
         self._of = of
         self._ports = [of.hubs[one][0] for one in hubs]
         self._hub_pids = [of.hubs[one][1] for one in hubs]
+        self._redis: Any = Redis.from_url(of.ready["redis_url"])
         self.before: Counter[str] = Counter()
 
     async def take(self) -> Counter[str]:
@@ -147,21 +150,27 @@ class Watching:
                             found[name] += float(value)
         found["seconds"] = time.perf_counter()
         found["load"] = time.process_time()
-        found["hubs"] = sum(cpu(pid).both_s for pid in self._hub_pids)
-        for name in ("mongod", "redis", "worker"):
-            found[name] = cpu(self._of.ready["pids"][name]).both_s
+        # mongod's threads come and go, and have to be counted when they are gone.
+        found["mongod"] = cpu(self._of.ready["pids"]["mongod"]).both_s
+        found["worker"] = threads_cpu_s(self._of.ready["pids"]["worker"])
+        found["redis"] = threads_cpu_s(self._of.ready["pids"]["redis"])
+        found["hubs"] = sum(map(threads_cpu_s, self._hub_pids))
+        found["redis_sent_bytes"] = self._redis.info("stats")["total_net_output_bytes"]
         return found
+
+
+def threads_cpu_s(pid: int) -> float:
+    """CPU time of the threads that a process has now: more exact than the ticks of `bench.machine.cpu`."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 @asynccontextmanager
 async def deployment(hubs: int) -> AsyncIterator[Deployment]:
     """A complete server with so many hubs, all of them ready."""
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         ready, data = stack.enter_context(local_deployment())
         found = [(int(ready["http"].rpartition(":")[2]), int(ready["pids"]["hub"]))]
         for _ in range(hubs - 1):
-            port = free_port()
-            found.append((port, stack.enter_context(hub(ready, data, port)).pid))
-        for port, _ in found:
-            await until_ready(port)
+            more = await stack.enter_async_context(second_hub(ready, data))
+            found.append((more.port, more.pid))
         yield Deployment(ready, load(data / "config.toml", {}).config, found)

@@ -32,6 +32,7 @@ _TITLES: Final = {
     "operations": "Operations",
     "architecture": "Architecture",
     "performance": "Performance",
+    "capacity": "Capacity",
     "reliability": "Reliability",
     "chaos": "Chaos",
     "autobahn": "Autobahn",
