@@ -5,8 +5,9 @@ answered with an error, the connection lives) or `Closing` (the connection ends)
 bytes.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Final, Protocol
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -97,6 +98,13 @@ class Admission(Struct, frozen=True):
     latest: Sequence[str] = ()
 
 
+class Later(Struct, frozen=True):
+    """An answer that is still being made, and how it is spelled once it is there."""
+
+    answer: "asyncio.Future[Any]"
+    encode: Callable[[Any], Payload]
+
+
 class Caller(Protocol):
     """The session that a command came from."""
 
@@ -140,8 +148,8 @@ class Backend(Protocol):
     async def history(self, caller: Caller, request: HistoryRequest) -> StreamOptions:
         """The stream to read; raises unless the caller may."""
 
-    async def rpc(self, caller: Caller, method: str, data: Payload) -> Payload | Awaitable[Payload]:
-        """Run a method. An awaitable answer is sent when it is done, while the next command is already served."""
+    async def rpc(self, caller: Caller, method: str, data: Payload) -> Payload | Later:
+        """Run a method. A later answer is sent when it is done, while the next command is already served."""
 
     def promoted(self, user: str, channel: str, first: Publication) -> Payload:
         """The data of the `subscribe` push when a watched channel becomes a subscription. Must not block."""

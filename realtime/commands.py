@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from realtime.backend import Grant
+from realtime.backend import Grant, Later
 from realtime.channel import Subscription
 from realtime.entering import Entry, announce, appear, entering, position_channel, prepare, prepare_all, start, ttl
 from realtime.ports import Delivery
@@ -22,7 +22,6 @@ from realtime.protocol.messages import (
     ConnectResult,
     HistoryRequest,
     HistoryResult,
-    Payload,
     PresenceRequest,
     PresenceResult,
     PresenceStatsRequest,
@@ -44,7 +43,7 @@ from realtime.protocol.messages import (
     UnsubscribeResult,
 )
 from realtime.protocol.recovery import Position
-from realtime.session import Context, Deferred, Handler, Session
+from realtime.session import Context, Handler, Session
 
 FAIL_IF_UNRECOVERABLE: Final = 2
 """The bit of `subscribe.flag` by which a client asks for error 112 instead of a subscription behind a gap."""
@@ -235,9 +234,9 @@ async def history(session: Session, request: HistoryRequest) -> HistoryResult:
     return HistoryResult(page.publications, page.position.epoch, page.position.offset)
 
 
-async def rpc(session: Session, request: RPCRequest) -> RPCResult | Deferred:
+async def rpc(session: Session, request: RPCRequest) -> RPCResult | Later:
     answer = await session.context.backend.rpc(session, request.method, request.data)
-    return RPCResult(answer) if isinstance(answer, Payload) else Deferred(answer)
+    return answer if isinstance(answer, Later) else RPCResult(answer)
 
 
 async def refresh(session: Session, request: RefreshRequest) -> RefreshResult:

@@ -5,7 +5,7 @@ one ladder from exceptions to replies and close codes, the deadlines, and the en
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from realtime.attending import Attending
-from realtime.backend import Backend, Credential, Identity, Peer
+from realtime.backend import Backend, Credential, Identity, Later, Peer
 from realtime.conduct import came_too_soon, count_answer, count_refused
 from realtime.hub import Hub
 from realtime.ladder import answer_to
@@ -85,17 +85,10 @@ class Context:
     """Who is told of devices' connections, if anybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """An answer that is still being made: the next command is served meanwhile."""
-
-    answer: Awaitable[Payload]
-
-
 class Handler(Protocol):
     """Does one command. Raises `ClientError` or `Closing` to refuse."""
 
-    def __call__(self, session: "Session", request: Any, /) -> Coroutine[Any, Any, Result | Deferred | None]: ...
+    def __call__(self, session: "Session", request: Any, /) -> Coroutine[Any, Any, Result | Later | None]: ...
 
 
 class Session(Listening):
@@ -139,7 +132,7 @@ class Session(Listening):
         self._handlers = handlers
         self._machine = ConnectionMachine(ctx.settings.connection, now=now)
         self.meter = Meter(ctx.settings.rates)
-        self._in_flight: set[asyncio.Future[Payload]] | None = None
+        self._in_flight: set[asyncio.Future[Any]] | None = None
         self._leaving: Disconnect | None = None
         self._receiving = False
         # When the present frame came at the earliest, when it was taken, and when the one before was done.
@@ -231,28 +224,30 @@ class Session(Listening):
         except Exception as exception:  # noqa: BLE001 - the ladder answers and logs every kind
             self._refuse(command_id, name, exception)
             return
-        if isinstance(outcome, Deferred):
+        if isinstance(outcome, Later):
             await self._defer(command_id, outcome, started)
             return
         if outcome is not None and not self.ended:
             self.reply(Reply(command_id, outcome))
         ctx.stats.command_duration[name].observe(ctx.monotonic() - started)
 
-    async def _defer(self, command_id: int, outcome: Deferred, started: float) -> None:
-        future = asyncio.ensure_future(outcome.answer)
+    async def _defer(self, command_id: int, outcome: Later, started: float) -> None:
+        future = outcome.answer
         if self._in_flight is None:
             self._in_flight = set()
         self._in_flight.add(future)
-        future.add_done_callback(partial(self._deferred_done, command_id, started))
+        future.add_done_callback(partial(self._deferred_done, command_id, started, outcome.encode))
         while len(self._in_flight) >= MAX_IN_FLIGHT:
             await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
 
-    def _deferred_done(self, command_id: int, started: float, future: "asyncio.Future[Payload]") -> None:
+    def _deferred_done(
+        self, command_id: int, started: float, encode: Callable[[Any], Payload], future: "asyncio.Future[Any]"
+    ) -> None:
         if self._in_flight is not None:
             self._in_flight.discard(future)
         exception = ConnectionAbortedError() if future.cancelled() else future.exception()
         if exception is None:
-            self.reply(Reply(command_id, RPCResult(future.result())))
+            self.reply(Reply(command_id, RPCResult(encode(future.result()))))
         else:
             self._refuse(command_id, "rpc", exception)
         self._ctx.stats.command_duration["rpc"].observe(self._ctx.monotonic() - started)

@@ -1,7 +1,7 @@
 """Implements the engine's `Backend` port: joins tokens, conversations, plain channels and methods."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,13 +21,12 @@ from chat.channels import personal_channel
 from chat.limits.opening import RateLimits
 from chat.methods import METHODS, Decoder, invalid, method
 from chat.usecases.failures import told
-from chat.usecases.futures import mapped
 from chat.vocabulary import render
 from chat.vocabulary.connecting import ConnectData, Limits
 from chat.vocabulary.devices import DeviceName
 from chat.vocabulary.messages import MessageSend
 from chat.vocabulary.reading import DeliveredMark, DeliveredResult, ReadMark, ReadResult
-from realtime.backend import Admission, Caller, Grant, Identity, Peer, Publish
+from realtime.backend import Admission, Caller, Grant, Identity, Later, Peer, Publish
 from realtime.ports import StreamOptions
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError, Closing
@@ -255,7 +254,7 @@ class ChatBackend:
         self._count(caller)
         return self._plain.history(caller, request.channel)
 
-    async def rpc(self, caller: Caller, method_name: str, data: Payload) -> Payload | Awaitable[Payload]:
+    async def rpc(self, caller: Caller, method_name: str, data: Payload) -> Payload | Later:
         user = self._signed_in(caller)
         self._count(caller, sends=method_name == SEND)
         found = method(method_name)
@@ -265,7 +264,7 @@ class ChatBackend:
             return render.encode(outcome)
         if isinstance(request, ReadMark | DeliveredMark):
             outcome.add_done_callback(partial(_note_marked, caller, request))
-        return mapped(outcome, render.encode)
+        return Later(outcome, render.encode)
 
     def promoted(self, user: str, channel: str, first: Publication) -> Payload:
         return self._conversing.head_data(first.offset - 1)

@@ -1,7 +1,7 @@
 """What a method of the API is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,5 +20,5 @@ class Method:
     name: str
     request: type[Struct]
     result: type[Struct]
-    run: Callable[[Service, str, Any], Awaitable[Outcome]]
+    run: Callable[[Service, str, Any], Coroutine[Any, Any, Outcome]]
     summary: str

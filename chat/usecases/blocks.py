@@ -43,22 +43,31 @@ class BlockLists:
 
         Raises ClientError when it cannot be known.
         """
-        lists = await self.of(user, other)
-        return other in lists[user] or user in lists[other]
+        one, two = self._known(user), self._known(other)
+        if one is None or two is None:
+            lists = await self.of(user, other)
+            one, two = lists[user], lists[other]
+        return other in one or user in two
 
     async def of(self, *users: str) -> dict[str, frozenset[str]]:
         """Whom each of these blocks. Raises ClientError when it cannot be known."""
         now = self._monotonic()
         found: dict[str, frozenset[str]] = {}
         for user in users:
-            known = self._lists.get(user)
-            if known is not None and self._freshness.holds(known[1]):
-                self._lists.move_to_end(user)
-                found[user] = known[0]
+            known = self._known(user)
+            if known is not None:
+                found[user] = known
         unknown = [user for user in users if user not in found]
         if unknown:
             found |= await self._read(unknown, now)
         return found
+
+    def _known(self, user: str) -> frozenset[str] | None:
+        known = self._lists.get(user)
+        if known is None or not self._freshness.holds(known[1]):
+            return None
+        self._lists.move_to_end(user)
+        return known[0]
 
     def forget(self, user: str) -> None:
         """The user's list changed. What is just being read is not remembered."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
@@ -60,10 +61,16 @@ def denied() -> Iterator[None]:
         raise Denied(error) from error
 
 
-@contextmanager
-def told() -> Iterator[None]:
+class told:  # noqa: N801 - used like a function; a class, because it is on the path of every call and costs a third
     """Turns storage errors into client errors. Everything else passes."""
-    try:
-        yield
-    except StorageError as error:
-        raise client_error(error) from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageError):
+            raise client_error(error) from error

@@ -26,12 +26,18 @@ class Freshness:
         self._gaps = gaps
         self._usual_s = usual_s
         self._apart_s = apart_s
+        self._least_s = min(usual_s, apart_s)
         self._seen_gaps = gaps()
         self._gap_at = float("-inf")
 
     def holds(self, known_at: float) -> bool:
         """Whether what was looked up at this monotonic time may still be believed."""
         now = self._monotonic()
-        if self._gaps() != self._seen_gaps:
-            self._seen_gaps, self._gap_at = self._gaps(), now
-        return now - known_at <= (self._usual_s if self._alive() else self._apart_s) and known_at > self._gap_at
+        gaps = self._gaps()
+        if gaps != self._seen_gaps:
+            self._seen_gaps, self._gap_at = gaps, now
+        if known_at <= self._gap_at:
+            return False
+        # In this order: whether the link is alive costs most to ask, and for what is young it does not matter.
+        age_s = now - known_at
+        return age_s <= self._least_s or age_s <= (self._usual_s if self._alive() else self._apart_s)

@@ -14,26 +14,34 @@ U = TypeVar("U")
 def mapped(future: "asyncio.Future[T]", function: Callable[[T], U]) -> "asyncio.Future[U]":
     """The future of `function(result)`. Storage errors come out as client errors.
 
-    Cheaper than a task, on the path of every message. Cancelling the answer does not cancel what it is made of.
+    Cheaper than a task. Cancelling the answer does not cancel what it is made of.
     """
     answer: asyncio.Future[U] = asyncio.get_running_loop().create_future()
-    future.add_done_callback(lambda source: settle(answer, source, function))
+
+    def done(source: "asyncio.Future[T]") -> None:
+        if source.cancelled():
+            answer.cancel()
+        elif (error := source.exception()) is not None:
+            fail(answer, error)
+        else:
+            conclude(answer, source.result(), function)
+
+    future.add_done_callback(done)
     return answer
 
 
-def settle(answer: "asyncio.Future[U]", source: "asyncio.Future[T]", function: Callable[[T], U]) -> None:
-    """Finish `answer` with what a finished `source` came to."""
-    exception = None if source.cancelled() else source.exception()
-    if answer.done():
-        return
-    if source.cancelled():
-        answer.cancel()
-    elif isinstance(exception, StorageError):
-        answer.set_exception(client_error(exception))
-    elif exception is not None:
-        answer.set_exception(exception)
-    else:
+def conclude(answer: "asyncio.Future[U]", outcome: T | Exception, function: Callable[[T], U]) -> None:
+    """Finish `answer` with `function(outcome)`, or with the exception that the outcome is."""
+    if isinstance(outcome, Exception):
+        fail(answer, outcome)
+    elif not answer.done():
         try:
-            answer.set_result(function(source.result()))
+            answer.set_result(function(outcome))
         except Exception as error:  # noqa: BLE001 - raised where the answer is waited for
             answer.set_exception(error)
+
+
+def fail(answer: "asyncio.Future[U]", error: BaseException) -> None:
+    """Finish `answer` with an exception; what storage raised is put into a client's words."""
+    if not answer.done():
+        answer.set_exception(client_error(error) if isinstance(error, StorageError) else error)

@@ -11,7 +11,7 @@ from chat.usecases.checking import given
 from chat.usecases.composing import Composer, message_body
 from chat.usecases.expiring import expiring
 from chat.usecases.failures import Unseen, told
-from chat.usecases.futures import settle
+from chat.usecases.futures import conclude
 from chat.usecases.hiding import Hiding
 from chat.usecases.mentions import Mentions
 from chat.usecases.ports import Limits
@@ -24,7 +24,7 @@ from chat.vocabulary import render
 from chat.vocabulary.messages import MentionsGroup, MessageGet, MessageResult, MessageSend, MessageSent
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
-from storage.model import Appended, EntryKind, NewEntry
+from storage.model import Appended, AppendOutcome, EntryKind, NewEntry
 from storage.store import Store
 
 ATTEMPTS: Final = 8
@@ -130,15 +130,12 @@ class Messages:
                 refused = True
                 self._turns.put(sending)
 
-        def done(appended: "asyncio.Future[Appended]") -> None:
-            if refused:
-                appended.exception()  # seen to
-            else:
-                settle(sending.answer, appended, _sent)
+        def answered(outcome: AppendOutcome) -> None:
+            if not refused:
+                conclude(sending.answer, outcome, _sent)
 
         with told():
-            appended = self._threads.append(new, check=still, refused=turned_away)
-        appended.add_done_callback(done)
+            self._threads.append(new, answered, check=still, refused=turned_away)
 
     async def get(self, user: str, request: MessageGet) -> MessageResult:
         standing = await self._access.require(user, request.conversation, Right.READ)
@@ -157,7 +154,7 @@ def _refers(request: MessageSend) -> bool:
     return bool(request.mentions or group or other or request.attachments)
 
 
-def _sent(appended: Appended) -> MessageSent:
-    if appended.entry.kind is not EntryKind.MESSAGE_CREATED:
+def _sent(appended: Appended | None) -> MessageSent:
+    if appended is None or appended.entry.kind is not EntryKind.MESSAGE_CREATED:
         raise ClientError(codes.CONFLICT, "stands for another change", "idempotency_key")
     return MessageSent(render.message(appended.entry), appended.duplicate)

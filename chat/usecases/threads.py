@@ -16,7 +16,7 @@ from chat.vocabulary.threads import ThreadFollow, ThreadList, ThreadPage, Thread
 from realtime.protocol import codes
 from realtime.protocol.codes import ClientError
 from storage.errors import Conflict, NotFound
-from storage.model import Appended, NewEntry, Position
+from storage.model import Appended, AppendOutcome, NewEntry, Position
 from storage.store import Store
 
 MAX_REMEMBERED: Final = 20_000
@@ -44,37 +44,35 @@ class Threads:
         self._following: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def append(
-        self, new: NewEntry, *, check: Callable[[], bool], refused: Callable[[], None]
-    ) -> "asyncio.Future[Appended]":
-        """As `Appender.append`. Of a thread, what is missing is made: the thread, and that its writer follows it.
+        self,
+        new: NewEntry,
+        answered: Callable[[AppendOutcome], None],
+        *,
+        check: Callable[[], bool],
+        refused: Callable[[], None],
+    ) -> None:
+        """As `Appender.append_then`. Of a thread, what is missing is made: the thread, and that its writer follows it.
 
-        That is a transaction. Whoever is known to follow the thread writes there as anywhere. The future also raises
+        That is a transaction. Whoever is known to follow the thread writes there as anywhere. `answered` may also get
         Denied where there is no message that the thread could be below.
         """
         if parent_of(new.conversation) is None or self._known(new.conversation, new.by):
-            return self._store.appender.append(new, check=check, refused=refused)
+            self._store.appender.append_then(new, answered, check=check, refused=refused)
+            return
         appending, came = self._store.threads.append(new, check=check, refused=refused)
-        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
 
         def done(source: "asyncio.Future[Appended | None]") -> None:
-            if source.cancelled():
-                answer.cancel()
-                return
-            error, appended = source.exception(), None
-            if error is None:
+            try:
                 appended = source.result()
-                if appended is not None and not appended.duplicate:
-                    self._remember(new.conversation, new.by)
-                    self._told_of(appended, came)
-            if answer.done():
+            except Exception as error:  # noqa: BLE001 - it is the caller's
+                answered(_refusal(error))
                 return
-            if appended is not None:
-                answer.set_result(appended)
-            else:
-                answer.set_exception(_refusal(error))
+            if appended is not None and not appended.duplicate:
+                self._remember(new.conversation, new.by)
+                self._told_of(appended, came)
+            answered(appended)
 
         appending.add_done_callback(done)
-        return answer
 
     async def coming(self, user: str, conversation: str) -> None:
         """Before a reply: who is not known to follow the thread follows it, together with whoever else comes just now.
@@ -148,13 +146,11 @@ class Threads:
             self._following.popitem(last=False)
 
 
-def _refusal(error: BaseException | None) -> BaseException:
+def _refusal(error: Exception) -> Exception:
     match error:
         case NotFound():
             return Denied(Unseen("there is no message to reply to", "conversation"))
         case Conflict():
             return Denied(ClientError(codes.CONFLICT, "the message was deleted", "conversation"))
-        case None:
-            return AssertionError("a reply is always something")
         case _:
             return error

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
+from msgspec import Struct
+
 from realtime.protocol.codes import (
     BAD_REQUEST,
     CLOSE_BAD_REQUEST,
@@ -107,16 +109,14 @@ Invocation: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Invoke:
+class Invoke(Struct, frozen=True, gc=False):
     """Do what is asked and reply under this id. An `UnsubscribeRequest` is always answered with its result."""
 
     id: int
     request: Invocation
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """Send this reply."""
 
     reply: Reply

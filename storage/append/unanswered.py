@@ -1,8 +1,8 @@
 """The appends that are not answered yet: who waits, how much, and since when."""
 
-from storage.append.work import Identity, Outcome, Pending
+from storage.append.work import Identity, Pending
 from storage.errors import Overloaded, PreconditionFailed
-from storage.model import Appended
+from storage.model import Appended, AppendOutcome
 
 
 class Unanswered:
@@ -40,7 +40,7 @@ class Unanswered:
         self._items[item] = None
         return True
 
-    def answer(self, item: Pending, outcome: Outcome) -> None:
+    def answer(self, item: Pending, outcome: AppendOutcome) -> None:
         """Tell everybody who waits for it, once: the first asked for it, the others repeated it."""
         if item.settled:
             return

@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol, TypeAlias
 
-from storage.model import Appended, Entry, NewEntry, Position
-
-Outcome: TypeAlias = Appended | Exception | None
-"""What an append came to. None: the change turned out to change nothing, so there is no entry."""
+from storage.model import Appended, AppendOutcome, Entry, NewEntry, Position
 
 Identity: TypeAlias = tuple[str, str, str | bytes]
 """(conversation, sender, key): two entries with the same identity cannot be in the log."""
@@ -28,7 +25,7 @@ class Pending:
     size_bytes: int
     deadline: float
     payload: object
-    waiters: list[Callable[[Outcome], None]]
+    waiters: list[Callable[[AppendOutcome], None]]
     check: Callable[[], bool] | None = None
     alone: bool = False
     unknown: bool = field(default=False, init=False)

@@ -4,7 +4,7 @@ from storage.model.block import Block
 from storage.model.changes import Change, image, imaged
 from storage.model.conversation import Conversation, ConversationKind, ConversationSettings, LastMessage
 from storage.model.device import Device, DeviceKeys, DeviceState, address_digest, device_id
-from storage.model.entry import Appended, Entry, EntryKind, NewEntry
+from storage.model.entry import Appended, AppendOutcome, Entry, EntryKind, NewEntry
 from storage.model.invite import Invite
 from storage.model.marks import Marked, Marks, marked
 from storage.model.member import Member, Membership, Preferences, Role
@@ -17,6 +17,7 @@ from storage.model.user import Privacy, User
 
 __all__ = [
     "ORIGIN",
+    "AppendOutcome",
     "Appended",
     "Block",
     "Change",

@@ -1,9 +1,8 @@
 """Entries of a conversation's log."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,8 +31,7 @@ class EntryKind(IntEnum):
         return self is EntryKind.MESSAGE_CREATED
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class NewEntry(Struct, frozen=True):
     """What a caller wants appended; the log gives it `offset` and `n`.
 
     `key` is the client's idempotency key, unique per (conversation, `by`) for ever; None for what no client repeats.
@@ -80,9 +78,12 @@ class Entry(Struct, frozen=True):
         return replace(self, body=body)
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Struct, frozen=True):
     """The outcome of an append: the entry that the key stands for. `duplicate`: it was there before this append."""
 
     entry: Entry
     duplicate: bool
+
+
+AppendOutcome: TypeAlias = Appended | Exception | None
+"""What an append came to. None: the change turned out to change nothing, so there is no entry."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Final, ParamSpec, Self, cast
+from typing import Any, Final, ParamSpec, Self
 
 import structlog
 
@@ -17,14 +17,13 @@ from storage.append.work import (
     Insert,
     InsertOutcome,
     Lookup,
-    Outcome,
     Pending,
     ReadHeads,
     Transact,
     Work,
 )
 from storage.errors import Overloaded, PreconditionFailed, StorageError, Unavailable
-from storage.model import Appended, Entry, NewEntry, Position
+from storage.model import Appended, AppendOutcome, Entry, NewEntry, Position
 from storage.mongo.documents import Prepared, prepare
 from storage.mongo.health import DOUBT_AFTER_S, Health
 from storage.mongo.writer import Changes, Changing, Writer
@@ -125,8 +124,23 @@ class Appender:
 
         Raises at once: Invalid, Overloaded (LaneSettings has the bounds), Unavailable.
         """
+        future: asyncio.Future[Appended] = self._loop.create_future()
+        self.append_then(new, partial(_settle, future), check=check, refused=refused)
+        return future
+
+    def append_then(
+        self,
+        new: NewEntry,
+        answered: Callable[[AppendOutcome], None],
+        *,
+        check: Callable[[], bool] | None = None,
+        refused: Callable[[], None] | None = None,
+    ) -> None:
+        """As `append`, without a future: `answered` is called with what it would give, or raise, the moment that is
+        known. It must neither block nor raise, and not append.
+        """
         prepared = prepare(new, own_key=self._own_key)
-        return cast("asyncio.Future[Appended]", self._queue(new, prepared, prepared, check, refused, alone=False))
+        self._queue(new, prepared, prepared, answered, check, refused, alone=False)
 
     def append_with(
         self,
@@ -142,7 +156,9 @@ class Appender:
         """
         own_key = self._own_key()
         prepared = prepare(new, own_key=lambda: own_key)
-        return self._queue(new, prepared, Changing(changes, own_key), check, refused, alone=True)
+        future: asyncio.Future[Appended | None] = self._loop.create_future()
+        self._queue(new, prepared, Changing(changes, own_key), partial(_settle, future), check, refused, alone=True)
+        return future
 
     def learn(self, conversation: str, offset: int, n: int) -> None:
         """Take from elsewhere that the log is committed up to `offset`, e.g. from gossip that was sent after a commit.
@@ -165,22 +181,23 @@ class Appender:
         new: NewEntry,
         prepared: Prepared,
         payload: object,
+        answered: Callable[[AppendOutcome], None],
         check: Callable[[], bool] | None,
         refused: Callable[[], None] | None,
         *,
         alone: bool,
-    ) -> "asyncio.Future[Appended | None]":
+    ) -> None:
         if self._closing or not self._health.available:
             raise Unavailable("MongoDB is away" if not self._closing else "the process is going down")
-        future: asyncio.Future[Appended | None] = self._loop.create_future()
-        self._lanes.age(self._loop.time())
+        now = self._loop.time()
+        self._lanes.age(now)
         item = Pending(
             new,
             (new.conversation, new.by, prepared.key),
             prepared.size_bytes,
-            self._loop.time() + self._deadline_s,
+            now + self._deadline_s,
             payload,
-            [partial(self._answer, future, refused)],
+            [partial(self._answer, answered, refused)],
             check,
             alone,
         )
@@ -190,22 +207,19 @@ class Appender:
             self._stats.refused += 1
             raise
         self._pump_soon()
-        return future
 
     def _answer(
-        self, future: "asyncio.Future[Appended | None]", refused: Callable[[], None] | None, outcome: Outcome
+        self, answered: Callable[[AppendOutcome], None], refused: Callable[[], None] | None, outcome: AppendOutcome
     ) -> None:
         if isinstance(outcome, Unavailable):
             self._stats.expired += 1
         elif isinstance(outcome, PreconditionFailed) and refused is not None:
             refused()
-        if future.done():
-            return
-        if isinstance(outcome, Exception):
+        try:
             # One error may answer many: raised in many places, a shared one would gather all their tracebacks.
-            future.set_exception(copy.copy(outcome))
-        else:
-            future.set_result(outcome)
+            answered(copy.copy(outcome) if isinstance(outcome, Exception) else outcome)
+        except Exception:
+            _logger.exception("append_answer_failed")
 
     def _pump_soon(self) -> None:
         """Once per turn of the loop, so that what arrives together is committed together."""
@@ -295,6 +309,15 @@ class Appender:
             self._lanes.fail_queued(Unavailable("MongoDB is away"))
         self.on_available(available)
         self._pump()
+
+
+def _settle(future: "asyncio.Future[Any]", outcome: AppendOutcome) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 class _Hooks:

@@ -7,9 +7,9 @@ import pytest
 from storage.append.lanes import Lanes
 from storage.append.schedule import LaneSettings
 from storage.append.tails import Tails
-from storage.append.work import CatchUp, Found, Insert, InsertOutcome, Lookup, Outcome, Pending, ReadHeads, Transact
+from storage.append.work import CatchUp, Found, Insert, InsertOutcome, Lookup, Pending, ReadHeads, Transact
 from storage.errors import Overloaded, PreconditionFailed, Unavailable
-from storage.model import Appended, Entry, Position
+from storage.model import Appended, AppendOutcome, Entry, Position
 from support.entries import message
 
 A, B, C = "a" * 26, "b" * 26, "c" * 26
@@ -54,14 +54,14 @@ def pending(
     at_s: float = 0.0,
     size_bytes: int = 100,
     alone: bool = False,
-) -> tuple[Pending, list[Outcome]]:
-    answers: list[Outcome] = []
+) -> tuple[Pending, list[AppendOutcome]]:
+    answers: list[AppendOutcome] = []
     new = message(conversation, by=by, key=key)
     identity = (conversation, by, new.key)
     return Pending(new, identity, size_bytes, at_s + 4.0, None, [answers.append], alone=alone), answers
 
 
-def add(lanes: Lanes, conversation: str, count: int = 1, *, by: str = "ada") -> list[list[Outcome]]:
+def add(lanes: Lanes, conversation: str, count: int = 1, *, by: str = "ada") -> list[list[AppendOutcome]]:
     answers = []
     for _ in range(count):
         item, answer = pending(conversation, by=by)
@@ -230,7 +230,7 @@ def test_nothing_of_a_sender_overtakes_what_was_given_up(lanes: Lanes) -> None:
     first, first_answers = pending(A, by="ada", at_s=0.0)
     lanes.add(first)
     insert = next_insert(lanes)
-    others: list[list[Outcome]] = []
+    others: list[list[AppendOutcome]] = []
     for by in ("ada", "bob"):
         item, answers = pending(A, by=by, at_s=1.0)
         lanes.add(item)
@@ -248,7 +248,7 @@ def test_nothing_of_a_sender_overtakes_what_was_given_up(lanes: Lanes) -> None:
 
 
 def test_no_message_of_a_sender_overtakes_one_whose_check_failed(lanes: Lanes) -> None:
-    answers: dict[str, list[Outcome]] = {}
+    answers: dict[str, list[AppendOutcome]] = {}
     for name, by, check in (
         ("refused", "ada", lambda: False),
         ("after it", "ada", lambda: True),
