@@ -245,10 +245,12 @@ class Lanes:
     def _commit(self, run: Run, done: int) -> None:
         """The first `done` entries of the run are committed."""
         committed = [Appended(entry, duplicate=False) for entry in run.entries[:done]]
-        self._observer.committed(committed)
-        self.turns.committed(run.conversation)
+        # Answered first: a waiter goes on in the next turn of the loop, when all of it was told; what telling brings
+        # about there, writing to everybody else, then comes after the acknowledgement.
         for item, appended in zip(run.items, committed, strict=False):
             self._unanswered.answer(item, appended)
+        self._observer.committed(committed)
+        self.turns.committed(run.conversation)
 
     def _examine(self, lane: Lane, found: Sequence[Found]) -> None:
         """Tell of the entries that were read; those that the lane waits for are answered."""

@@ -133,7 +133,9 @@ class Observer(Protocol):
     """Is told of everything in the log that this process comes to know, in the order of each conversation's log."""
 
     def committed(self, run: Sequence[Appended]) -> None:
-        """Entries that this process was asked to append, of one conversation, ascending. Before their waiters know."""
+        """Entries that this process was asked to append, of one conversation, ascending. In the same turn of the event
+        loop their waiters are answered.
+        """
 
     def examined(self, conversation: str, entries: Sequence[Entry]) -> None:
         """Entries that others appended, ascending."""

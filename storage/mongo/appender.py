@@ -44,11 +44,12 @@ class Appender:
     """Appends entries to logs. An async context manager; owns all tasks that it starts.
 
     `on_committed` is called with each run of entries of one conversation that this process was asked to append
-    (repeated ones included), ascending, before their futures are done. `on_examined(conversation, entries)` is called
-    with what other processes appended, as far as it was read here. `on_skipped(conversation, upto)`: the log reaches
-    `upto`, and what lies below was not read, so what the caller knows of the conversation from an older offset may be
-    out of date. `on_available` is called when MongoDB is found to be away (False), and to be back. All of them run on
-    the event loop and should not raise; `note` likewise, with every entry committed here.
+    (repeated ones included), ascending, before anybody who waits for their futures goes on.
+    `on_examined(conversation, entries)` is called with what other processes appended, as far as it was read here.
+    `on_skipped(conversation, upto)`: the log reaches `upto`, and what lies below was not read, so what the caller knows
+    of the conversation from an older offset may be out of date. `on_available` is called when MongoDB is found to be
+    away (False), and to be back. All of them run on the event loop and should not raise; `note` likewise, with every
+    entry committed here.
     """
 
     def __init__(
