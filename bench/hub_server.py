@@ -7,6 +7,7 @@ usage: python -m bench.hub_server RECEIVERS FRAME_BYTES json|protobuf DIRECTORY
 import sys
 from pathlib import Path
 
+import structlog
 import uvloop
 
 from bench.baselines.dialogue import answer, ready
@@ -63,6 +64,8 @@ async def main(receivers: int, size: int, codec: Codec, directory: Path) -> None
 
 
 if __name__ == "__main__":
+    # What is said on stdout is the dialogue.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     uvloop.run(
         main(
             int(sys.argv[1]),
