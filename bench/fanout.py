@@ -33,6 +33,8 @@ JSON_KERNEL: Final = "Hubbub, JSON, the kernel's part"
 PROTOBUF: Final = "Hubbub, Protobuf"
 HALVES: Final = "Hubbub, half JSON and half Protobuf"
 BURSTS: Final = "Hubbub, JSON, in bursts"
+TRANSPORT_WRITE: Final = "Python, transport.write in a loop"
+OS_WRITE: Final = "Python, os.write in a loop"
 SEND_STR: Final = "aiohttp, send_str"
 WS: Final = "Node ws"
 SOCKET_IO: Final = "Socket.IO"
@@ -195,6 +197,8 @@ def all_servers(count: int, size: int, directory: Path) -> list[Server]:
         hub(HALVES, count, size, "json", [JSON_CLIENT, PROTOBUF_CLIENT], directory),
         other(SEND_STR, PLAIN, sys.executable, str(BASELINES / "aiohttp_send_str.py")),
     ]
+    for name, kind in ((TRANSPORT_WRITE, "transport"), (OS_WRITE, "os")):
+        found.append(other(name, RAW, sys.executable, str(BASELINES / "bare_write.py"), kind))
     found[3].smallest = 0.75  # the Protobuf half has smaller frames around the same data
     if (NODE_MODULES / "ws").exists():
         found.append(other(WS, PLAIN, "node", str(BASELINES / "ws_server.mjs")))
@@ -270,7 +274,8 @@ SCENARIO = Scenario(
         Figure(HALVES, UNIT, baseline=FLOOR, goal_ratio=1.15, goal_at=1000),
         Figure(BURSTS, UNIT, baseline=FLOOR, goal_ratio=1.0, goal_at=1000),
         Figure(FLOOR, UNIT),
-        *(Figure(name, UNIT, baseline=FLOOR) for name in (SEND_STR, WS, SOCKET_IO, PYTHON_SOCKET_IO)),
+        *(Figure(name, UNIT, baseline=FLOOR) for name in (OS_WRITE, TRANSPORT_WRITE, SEND_STR, WS)),
+        *(Figure(name, UNIT, baseline=FLOOR) for name in (SOCKET_IO, PYTHON_SOCKET_IO)),
         Figure(FLOOR_KERNEL, UNIT, "", chart=PARTS),
         Figure(JSON_KERNEL, UNIT, "", baseline=FLOOR_KERNEL, chart=PARTS),
         Figure(RECEIVERS, UNIT, "", baseline=FLOOR, chart=PARTS),

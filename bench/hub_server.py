@@ -4,6 +4,7 @@ third number on a line is how many messages come together.
 usage: python -m bench.hub_server RECEIVERS FRAME_BYTES json|protobuf DIRECTORY
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -65,7 +66,8 @@ async def main(receivers: int, size: int, codec: Codec, directory: Path) -> None
 
 if __name__ == "__main__":
     # What is said on stdout is the dialogue.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    warnings = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=warnings, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     uvloop.run(
         main(
             int(sys.argv[1]),
