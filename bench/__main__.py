@@ -5,51 +5,50 @@ whether two revisions differ.
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import page
 from bench.compare import LEAST_PAIRS, compare
 from bench.results import RESULTS, table
-from bench.suite import arguments, override, prepare_process, run, scenarios
+from bench.suite import arguments, names, override, prepare_process, run, scenario
 
 
 def show() -> int:
-    for name, scenario in scenarios().items():
-        print(f"{name:<18}{scenario.title}")
+    for name in names():
+        print(f"{name:<18}{scenario(name).title}")
     print("\npython -m bench run [NAME...] [--quick] [--rounds 5] [option=value...]", file=sys.stderr)
     return 0
 
 
-def chosen(words: Sequence[str], known: Mapping[str, object]) -> tuple[list[str], list[str]]:
+def chosen(words: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names and assignments among what was typed. Raises SystemExit for a name that is none."""
-    names = [word for word in words if "=" not in word]
-    if strangers := [name for name in names if name not in known]:
+    wanted = [word for word in words if "=" not in word]
+    if strangers := [name for name in wanted if name not in known]:
         raise SystemExit(f"there is no {', '.join(strangers)}; there are {', '.join(known)}")
     assignments = [word for word in words if "=" in word]
-    if assignments and len(names) != 1:
+    if assignments and len(wanted) != 1:
         raise SystemExit("options are for one benchmark at a time")
-    return names, assignments
+    return wanted, assignments
 
 
 def run_some(given: argparse.Namespace) -> int:
     """Each in a process of its own, so that none inherits another's memory; then the page."""
-    known = scenarios()
-    names, assignments = chosen(given.what, known)
-    if len(names) == 1:
-        scenario = known[names[0]]
+    wanted, assignments = chosen(given.what, names())
+    if len(wanted) == 1:
+        one = scenario(wanted[0])
         try:
-            options = override(scenario.options(quick=given.quick), assignments)
+            options = override(one.options(quick=given.quick), assignments)
         except ValueError as error:
             raise SystemExit(str(error)) from None
         prepare_process()
-        print(table(run(scenario, options, rounds=given.rounds, results=given.results)))
+        print(table(run(one, options, rounds=given.rounds, results=given.results)))
         page.draw(given.results)
         return 0
     common = ["--rounds", str(given.rounds), "--results", str(given.results), *(["--quick"] if given.quick else [])]
     failed = [
         name
-        for name in names or known
+        for name in wanted or names()
         if subprocess.run([sys.executable, "-m", "bench", "run", name, *common], check=False).returncode
     ]
     print(f"\nthe page: {page.draw(given.results)}")
@@ -59,10 +58,9 @@ def run_some(given: argparse.Namespace) -> int:
 
 
 def compare_two(given: argparse.Namespace) -> int:
-    known = scenarios()
-    names, assignments = chosen(given.what, known)
+    wanted, assignments = chosen(given.what, names())
     size = [] if given.full else ["--quick"]
-    print(compare(given.a, given.b, names or list(known), [*size, *assignments], given.pairs))
+    print(compare(given.a, given.b, wanted or names(), [*size, *assignments], given.pairs))
     return 0
 
 

@@ -146,14 +146,16 @@ async def _awaited(doing: Awaitable[None]) -> None:
     await doing
 
 
-def scenarios() -> dict[str, Scenario]:
-    """All benchmarks of this folder, by name."""
-    found = {}
-    for path in sorted(HERE.glob("*.py")):
-        # What is none is not imported.
-        if re.search(r"^SCENARIO\b", path.read_text(), re.MULTILINE):
-            scenario: Scenario = importlib.import_module(f"bench.{path.stem}").SCENARIO
-            found[scenario.name] = scenario
+def names() -> list[str]:
+    """The benchmarks of this folder. None of them is imported: at another revision one of them might not be."""
+    return [
+        path.stem for path in sorted(HERE.glob("*.py")) if re.search(r"^SCENARIO\b", path.read_text(), re.MULTILINE)
+    ]
+
+
+def scenario(name: str) -> Scenario:
+    """One of `names`."""
+    found: Scenario = importlib.import_module(f"bench.{name}").SCENARIO
     return found
 
 
@@ -206,4 +208,4 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
-__all__ = ["ROUNDS", "Figure", "Run", "Scenario", "main", "run", "scenarios"]
+__all__ = ["ROUNDS", "Figure", "Run", "Scenario", "main", "names", "run", "scenario"]
