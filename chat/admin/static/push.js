@@ -179,7 +179,7 @@ export class Push {
       ...(suspect === null ? [] : [[`${suspect}`, `since ${new Date(suspect).toLocaleString()}, when too many began to be gone`]]),
       ...[[1, "the last hour"], [24, "the last day"], [168, "the last seven days"]].map(([hours, label]) => [`${now - hours * HOUR_MS}`, label]),
     ];
-    const text = `Those that ${lane.provider} has said are gone are sent to again, unless they have registered meanwhile. Which since?`;
+    const text = `Those that ${lane.provider} has said are gone are sent to again, and told what they missed, unless they have registered meanwhile. Which since?`;
     const since = await confirmed({ title: "Bring back devices?", text, yes: "Bring back", choices });
     if (since === null) return;
     await this.changeLane("/admin/api/push/undo", { lane: lane.lane, since: Number(since) }, ({ devices }) => `${count(devices)} ${devices === 1 ? "device" : "devices"} of ${listed([lane])} brought back.`);
