@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 1.0
 MIN_PAUSE_S: Final = 0.02
-_CROWDED_PAUSE_MS: Final = 100
+_CROWDED_PAUSE_MS: Final = 300
 _PAUSES_EVERY_MS: Final = 1_000
 _REFILL: Final = 0.75
 """A lane that was full is filled again once it has no more under way than this share, or with the next poll."""

@@ -14,6 +14,10 @@ from chat.push.sending import Address
 MAX_ORIGINS: Final = 1000
 """Origins of one lane that are remembered; of more, the one that was used the longest ago is forgiven."""
 
+HAND_OVER: Final = 0.5
+HAND_OVER_S: Final = 0.05
+"""Free places of an origin are handed over once no more than this share is taken, and after this time in any case."""
+
 _BY_ORIGIN: Final = frozenset({"subscription", "url"})
 
 
@@ -50,11 +54,17 @@ class LaneRuntime:
         self._running: Counter[str] = Counter()
         self._places: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def room(self, now: int) -> int:
         """How many more jobs may be claimed. As many as run may wait; beyond, some: they may be for other origins."""
         left = self.limit - self.waiting
         return min(self.breaker.room(now, self.running, self.limit), left if left > 0 else max(1, self.limit // 4))
+
+    @property
+    def _most(self) -> int:
+        """Places of one origin."""
+        return max(1, self.limit // 2)
 
     @property
     def crowded(self) -> bool:
@@ -75,7 +85,7 @@ class LaneRuntime:
         if origin is None:
             yield True
             return
-        if self._places[origin] < max(1, self.limit // 2):
+        if origin not in self._waiting and self._places[origin] < self._most:
             self._places[origin] += 1
         elif not await self._handed_over(origin, wait_s):
             yield False
@@ -107,13 +117,30 @@ class LaneRuntime:
         return place.done()
 
     def _leave(self, origin: str) -> None:
-        """The place is for who has waited the longest."""
-        if waiting := self._waiting.get(origin):
-            waiting.popleft().set_result(None)
-            if not waiting:
-                del self._waiting[origin]
-            return
+        """The place is for who has waited the longest, but several are handed over at once, or after a moment: those
+        who begin together ask MongoDB together.
+        """
         self._places[origin] -= 1
+        if origin not in self._waiting:
+            self._forget_if_empty(origin)
+        elif self._places[origin] <= self._most * HAND_OVER:
+            self._hand_over(origin)
+        elif origin not in self._timers:
+            loop = asyncio.get_running_loop()
+            self._timers[origin] = loop.call_later(HAND_OVER_S, self._hand_over, origin)
+
+    def _hand_over(self, origin: str) -> None:
+        if (timer := self._timers.pop(origin, None)) is not None:
+            timer.cancel()
+        waiting = self._waiting.get(origin)
+        while waiting and self._places[origin] < self._most:
+            waiting.popleft().set_result(None)
+            self._places[origin] += 1
+        if not waiting:
+            self._waiting.pop(origin, None)
+            self._forget_if_empty(origin)
+
+    def _forget_if_empty(self, origin: str) -> None:
         if not self._places[origin]:
             del self._places[origin]
 
@@ -139,7 +166,7 @@ class LaneRuntime:
         origin = origin_of(address)
         if origin is None:
             return True
-        return self.breaker_of(address).room(now, self._running[origin], max(1, self.limit // 2)) > 0
+        return self.breaker_of(address).room(now, self._running[origin], self._most) > 0
 
     @contextmanager
     def sending(self, address: Address) -> Iterator[None]:

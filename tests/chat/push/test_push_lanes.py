@@ -49,6 +49,33 @@ async def test_an_origin_has_half_the_room_and_who_waits_takes_none_of_it() -> N
     assert (entered, lane.running, lane.waiting, lane.room(NOW)) == ([0, 1, 2, 3], 0, 0, 4)
 
 
+async def test_places_are_handed_over_several_at_once_or_after_a_moment() -> None:
+    lane, entered = a_lane(limit=16), list[int]()
+    leave = [asyncio.Event() for _ in range(12)]
+
+    async def one(number: int) -> None:
+        lane.running += 1
+        async with lane.place(at("busy.example"), 60.0):
+            entered.append(number)
+            await leave[number].wait()
+        lane.running -= 1
+
+    tasks = [asyncio.create_task(one(number)) for number in range(12)]
+    await eventually(lambda: lane.waiting == 4)
+    leave[0].set()
+    await tasks[0]
+    assert len(entered) == 8
+    leave[1].set()
+    await eventually(lambda: len(entered) == 10)
+    # One that ends alone: its place is handed over a moment later.
+    leave[2].set()
+    await eventually(lambda: len(entered) == 11)
+    for event in leave:
+        event.set()
+    await asyncio.gather(*tasks)
+    assert (sorted(entered), lane.running, lane.waiting) == (list(range(12)), 0, 0)
+
+
 async def test_nobody_waits_for_longer_or_where_as_many_wait_as_may_run() -> None:
     lane = a_lane()
     async with AsyncExitStack() as stack:
