@@ -47,6 +47,7 @@ async def measure_planning(scene: Scene, places: Places, options: Namespace) -> 
         await scene.devices("webhook", places, install="planned")
         found["direct, a device each"] = await direct(scene, planner, places, 1)
         await scene.store.devices.remove_all([user for user, _, _ in places])
+        await scene.clear()
         found["group, a device each"] = await group(scene, planner, options.group)
     await scene.clear()
     await store.push_pauses.lift(LANE)
