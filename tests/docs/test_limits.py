@@ -21,7 +21,7 @@ from chat.vocabulary import devices as device_words
 from chat.vocabulary import searching as words
 from realtime.confirming import ASK_APART_S, MAX_CONFIRMED
 from realtime.protocol.codec import MAX_MESSAGES_PER_FRAME
-from realtime.protocol.guard import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
+from realtime.protocol.frame_reader import CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
 from realtime.redis import client_states
 from realtime.session import MAX_IN_FLIGHT
 from realtime.settings import Settings
