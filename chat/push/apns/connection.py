@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._forget(exchange.stream_id, ErrorCodes.CANCEL)
         if missed:
             self._missed += 1
-            if self._missed >= self._settings.max_missed:
+            if self._missed >= self._settings.max_missed and not self.draining:
                 logger.warning("apns_connection_mute", missed=self._missed)
                 self.drain()
         self._moved()
