@@ -133,6 +133,8 @@ async def measure(run: Run) -> None:
         for _ in run.rounds():
             async with second_hub(made.ready, made.data) as hub, crowd("127.0.0.1", hub.port) as clients:
                 await grow(run, made, hub, clients)
+    # Who is traced must have all members of their conversations beside them, as the others have.
+    async with scene(options.traced, options.conversations, options.members) as made:
         await explain(run, made)
 
 
@@ -158,7 +160,7 @@ async def grow(run: Run, made: Scene, hub: Hub, clients: Crowd) -> None:
 
 async def explain(run: Run, made: Scene) -> None:
     """Which lines allocated what a connection keeps: a hub that is traced, with some connections."""
-    count = min(run.options.traced, run.options.connections)
+    count = run.options.traced
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "memory.json"
         named = {"TRACED_MEMORY": str(path), "HUBBUB_ADMISSION__UPGRADES_PER_SECOND": "0"}
@@ -166,10 +168,10 @@ async def explain(run: Run, made: Scene) -> None:
             second_hub(made.ready, made.data, module="bench.traced_hub", environment=named) as hub,
             crowd("127.0.0.1", hub.port) as clients,
         ):
-            await clients.connect(made.commands(made.users[:50]), at_once=AT_ONCE)
+            await clients.connect(made.commands(["warm"]), at_once=1)
             await asyncio.sleep(SETTLE_S)
             before = by_place(await told(hub.pid, path))
-            await clients.connect(made.commands(made.users[50 : 50 + count]), at_once=AT_ONCE)
+            await clients.connect(made.commands(made.users), at_once=AT_ONCE)
             await asyncio.sleep(SETTLE_S)
             after = by_place(await told(hub.pid, path))
     grown = {place: size - before.get(place, 0) for place, size in after.items()}

@@ -18,7 +18,7 @@ from bench.local import UNLIMITED
 ADMITTED: Final = {"HUBBUB_ADMISSION__UPGRADES_PER_SECOND": "0", "HUBBUB_ADMISSION__CONNECTING": "100000"}
 """All who come are let in: how fast that goes is what is measured."""
 
-START_S: Final = 60.0
+START_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)
