@@ -19,14 +19,13 @@ from storage.append.work import (
     Insert,
     InsertOutcome,
     Lookup,
-    Outcome,
     Pending,
     ReadHeads,
     Transact,
     Work,
 )
 from storage.errors import Overloaded, StorageError
-from storage.model import ORIGIN, Appended, Entry, EntryKind, NewEntry, Position
+from storage.model import ORIGIN, Appended, AppendOutcome, Entry, EntryKind, NewEntry, Position
 from support.log_server import Broken, Fault, Server, Write
 
 
@@ -49,7 +48,7 @@ class Message:
     sender: str
     key: str
     number: int
-    answers: list[Outcome] = field(default_factory=list)
+    answers: list[AppendOutcome] = field(default_factory=list)
     asked: int = 0
 
 
