@@ -222,6 +222,8 @@ class Connection(asyncio.Protocol):
                 self._send_bodies()
             case RemoteSettingsChanged():
                 if not self.ready.done():
+                    # However long it took to come so far: it is not idle.
+                    self._used_at = self._monotonic()
                     self.ready.set_result(None)
                 self._send_bodies()
             case _:
@@ -306,7 +308,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         now = self._monotonic()
-        if not self._open and now - self._used_at >= self._settings.idle_s:
+        if self.ready.done() and not self._open and now - self._used_at >= self._settings.idle_s:
             self.drain()
             return
         if self._pinged_at is not None and now - self._pinged_at >= self._settings.ping_answer_s:
