@@ -20,6 +20,7 @@ import os
 import statistics
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ import uvloop
 from bench.push_planning import measure_planning, report_planning
 from bench.push_scene import APP, PROVIDERS, Reached, Scene, now_ms, scene
 from bench.reconnect_storm import summary
+from bench.results import number as shown
+from bench.suite import Figure, Run, Scenario
 from chat.push.credentials import AppKey
 from chat.push.emulated import vendors_at
 from chat.push.ports import address_of
@@ -322,6 +325,66 @@ def main() -> None:
 
 QUICK = {"devices": 120, "rounds": 1, "messages": 60, "seconds": 3.0, "group": 500}
 FULL = {"devices": 2000, "rounds": 3, "messages": 1200, "seconds": 20.0, "group": 5000}
+
+ALONE, BESIDE, HANGS = WAYS = ("alone", "beside APNs", "beside APNs that hangs")
+
+
+async def in_suite(run: Run) -> None:
+    result = await measure(Namespace(**vars(run.options), rounds=run.count))
+    for provider, found in result.get("throughput", {}).items():
+        if provider in PROVIDERS:
+            for bare_one, worker in zip(found["bare"], found["worker"], strict=True):
+                run.add(f"{provider}, bare sender", bare_one["per_s"])
+                run.add(f"{provider}, worker", worker["per_s"])
+                run.add(f"{provider}, CPU of all", sum(worker["cpu_us"].values()) / 1000)
+                if worker["missing"]:
+                    raise SystemExit(f"{provider}: {worker['missing']} pushes are missing")
+    if "latency" in result:
+        for share in ("p50", "p99"):
+            run.add(f"from the insert, {share}", result["latency"]["all (ms)"][share])
+        run.notes["push.delay, part of what the insert takes"] = f"{result['latency']['push.delay (ms)']} ms"
+    for way in WAYS:
+        for lane in result.get("lanes", {}).get(way, ()):
+            run.add(f"p99 {way}", lane["p99"])
+    for what, found in result.get("planning", {}).items():
+        run.notes[f"planning, {what}"] = ", ".join(f"{name} {shown(value)}" for name, value in found.items())
+
+
+SCENARIO = Scenario(
+    name="push",
+    title="Notifications",
+    about="One worker and the vendors' emulators: pushes a second beside a bare sender, how soon after the insert, and "
+    "how late one vendor's are beside another that answers or hangs.",
+    figures=[
+        *(
+            figure
+            for provider in PROVIDERS
+            for figure in (
+                Figure(
+                    f"{provider}, worker", "/s", "higher", baseline=f"{provider}, bare sender", chart="pushes a second"
+                ),
+                Figure(f"{provider}, bare sender", "/s", "higher", chart="pushes a second"),
+            )
+        ),
+        *(
+            Figure(f"{provider}, CPU of all", "ms", chart="CPU of worker and MongoDB, ms a push")
+            for provider in PROVIDERS
+        ),
+        *(Figure(f"from the insert, {share}", "ms", chart="until accepted, ms") for share in ("p50", "p99")),
+        *(
+            Figure(f"p99 {way}", "ms", baseline="" if way == ALONE else f"p99 {ALONE}", chart="how late FCM's are, ms")
+            for way in WAYS
+        ),
+    ],
+    measure=in_suite,
+    full={
+        **{name: value for name, value in FULL.items() if name != "rounds"},
+        "per_s": 20.0,
+        "only": "throughput,latency,lanes",
+        "providers": ",".join(PROVIDERS),
+    },
+    quick={name: value for name, value in QUICK.items() if name != "rounds"},
+)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,9 @@ class Run:
         self.options = SimpleNamespace(**options)
         self.notes: dict[str, Any] = {}
         """What else is worth knowing; shown under the figures."""
+        self.count = rounds
+        """How many rounds were asked for."""
         self._scenario = scenario
-        self._count = rounds
         self._keeping = True
         self._values: dict[str, dict[int | None, list[float]]] = {figure.name: {} for figure in scenario.figures}
         self._began = time.monotonic()
@@ -91,9 +92,9 @@ class Run:
         """As many rounds as were asked for, numbered from 1, and before them some (0 and below) to get warm, of which
         nothing is kept.
         """
-        for number in range(1 - warm, self._count + 1):
+        for number in range(1 - warm, self.count + 1):
             self._keeping = number > 0
-            self.say(f"round {number} of {self._count}" if number > 0 else "a round to get warm")
+            self.say(f"round {number} of {self.count}" if number > 0 else "a round to get warm")
             yield number
 
     def add(self, figure: str, value: float, at: int | None = None) -> None:
