@@ -38,7 +38,7 @@ PARTS: Final[Sequence[tuple[str, Sequence[str]]]] = (
     ),
     (
         "the socket's end here",
-        ("/realtime/websocket", "/realtime/incoming", "/realtime/protocol/guard", "/realtime/wire"),
+        ("/realtime/websocket", "/realtime/incoming", "/realtime/protocol/frame_reader", "/realtime/wire"),
     ),
     (
         "the session",

@@ -9,6 +9,7 @@ from support.wire_client import WireClient
 async def group(client: WireClient, *members: str, title: str = "Group") -> str:
     """Create a group; returns its id."""
     created = await client.rpc("conversation.create", kind="group", members=list(members), title=title)
+    assert "conversation" in created, created
     return str(created["conversation"]["id"])
 
 
