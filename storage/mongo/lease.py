@@ -4,6 +4,8 @@ The fence grows with each new holder. Whoever writes under the lease names holde
 through its lease changes nothing any more.
 """
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +41,22 @@ class Lease:
         self._ttl_ms = ttl_ms
 
     async def acquire(self) -> Held | None:
-        """Take the lease if nobody else holds it. None: somebody does."""
+        """Take the lease if nobody else holds it. None: somebody does.
+
+        Who is cancelled while asking waits for the answer all the same, and lets go of what it was given: the command
+        runs on, and what it takes would be nobody's until its time is over.
+        """
+        asking = asyncio.ensure_future(self._acquire())
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            with suppress(StorageError):
+                held = await asking
+                if held is not None:
+                    await self.release(held.fence)
+            raise
+
+    async def _acquire(self) -> Held | None:
         mine = {"$eq": ["$owner", self._owner]}
         free = {"$lt": ["$until", "$$NOW"]}
         update: list[Document] = [

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from pymongo.monitoring import CommandStartedEvent
 
-from storage.mongo.client import Database
+from storage.mongo.client import Database, connect
 from storage.mongo.lease import Lease, LeaseLost
+from support.appending import Commands
 from support.waiting import eventually
 
 
@@ -46,3 +48,21 @@ async def test_who_slept_through_it_has_lost_it(db: Database) -> None:
             await late
     await ada.release(held.fence)
     assert await ada.acquire() is None
+
+
+async def test_who_is_cancelled_while_asking_keeps_nobody_else_from_it(
+    mongodb_url: str, database_name: str, db: Database
+) -> None:
+    loop = asyncio.get_running_loop()
+    asking: asyncio.Task[object]
+
+    class Cancelling(Commands):
+        def started(self, event: CommandStartedEvent) -> None:
+            if event.command_name == "findAndModify":
+                loop.call_soon_threadsafe(asking.cancel)
+
+    async with connect(mongodb_url, database_name, listeners=[Cancelling()]) as own:
+        asking = asyncio.create_task(lease(own, "ada").acquire())
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await lease(db, "bob").acquire() is not None
