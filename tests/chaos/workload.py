@@ -69,7 +69,7 @@ class Workload:
     _keys: int = 0
     _orders: int = 0
     _recent: list[tuple[str, str, str, int]] = field(default_factory=list)
-    _sends: set[asyncio.Task[None]] = field(default_factory=set)
+    _sends: set[asyncio.Task[Any]] = field(default_factory=set)
     _changing: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -110,7 +110,11 @@ class Workload:
         for task in self._changing:
             task.cancel()
         if self._sends:
-            await asyncio.wait(self._sends, timeout=within_s)
+            _, late = await asyncio.wait(self._sends, timeout=within_s)
+            # Given up. What is acknowledged after the logs have been read would look as if it were lost.
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await asyncio.sleep(SUMMED_UP_S)
 
     def behind(self, heads: dict[str, int]) -> list[str]:
@@ -220,6 +224,8 @@ class Workload:
                 by_socket = False
             if attempt == 1 and self.random.random() < self.plan.hedged:
                 hedge = asyncio.create_task(self._attempt(device, conv, key, order, attempt + 1000, by_socket=False))
+                self._sends.add(hedge)
+                hedge.add_done_callback(self._sends.discard)
             outcome = await self._attempt(device, conv, key, order, attempt, by_socket=by_socket)
             if hedge is not None:
                 other = await hedge
